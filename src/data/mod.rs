@@ -1,0 +1,55 @@
+//! Data: sources, schema and task inference, split, fitted preprocessing.
+
+mod schema;
+
+pub use schema::{CategoricalFeature, InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
+
+/// Rows of one part of a dataset, preprocessed.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// What the net sees, before augmentation.
+    pub features: Features,
+    /// What it should say.
+    pub targets: Targets,
+}
+
+/// Preprocessed inputs.
+#[derive(Debug, Clone)]
+pub enum Features {
+    /// A table: `rows × numeric` standardised floats and `rows × categorical` slot numbers, row major.
+    Table {
+        /// `rows × numeric.len()` values, in the order of [`InputSpec::Table`].
+        numeric: Vec<f32>,
+        /// `rows × categorical.len()` slots; each column's slots start where those of the column before end.
+        codes: Vec<i64>,
+    },
+    /// Images as decoded, `rows × height × width × channels` bytes.
+    Images {
+        /// The bytes.
+        pixels: Vec<u8>,
+    },
+}
+
+/// Targets, one for each row.
+#[derive(Debug, Clone)]
+pub enum Targets {
+    /// Index of the class.
+    Classes(Vec<u32>),
+    /// Value in the units of the data.
+    Values(Vec<f32>),
+}
+
+impl Targets {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Targets::Classes(v) => v.len(),
+            Targets::Values(v) => v.len(),
+        }
+    }
+
+    /// True where there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

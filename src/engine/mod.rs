@@ -1,0 +1,150 @@
+//! Engines: loading ONNX models and running them with state that stays where the engine keeps it.
+
+use crate::graph::{DType, Tensor};
+use std::fmt::Debug;
+
+/// One run of a model that is repeated many times: what is fed each time, what stays bound, what is read back.
+///
+/// All shapes are static. Feeds and fetches live in host memory; state lives where the engine computes.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Inputs whose contents the host writes before each step.
+    pub feeds: Vec<Slot>,
+    /// Inputs that hold state.
+    pub state: Vec<StateSlot>,
+    /// Outputs that the host reads after each step.
+    pub fetches: Vec<Slot>,
+}
+
+/// An input or output by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Name in the model.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Static extents.
+    pub shape: Vec<usize>,
+}
+
+/// A float32 tensor that stays bound between steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSlot {
+    /// Name of the input that reads it.
+    pub input: String,
+    /// Name of the output that writes its next value; `None` where a step leaves it as it is.
+    pub output: Option<String>,
+    /// Static extents.
+    pub shape: Vec<usize>,
+}
+
+/// Mutable view of a feed's host buffer.
+pub enum FeedMut<'a> {
+    /// float32.
+    F32(&'a mut [f32]),
+    /// int64.
+    I64(&'a mut [i64]),
+    /// bytes.
+    U8(&'a mut [u8]),
+}
+
+/// Where models are loaded.
+pub trait Engine: Debug + Send + Sync {
+    /// `onnxruntime` or `tract`.
+    fn name(&self) -> &'static str;
+    /// Version of the library.
+    fn version(&self) -> String;
+    /// `cpu` or `cuda:N`.
+    fn device(&self) -> String;
+    /// True where nodes of `evolve.train` run.
+    fn has_kernels(&self) -> bool;
+    /// Loads a model for repeated steps.
+    ///
+    /// # Errors
+    /// Where the model is broken, uses an operator that the engine lacks, or does not match the plan.
+    fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError>;
+    /// Loads a model to be run on whole tensors, with any batch; the way exported models are used.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError>;
+}
+
+/// A loaded model with bound state. One thread uses it at a time.
+pub trait Session: Send {
+    /// Host buffer of feed `slot`, to be filled before a step. Contents stay from step to step.
+    fn feed(&mut self, slot: usize) -> FeedMut<'_>;
+    /// Runs the model once; afterwards the state is the new state.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    fn step(&mut self) -> Result<(), EngineError>;
+    /// Contents of float32 fetch `slot` after the last step.
+    ///
+    /// # Errors
+    /// Where the engine fails to bring it to the host.
+    fn fetch(&mut self, slot: usize) -> Result<&[f32], EngineError>;
+    /// Copies state `slot` into host memory.
+    ///
+    /// # Errors
+    /// Where the engine fails to bring it to the host.
+    fn read_state(&mut self, slot: usize, into: &mut [f32]) -> Result<(), EngineError>;
+    /// Sets state `slot` from host memory.
+    ///
+    /// # Errors
+    /// Where the engine fails to take it.
+    fn write_state(&mut self, slot: usize, from: &[f32]) -> Result<(), EngineError>;
+}
+
+/// A loaded model to be run on whole tensors.
+pub trait Model: Send {
+    /// Names, element types and extents (`None` for a symbolic one) of the inputs.
+    fn inputs(&self) -> &[Port];
+    /// The same of the outputs.
+    fn outputs(&self) -> &[Port];
+    /// Runs the model on one tensor for each input, in the order of [`Model::inputs`].
+    ///
+    /// # Errors
+    /// Where the tensors do not fit or the engine fails.
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError>;
+}
+
+/// Input or output of a [`Model`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents; `None` where symbolic.
+    pub shape: Vec<Option<usize>>,
+}
+
+/// Why an engine cannot be had, or cannot load or run a model.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine refuses the model.
+    #[error("{engine} cannot load the model: {reason}")]
+    Load {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// A run failed.
+    #[error("{engine} failed to run the model: {reason}")]
+    Run {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The requested engine or device is not on this machine.
+    #[error("{what} is not available: {reason}")]
+    Unavailable {
+        /// Engine or device.
+        what: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+}

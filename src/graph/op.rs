@@ -1,0 +1,102 @@
+//! What an operator of a net is: attributes, shape rule, gradient rule, spellings.
+
+use super::{Attributes, Graph, GraphError, ShapeError, Speller, TensorType, Value};
+use std::fmt::Debug;
+
+/// An operator of nets, with its attributes as fields.
+///
+/// Its file states, in this order: attributes, shape rule, gradient rule, standard spelling, kernel spelling.
+pub trait Op: Debug + Send + Sync + 'static {
+    /// Name in messages and node names.
+    fn name(&self) -> &'static str;
+
+    /// Types of the outputs.
+    ///
+    /// # Errors
+    /// Where the inputs do not fit, in words that carry the shapes.
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError>;
+
+    /// Contributions to the gradients of the inputs, one for each input: `None` where no gradient flows.
+    ///
+    /// Contributions of a broadcast input have the shape of the output; the driver reduces them. A rule never adds
+    /// contributions up.
+    ///
+    /// # Errors
+    /// [`GraphError::NoGradient`] unless the operator has a rule.
+    fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        Err(rule.refuse(self.name()))
+    }
+
+    /// Spells the operator in nodes of `ai.onnx`, opset 18.
+    ///
+    /// # Errors
+    /// Where a shape that must be known is symbolic.
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError>;
+
+    /// The node of `evolve.train` that computes the operator on the CPU, where there is one. It has the operator's
+    /// inputs and outputs.
+    fn kernel(&self, _inputs: &[&TensorType]) -> Option<Kernel> {
+        None
+    }
+
+    /// Multiply-accumulate operations for outputs of these types; zero for what is not linear algebra. The symbolic
+    /// batch counts as one.
+    fn macs(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
+}
+
+/// A node of the domain `evolve.train`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// Operator type in the domain.
+    pub op_type: &'static str,
+    /// Attributes of the node.
+    pub attributes: Attributes,
+}
+
+/// What a gradient rule sees and builds into.
+pub struct Rule<'a> {
+    /// The graph, to which the rule adds nodes.
+    pub graph: &'a mut Graph,
+    /// Inputs of the differentiated node.
+    pub inputs: &'a [Value],
+    /// Its outputs.
+    pub outputs: &'a [Value],
+    /// Gradient of the loss with respect to each output; `None` where the output does not influence the loss.
+    pub grads: &'a [Option<Value>],
+    /// Which inputs' gradients are wanted; a rule may return `None` for the others.
+    pub wanted: &'a [bool],
+    pub(super) place: &'a str,
+}
+
+impl Rule<'_> {
+    /// Gradient of the first output.
+    ///
+    /// # Errors
+    /// Where the first output does not influence the loss though another one does.
+    pub fn grad(&self) -> Result<Value, GraphError> {
+        self.grads.first().copied().flatten().ok_or_else(|| GraphError::GradientRule {
+            operator: "gradient",
+            place: self.place.into(),
+            problem: "the first output does not influence the loss".into(),
+        })
+    }
+
+    /// Adds the place to a shape rule's objection.
+    ///
+    /// # Errors
+    /// The objection itself.
+    pub fn shaped<T>(&self, result: Result<T, ShapeError>) -> Result<T, GraphError> {
+        result.map_err(|e| GraphError::GradientRule {
+            operator: "gradient",
+            place: self.place.into(),
+            problem: e.to_string(),
+        })
+    }
+
+    /// The error of an operator without a rule.
+    pub fn refuse(&self, operator: &'static str) -> GraphError {
+        GraphError::NoGradient { operator, place: self.place.into() }
+    }
+}

@@ -1,0 +1,213 @@
+//! Activation functions: one table, one operator for all.
+
+use super::elementwise::{Binary, BinaryKind};
+use super::{Case, Entry, Feed};
+use crate::graph::{Attribute, GraphError, Op, Rule, ShapeError, Speller, TensorType, Term, Value};
+
+/// An activation function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActivationKind {
+    /// max(x, 0).
+    Relu,
+    /// x where positive, 0.01·x elsewhere.
+    LeakyRelu,
+    /// x where positive, eˣ − 1 elsewhere (Clevert et al., 2016).
+    Elu,
+    /// x·Φ(x) in the tanh form (Hendrycks and Gimpel, 2016).
+    Gelu,
+    /// x·σ(x), also called Swish (Ramachandran et al., 2017).
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1/(1 + e⁻ˣ).
+    Sigmoid,
+}
+
+impl ActivationKind {
+    /// Every activation.
+    pub const ALL: [ActivationKind; 7] = [
+        ActivationKind::Relu,
+        ActivationKind::LeakyRelu,
+        ActivationKind::Elu,
+        ActivationKind::Gelu,
+        ActivationKind::Silu,
+        ActivationKind::Tanh,
+        ActivationKind::Sigmoid,
+    ];
+}
+
+/// Slope of [`ActivationKind::LeakyRelu`] on the negative side.
+const LEAK: f64 = 0.01;
+/// √(2/π), of the tanh form of GELU.
+const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+/// Coefficient of x³ in the tanh form of GELU.
+const GELU_CUBE: f64 = 0.044_715;
+
+/// `act(x)`, element by element.
+#[derive(Debug, Clone, Copy)]
+pub struct Activation(pub ActivationKind);
+
+impl Op for Activation {
+    fn name(&self) -> &'static str {
+        "Activation"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        match inputs {
+            [x] if x.dtype.is_float() => Ok(vec![(*x).clone()]),
+            _ => Err(ShapeError::new("one float input wanted")),
+        }
+    }
+
+    fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let (d, x, y) = (rule.grad()?, rule.inputs[0], rule.outputs[0]);
+        let slope = rule.graph.apply(ActivationSlope(self.0), &[x, y])?;
+        Ok(vec![Some(rule.graph.apply(Binary(BinaryKind::Mul), &[d, slope])?)])
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let x = s.input(0);
+        let y = spell(self.0, s, x);
+        s.output(0, y);
+        Ok(())
+    }
+}
+
+/// Nodes that compute `kind` of `x`.
+pub(super) fn spell(kind: ActivationKind, s: &mut Speller<'_>, x: Term) -> Term {
+    match kind {
+        ActivationKind::Relu => s.node("Relu", &[x], vec![]),
+        ActivationKind::LeakyRelu => {
+            let leak = s.scalar(LEAK);
+            let leaked = s.node("Mul", &[x, leak], vec![]);
+            s.node("Max", &[x, leaked], vec![])
+        }
+        ActivationKind::Elu => s.node("Elu", &[x], vec![("alpha", Attribute::Float(1.0))]),
+        ActivationKind::Tanh => s.node("Tanh", &[x], vec![]),
+        ActivationKind::Sigmoid => sigmoid(s, x),
+        ActivationKind::Silu => {
+            let gate = sigmoid(s, x);
+            s.node("Mul", &[x, gate], vec![])
+        }
+        ActivationKind::Gelu => {
+            let t = gelu_tanh(s, x);
+            let (one, half) = (s.scalar(1.0), s.scalar(0.5));
+            let gate = s.node("Add", &[t, one], vec![]);
+            let halved = s.node("Mul", &[x, half], vec![]);
+            s.node("Mul", &[halved, gate], vec![])
+        }
+    }
+}
+
+/// σ(x) = (1 + tanh(x/2))/2: `Sigmoid` has no float64 form in the engine that checks gradients.
+fn sigmoid(s: &mut Speller<'_>, x: Term) -> Term {
+    if s.input_type(0).dtype == crate::graph::DType::F32 {
+        return s.node("Sigmoid", &[x], vec![]);
+    }
+    let (half, one) = (s.scalar(0.5), s.scalar(1.0));
+    let halved = s.node("Mul", &[x, half], vec![]);
+    let t = s.node("Tanh", &[halved], vec![]);
+    let raised = s.node("Add", &[t, one], vec![]);
+    s.node("Mul", &[raised, half], vec![])
+}
+
+/// tanh(√(2/π)·(x + 0.044715·x³)).
+fn gelu_tanh(s: &mut Speller<'_>, x: Term) -> Term {
+    let (cube, one, scale) = (s.scalar(GELU_CUBE), s.scalar(1.0), s.scalar(GELU_SCALE));
+    let squared = s.node("Mul", &[x, x], vec![]);
+    let cubed = s.node("Mul", &[squared, cube], vec![]);
+    let factor = s.node("Add", &[cubed, one], vec![]);
+    let inner = s.node("Mul", &[x, factor], vec![]);
+    let scaled = s.node("Mul", &[inner, scale], vec![]);
+    s.node("Tanh", &[scaled], vec![])
+}
+
+/// Derivative of an activation, from its input x and its output y.
+#[derive(Debug, Clone, Copy)]
+pub struct ActivationSlope(pub ActivationKind);
+
+impl Op for ActivationSlope {
+    fn name(&self) -> &'static str {
+        "ActivationSlope"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        match inputs {
+            [x, y] if x == y && x.dtype.is_float() => Ok(vec![(*x).clone()]),
+            _ => Err(ShapeError::new("input and output of one type wanted")),
+        }
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let (x, y) = (s.input(0), s.input(1));
+        let slope = spell_slope(self.0, s, x, y);
+        s.output(0, slope);
+        Ok(())
+    }
+}
+
+/// Nodes that compute the derivative of `kind` at `x`, where it has the value `y`.
+pub(super) fn spell_slope(kind: ActivationKind, s: &mut Speller<'_>, x: Term, y: Term) -> Term {
+    let one = s.scalar(1.0);
+    match kind {
+        // Sign is 5 to 10 times faster on ONNX Runtime's CPU provider than Where or a comparison.
+        ActivationKind::Relu => s.node("Sign", &[y], vec![]),
+        ActivationKind::LeakyRelu => {
+            // ((1 + leak) + (1 − leak)·sign x)/2
+            let (mean, reach) = (s.scalar((1.0 + LEAK) / 2.0), s.scalar((1.0 - LEAK) / 2.0));
+            let sign = s.node("Sign", &[x], vec![]);
+            let scaled = s.node("Mul", &[sign, reach], vec![]);
+            s.node("Add", &[scaled, mean], vec![])
+        }
+        ActivationKind::Elu => {
+            // min(y, 0) + 1 is eˣ on the negative side and 1 on the positive
+            let zero = s.scalar(0.0);
+            let negative = s.node("Min", &[y, zero], vec![]);
+            s.node("Add", &[negative, one], vec![])
+        }
+        ActivationKind::Tanh => {
+            let squared = s.node("Mul", &[y, y], vec![]);
+            s.node("Sub", &[one, squared], vec![])
+        }
+        ActivationKind::Sigmoid => {
+            let rest = s.node("Sub", &[one, y], vec![]);
+            s.node("Mul", &[y, rest], vec![])
+        }
+        ActivationKind::Silu => {
+            // σ(x)·(1 − y) + y
+            let gate = sigmoid(s, x);
+            let rest = s.node("Sub", &[one, y], vec![]);
+            let product = s.node("Mul", &[gate, rest], vec![]);
+            s.node("Add", &[product, y], vec![])
+        }
+        ActivationKind::Gelu => {
+            // ½(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
+            let t = gelu_tanh(s, x);
+            let (half, scale, cube) = (s.scalar(0.5), s.scalar(0.5 * GELU_SCALE), s.scalar(3.0 * GELU_CUBE));
+            let raised = s.node("Add", &[t, one], vec![]);
+            let first = s.node("Mul", &[raised, half], vec![]);
+            let squared = s.node("Mul", &[t, t], vec![]);
+            let rest = s.node("Sub", &[one, squared], vec![]);
+            let x2 = s.node("Mul", &[x, x], vec![]);
+            let cubic = s.node("Mul", &[x2, cube], vec![]);
+            let inner = s.node("Add", &[cubic, one], vec![]);
+            let scaled = s.node("Mul", &[x, scale], vec![]);
+            let left = s.node("Mul", &[scaled, rest], vec![]);
+            let second = s.node("Mul", &[left, inner], vec![]);
+            s.node("Add", &[first, second], vec![])
+        }
+    }
+}
+
+/// All activations.
+pub static ACTIVATION: Entry = Entry {
+    name: "Activation",
+    doc: "ReLU, LeakyReLU, ELU, GELU, SiLU, tanh, sigmoid",
+    differentiable: true,
+    cases: || {
+        ActivationKind::ALL
+            .into_iter()
+            .flat_map(|k| [vec![3, 5], vec![2, 3, 5, 7]].map(|shape| Case::new(Activation(k), vec![Feed::Distinct(shape)])))
+            .collect()
+    },
+};

@@ -1,0 +1,74 @@
+//! The operators of nets, one family a file.
+//!
+//! Adding one: a struct that implements [`super::Op`], an [`Entry`] with sample problems in its file, and a line in
+//! [`ALL`]. Shape, gradient and engine tests visit every entry.
+
+pub mod activation;
+pub mod elementwise;
+pub mod linear;
+pub mod reduce;
+pub mod shape;
+
+use super::Op;
+use std::sync::Arc;
+
+/// What the list knows of an operator.
+pub struct Entry {
+    /// Name, as [`Op::name`] gives it.
+    pub name: &'static str,
+    /// One line of documentation.
+    pub doc: &'static str,
+    /// Whether the operator has a gradient rule that its cases check.
+    pub differentiable: bool,
+    /// Sample problems for tests: several shapes, odd sizes included.
+    pub cases: fn() -> Vec<Case>,
+}
+
+/// A sample problem: an operator with its attributes, and what to feed.
+pub struct Case {
+    /// The operator.
+    pub op: Arc<dyn Op>,
+    /// Its inputs.
+    pub inputs: Vec<Feed>,
+}
+
+impl Case {
+    /// A case from its parts.
+    pub fn new(op: impl Op, inputs: Vec<Feed>) -> Self {
+        Case { op: Arc::new(op), inputs }
+    }
+}
+
+/// What a test feeds into one input.
+#[derive(Debug, Clone)]
+pub enum Feed {
+    /// Floats from a normal distribution; differentiated.
+    Normal(Vec<usize>),
+    /// Floats between 0.5 and 2; differentiated.
+    Positive(Vec<usize>),
+    /// Floats that all differ by more than a finite-difference step and stay away from zero; differentiated.
+    Distinct(Vec<usize>),
+    /// Floats that are fed but not differentiated, between 0 and 1, each row of the last axis summing to one.
+    Distribution(Vec<usize>),
+    /// 0 or 1 as bytes.
+    Mask(Vec<usize>),
+    /// Integers below the bound.
+    Index(Vec<usize>, usize),
+    /// A float constant, known when the graph is built.
+    Known(Vec<usize>, Vec<f64>),
+}
+
+/// Every operator.
+pub static ALL: &[&Entry] = &[
+    &elementwise::ADD,
+    &elementwise::SUB,
+    &elementwise::MUL,
+    &elementwise::DIV,
+    &elementwise::UNARY,
+    &reduce::SUM_TO,
+    &reduce::MEAN,
+    &shape::EXPAND,
+    &activation::ACTIVATION,
+    &linear::LINEAR,
+    &linear::MAT_MUL,
+];

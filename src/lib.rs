@@ -1,0 +1,47 @@
+//! `evolve` takes a dataset and gives back an ONNX model, found by evolving neural architectures.
+//!
+//! The way a candidate takes; data flows one way, and nothing upstream knows what is downstream of it:
+//!
+//! ```text
+//! dataset files ──> data: schema, task, split, fitted preprocessing
+//!                              │
+//! search: propose ──> genome ──> express: genome → training-step graph and inference graph
+//!                              │
+//!                     graph: shapes, gradients, spelling ──> onnx: ModelProto
+//!                              │
+//!                     engine: ONNX Runtime (CPU, CUDA) or tract
+//!                              │
+//!                     train: batches, schedule, early stop ──> score
+//!                              │
+//! study: journal ──> search: tell ──> … ──> export: best.onnx, verified ──> report
+//! ```
+//!
+//! | module | owns | may use |
+//! | --- | --- | --- |
+//! | [`graph`] | typed tensor graph, operators with shape rule, gradient rule and spellings, differentiation | nothing of ours |
+//! | [`onnx`] | graph ↔ ONNX `ModelProto` | `graph` |
+//! | [`engine`] | loading and running models with bound state; finding ONNX Runtime; the CPU training kernels | `onnx` |
+//! | [`data`] | sources, schema, task, split, fitted preprocessing that compiles to graph nodes | `graph` |
+//! | [`genome`] | genes, search space, birth, mutation, crossover, morphisms, distance, canonical hash | nothing of ours |
+//! | [`express`] | genome + task → training-step graph and inference graph | `genome`, `graph`, `data` (schema only) |
+//! | [`train`] | running a training step over batches; metrics; weights | `engine`, `express`, `data` |
+//! | [`search`] | population, selection, strategies behind ask and tell | `genome` |
+//! | [`study`] | the run: evaluators, journal, weights store, resume | `search`, `train` |
+//! | [`export`] | `best.onnx` and its verification | `onnx`, `engine`, `study` |
+//! | [`report`] | `report.json`, `report.html` | `study` |
+//! | [`cli`] | arguments, one file for each subcommand | all |
+
+#![warn(missing_docs)]
+
+pub mod cli;
+pub mod data;
+pub mod engine;
+pub mod export;
+pub mod express;
+pub mod genome;
+pub mod graph;
+pub mod onnx;
+pub mod report;
+pub mod search;
+pub mod study;
+pub mod train;

@@ -1,0 +1,56 @@
+//! Searching: strategies that propose genomes and are told how they did. Knows nothing of how a genome is evaluated.
+
+use crate::genome::Genome;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// A genome to be evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The genome.
+    pub genome: Genome,
+    /// How it came about.
+    pub origin: Origin,
+    /// Candidate whose trained weights it starts from.
+    pub inherit: Option<u64>,
+    /// Length of its training as a share of the study's full candidate length, above 0 and at most 1.
+    pub length: f64,
+}
+
+/// How a genome came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Arm of the strategy, such as `birth`, `crossover`, `evsm`, `eems`.
+    pub arm: String,
+    /// Edits in words, such as `widen stages.1 64 → 96`; empty for births.
+    pub edits: Vec<String>,
+    /// Candidates it was made from.
+    pub parents: Vec<u64>,
+}
+
+/// What became of a candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// Number of the candidate.
+    pub number: u64,
+    /// Its proposal.
+    pub proposal: Proposal,
+    /// Metric on the validation part, turned so that higher is better; `None` where the candidate failed. Never NaN.
+    pub score: Option<f64>,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Training examples consumed.
+    pub examples: u64,
+}
+
+/// A search strategy behind ask and tell.
+///
+/// Candidate `k` is asked for after exactly the candidates `0 … k−lag` have been told, in order of their numbers; so a
+/// strategy is a pure function of its settings and of what it was told, and resuming is replaying.
+pub trait Strategy: Send {
+    /// Proposes candidate `number`. All randomness comes from `rng`, which is derived from the study's seed and
+    /// `number`. The driver asks again, with a fresh stream, where a genome was proposed before.
+    fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal;
+    /// Takes note of what became of a candidate.
+    fn tell(&mut self, evaluated: &Evaluated);
+}
