@@ -4,8 +4,11 @@
 //! [`ALL`]. Shape, gradient and engine tests visit every entry.
 
 pub mod activation;
+pub mod conv;
 pub mod elementwise;
 pub mod linear;
+pub mod norm;
+pub mod pool;
 pub mod reduce;
 pub mod shape;
 
@@ -68,7 +71,25 @@ pub static ALL: &[&Entry] = &[
     &reduce::SUM_TO,
     &reduce::MEAN,
     &shape::EXPAND,
+    &shape::RESHAPE,
+    &shape::CONCAT,
+    &shape::SLICE,
+    &shape::PAD,
+    &shape::TRANSPOSE,
     &activation::ACTIVATION,
     &linear::LINEAR,
     &linear::MAT_MUL,
+    &conv::CONV,
+    &conv::CONV_INPUT_GRAD,
+    &conv::CONV_BIAS_GRAD,
+    &conv::CONV_WEIGHT_GRAD,
+    &pool::MAX_POOL,
+    &pool::AVERAGE_POOL,
+    &pool::GLOBAL_AVERAGE_POOL,
+    &pool::GLOBAL_MAX_POOL,
+    &norm::BATCH_NORM,
+    &norm::BATCH_NORM_GRAD,
+    &norm::BATCH_NORM_INFERENCE,
+    &norm::LAYER_NORM,
+    &norm::LAYER_NORM_GRAD,
 ];
