@@ -4,10 +4,16 @@
 //! [`ALL`]. Shape, gradient and engine tests visit every entry.
 
 pub mod activation;
+pub mod dropout;
 pub mod elementwise;
+pub mod embedding;
+pub mod encoding;
 pub mod linear;
+pub mod loss;
+pub mod optimizer;
 pub mod reduce;
 pub mod shape;
+pub mod softmax;
 
 use super::Op;
 use std::sync::Arc;
@@ -71,4 +77,19 @@ pub static ALL: &[&Entry] = &[
     &activation::ACTIVATION,
     &linear::LINEAR,
     &linear::MAT_MUL,
+    &embedding::EMBEDDING,
+    &embedding::ONE_HOT,
+    &encoding::PIECEWISE_LINEAR,
+    &encoding::FEATURE_LINEAR,
+    &encoding::PERIODIC,
+    &dropout::DROPOUT,
+    &softmax::SOFTMAX,
+    &loss::SOFTMAX_CROSS_ENTROPY,
+    &loss::SOFTMAX_CROSS_ENTROPY_GRAD,
+    &loss::SQUARED_ERROR,
+    &loss::HUBER,
+    &optimizer::SGD_STEP,
+    &optimizer::ADAM_STEP,
+    &optimizer::EXPONENTIAL_AVERAGE,
+    &optimizer::CLIP_BY_NORM,
 ];
