@@ -4,13 +4,16 @@
 //! [`ALL`]. Shape, gradient and engine tests visit every entry.
 
 pub mod activation;
+pub mod conv;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
 pub mod encoding;
 pub mod linear;
 pub mod loss;
+pub mod norm;
 pub mod optimizer;
+pub mod pool;
 pub mod reduce;
 pub mod shape;
 pub mod softmax;
@@ -74,6 +77,11 @@ pub static ALL: &[&Entry] = &[
     &reduce::SUM_TO,
     &reduce::MEAN,
     &shape::EXPAND,
+    &shape::RESHAPE,
+    &shape::CONCAT,
+    &shape::SLICE,
+    &shape::PAD,
+    &shape::TRANSPOSE,
     &activation::ACTIVATION,
     &linear::LINEAR,
     &linear::MAT_MUL,
@@ -92,4 +100,17 @@ pub static ALL: &[&Entry] = &[
     &optimizer::ADAM_STEP,
     &optimizer::EXPONENTIAL_AVERAGE,
     &optimizer::CLIP_BY_NORM,
+    &conv::CONV,
+    &conv::CONV_INPUT_GRAD,
+    &conv::CONV_BIAS_GRAD,
+    &conv::CONV_WEIGHT_GRAD,
+    &pool::MAX_POOL,
+    &pool::AVERAGE_POOL,
+    &pool::GLOBAL_AVERAGE_POOL,
+    &pool::GLOBAL_MAX_POOL,
+    &norm::BATCH_NORM,
+    &norm::BATCH_NORM_GRAD,
+    &norm::BATCH_NORM_INFERENCE,
+    &norm::LAYER_NORM,
+    &norm::LAYER_NORM_GRAD,
 ];
