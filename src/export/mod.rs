@@ -37,7 +37,9 @@ pub enum ExportError {
     #[error(transparent)]
     Train(#[from] TrainError),
     /// The exported model says something else than what was scored.
-    #[error("the exported model differs from what was scored by {difference:e} in {engine} (row {row} of the validation part); the file was not written")]
+    #[error(
+        "the exported model differs from what was scored by {difference:e} in {engine} (row {row} of the validation part); the file was not written"
+    )]
     Disagrees {
         /// Which engine.
         engine: &'static str,

@@ -17,8 +17,7 @@ pub const SCHEMA: &str = "evolve.schema";
 /// Where the genome does not fit the data or the weights.
 pub fn assemble(genome: &Genome, weights: &Weights, dataset: &Dataset, scores: &Scores) -> Result<Vec<u8>, GraphError> {
     let mut graph = Graph::new();
-    let NetInputs { numeric, codes, image } =
-        graph.scoped("preprocessing", |g| dataset.preprocessing.emit_inputs(g))?;
+    let NetInputs { numeric, codes, image } = graph.scoped("preprocessing", |g| dataset.preprocessing.emit_inputs(g))?;
     let inputs = FeatureInputs { numeric, codes, image };
     let output = graph.scoped("net", |g| express::embed(g, genome, &dataset.task, inputs, weights))?;
     graph.scoped("output", |g| dataset.preprocessing.emit_outputs(g, output))?;

@@ -58,12 +58,13 @@ impl Predictor {
     pub fn new(bytes: &[u8], engine: &dyn Engine) -> Result<Self, PredictError> {
         let summary = onnx::read(bytes)?;
         let text = summary.metadata.iter().find(|(key, _)| key == SCHEMA).map(|(_, value)| value.as_str());
-        let schema: Option<Schema> = match text {
-            Some(text) => Some(serde_json::from_str(text).map_err(|e| {
-                PredictError::Unsupported(format!("the model's metadata entry {SCHEMA} is damaged: {e}"))
-            })?),
-            None => None,
-        };
+        let schema: Option<Schema> =
+            match text {
+                Some(text) => Some(serde_json::from_str(text).map_err(|e| {
+                    PredictError::Unsupported(format!("the model's metadata entry {SCHEMA} is damaged: {e}"))
+                })?),
+                None => None,
+            };
         let model = engine.load_model(bytes)?;
         let fields = match &schema {
             Some(schema) => schema.inputs.clone(),

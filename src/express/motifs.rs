@@ -5,8 +5,8 @@
 
 use super::net::{ConvGenes, Flow, NetBuilder, Segment};
 use crate::genome::{ConvBlock, ConvMotif, Norm, bottleneck_width, dense_growth, inception_width};
-use crate::graph::ops::pool::{AveragePool, MaxPool};
 use crate::graph::GraphError;
+use crate::graph::ops::pool::{AveragePool, MaxPool};
 
 /// Builds one block with `width` output channels, which belong to `group`. `stride` is 2 where the block halves the
 /// resolution by its own convolution.
@@ -42,11 +42,14 @@ pub fn build(
             b.act(&sum)
         }
         ConvMotif::Bottleneck => {
-            let hidden = |b: &NetBuilder<'_>, name: &str| Segment::one(b.group(name), bottleneck_width(width, block.quarters, block.groups));
+            let hidden = |b: &NetBuilder<'_>, name: &str| {
+                Segment::one(b.group(name), bottleneck_width(width, block.quarters, block.groups))
+            };
             let reduced = hidden(b, "reduced");
             let y = site.pointwise(b, "reduce", x, reduced, End::Inner)?;
             let spread = hidden(b, "spread");
-            let y = site.spatial(b, "spatial", &y, spread, Spatial { stride, groups: block.groups, ..Spatial::default() })?;
+            let y =
+                site.spatial(b, "spatial", &y, spread, Spatial { stride, groups: block.groups, ..Spatial::default() })?;
             let y = site.pointwise(b, "expand", &y, site.out(), End::Branch)?;
             let sum = site.join(b, x, &y)?;
             b.act(&sum)

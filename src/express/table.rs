@@ -64,7 +64,12 @@ fn numbers(b: &mut NetBuilder<'_>, encoding: NumericEncoding, x: Value, knots: V
 }
 
 /// Categorical features as `[N, values]`.
-fn categories(b: &mut NetBuilder<'_>, encoding: CategoricalEncoding, codes: Value, slots: &[usize]) -> Result<Flow, GraphError> {
+fn categories(
+    b: &mut NetBuilder<'_>,
+    encoding: CategoricalEncoding,
+    codes: Value,
+    slots: &[usize],
+) -> Result<Flow, GraphError> {
     let total = slots.iter().sum();
     match encoding {
         CategoricalEncoding::OneHot => {

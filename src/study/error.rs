@@ -45,7 +45,9 @@ pub enum StudyError {
         reason: String,
     },
     /// The journal was written by a search that proposes otherwise.
-    #[error("candidate {number} of the journal is not what this search proposes; the study was made with other settings or another version of evolve")]
+    #[error(
+        "candidate {number} of the journal is not what this search proposes; the study was made with other settings or another version of evolve"
+    )]
     Diverges {
         /// Number of the candidate.
         number: u64,

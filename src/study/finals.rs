@@ -1,7 +1,9 @@
 //! The final phase: training the finalists at full length and choosing what to export.
 
 use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
-use super::{Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, lengths};
+use super::{
+    Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, lengths,
+};
 use crate::search::Search;
 
 /// Stream from which the training of finalists is seeded.

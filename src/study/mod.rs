@@ -222,10 +222,8 @@ impl Study {
 
     /// Removes weights that neither the search nor an export can reach any more.
     fn sweep(&self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
-        let mut kept: HashSet<String> = wanted
-            .into_iter()
-            .filter_map(|n| self.candidates.get(&n)?.outcome.weights().map(str::to_owned))
-            .collect();
+        let mut kept: HashSet<String> =
+            wanted.into_iter().filter_map(|n| self.candidates.get(&n)?.outcome.weights().map(str::to_owned)).collect();
         kept.extend(self.finalists.iter().filter_map(|f| f.outcome.weights().map(str::to_owned)));
         kept.extend(self.choice.iter().map(|c| c.weights.clone()));
         self.store.retain(&kept)

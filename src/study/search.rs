@@ -108,10 +108,9 @@ impl Study {
         let macs = train::costs(&proposal.genome, task, rows).map_or(0, |c| c.macs);
         let start = match proposal.inherit.map(|parent| (parent, self.candidates.get(&parent))) {
             None => None,
-            Some((_, Some(c))) => c
-                .outcome
-                .weights()
-                .map(|weights| Start { genome: c.proposal.genome.clone(), weights: weights.to_owned() }),
+            Some((_, Some(c))) => {
+                c.outcome.weights().map(|weights| Start { genome: c.proposal.genome.clone(), weights: weights.to_owned() })
+            }
             Some((parent, None)) => return Err(StudyError::Diverges { number: parent }),
         };
         Ok(Job {

@@ -126,8 +126,8 @@ impl Settings {
     /// Where the file cannot be written.
     pub fn write(&self, folder: &Folder) -> Result<(), StudyError> {
         let path = folder.settings();
-        let text = toml::to_string_pretty(self)
-            .map_err(|e| StudyError::Settings { path: path.clone(), reason: e.to_string() })?;
+        let text =
+            toml::to_string_pretty(self).map_err(|e| StudyError::Settings { path: path.clone(), reason: e.to_string() })?;
         write_whole(&path, text.as_bytes())
     }
 }

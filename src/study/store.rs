@@ -84,7 +84,9 @@ fn encode(weights: &Weights) -> Result<Vec<u8>, String> {
         .collect();
     let views: Vec<(&String, TensorView<'_>)> = bytes
         .iter()
-        .map(|(name, (shape, data))| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| e.to_string())?)))
+        .map(|(name, (shape, data))| {
+            Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| e.to_string())?))
+        })
         .collect::<Result<_, String>>()?;
     safetensors::serialize(views, None).map_err(|e| e.to_string())
 }

@@ -78,7 +78,14 @@ impl Images {
     }
 
     /// As [`Images::gather`], each image augmented by its own draw.
-    pub fn gather_augmented(&self, pixels: &[u8], rows: &[u32], genes: Augmentation, rng: &mut ChaCha8Rng, into: &mut [f32]) {
+    pub fn gather_augmented(
+        &self,
+        pixels: &[u8],
+        rows: &[u32],
+        genes: Augmentation,
+        rng: &mut ChaCha8Rng,
+        into: &mut [f32],
+    ) {
         let size = self.height * self.width * self.channels;
         for (&row, out) in rows.iter().zip(into.chunks_exact_mut(size)) {
             let draw = self.draw(genes, rng);
@@ -161,10 +168,9 @@ impl TargetWriter {
                     class_weights: balanced.then(|| counts.iter().map(weight).collect()),
                 }
             }
-            OutputSpec::Value { mean, std } => TargetWriter {
-                kind: TargetKind::Standardised { mean: *mean as f32, std: *std as f32 },
-                class_weights: None,
-            },
+            OutputSpec::Value { mean, std } => {
+                TargetWriter { kind: TargetKind::Standardised { mean: *mean as f32, std: *std as f32 }, class_weights: None }
+            }
         }
     }
 

@@ -32,11 +32,8 @@ impl Evaluator {
         let images = batches::Images::new(&task.input);
         let batch = if images.is_some() { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
         let inference = express::inference(genome, task, Dim::Fixed(batch))?;
-        let state = inference
-            .params
-            .iter()
-            .map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() })
-            .collect();
+        let state =
+            inference.params.iter().map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() }).collect();
         let feeds = feature_slots(task, batch);
         let fetches = vec![Slot { name: express::OUTPUT.into(), dtype: DType::F32, shape: vec![batch, task.outputs()] }];
         let model = onnx::write(&spell(&inference.graph, target)?, &vec![]);
