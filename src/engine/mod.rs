@@ -1,5 +1,7 @@
 //! Engines: loading ONNX models and running them with state that stays where the engine keeps it.
 
+pub mod kernels;
+
 use crate::graph::{DType, Tensor};
 use std::fmt::Debug;
 
