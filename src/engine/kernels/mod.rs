@@ -18,7 +18,6 @@ mod tests;
 
 use self::memory::{Memory, Tensor};
 use self::operator::Registered;
-use super::EngineError;
 use crate::graph::KERNEL_DOMAIN;
 use ort::operator::{KernelContext, OperatorDomain};
 
@@ -72,13 +71,8 @@ pub static ALL: &[&Entry] = &[
 ///
 /// # Errors
 /// Where ONNX Runtime refuses a kernel.
-pub fn domain() -> Result<OperatorDomain, EngineError> {
-    let refused = |e: ort::Error| EngineError::Unavailable {
-        what: format!("the kernels of {KERNEL_DOMAIN}"),
-        reason: format!("{e}; run without them (--kernels off)"),
-    };
-    let empty = OperatorDomain::new(KERNEL_DOMAIN).map_err(refused)?;
-    ALL.iter().try_fold(empty, |domain, &entry| domain.add(Registered(entry)).map_err(refused))
+pub fn domain() -> ort::Result<OperatorDomain> {
+    ALL.iter().try_fold(OperatorDomain::new(KERNEL_DOMAIN)?, |domain, &entry| domain.add(Registered(entry)))
 }
 
 /// An attribute that every node of the kernel has.
