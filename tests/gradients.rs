@@ -117,7 +117,7 @@ fn to_tract(tensor: &Tensor) -> TractTensor {
 fn check(problem: &Problem, what: &str, rng: &mut ChaCha8Rng) {
     let plan = tract_onnx::onnx()
         .model_for_read(&mut problem.model.as_slice())
-        .and_then(|m| m.into_optimized())
+        .and_then(|m| m.into_typed())
         .and_then(|m| m.into_runnable())
         .unwrap_or_else(|e| panic!("{what}: {e:?}"));
     let run = |feeds: &[Tensor]| -> Vec<Vec<f64>> {

@@ -57,8 +57,11 @@ impl Windows {
         vec![("kernel_shape", ints(&self.kernel)), ("strides", ints(&self.stride)), ("pads", ints(&self.pads))]
     }
 
-    /// Each element of `t [N, C, oh, ow]` repeated over its window, where windows [`tile`](Self::tile).
-    fn repeat(&self, s: &mut Speller<'_>, t: Term) -> Term {
+    /// Each element of `t`, of type `ty [N, C, oh, ow]`, repeated over its window, where windows [`tile`](Self::tile).
+    fn repeat(&self, s: &mut Speller<'_>, t: Term, ty: &TensorType) -> Result<Term, GraphError> {
+        if ty.dtype == DType::F64 {
+            return self.repeat_exactly(s, t, ty);
+        }
         let scales = s.constant(Tensor::f32(&[4], vec![1.0, 1.0, self.kernel[0] as f32, self.kernel[1] as f32]));
         let text = |t: &str| Attribute::Text(t.into());
         let attributes = vec![
@@ -66,7 +69,20 @@ impl Windows {
             ("coordinate_transformation_mode", text("asymmetric")),
             ("nearest_mode", text("floor")),
         ];
-        s.nodes("Resize", &[Some(t), None, Some(scales)], 1, attributes)[0]
+        Ok(s.nodes("Resize", &[Some(t), None, Some(scales)], 1, attributes)[0])
+    }
+
+    /// As [`repeat`](Self::repeat), for float64, which `Resize` rounds to float32 in the engine that checks gradients
+    /// and which it does not take in ONNX Runtime.
+    fn repeat_exactly(&self, s: &mut Speller<'_>, t: Term, ty: &TensorType) -> Result<Term, GraphError> {
+        let extents: Vec<i64> = s.shaped(ty.shape.extents())?.iter().map(|&d| d as i64).collect();
+        let [n, c, oh, ow] = extents[..] else { return Err(s.refuse("[N, C, oh, ow] wanted")) };
+        let [kh, kw] = self.kernel.map(|k| k as i64);
+        let (split, wide, merged) =
+            (s.ints(&[n, c, oh, 1, ow, 1]), s.ints(&[n, c, oh, kh, ow, kw]), s.ints(&[n, c, oh * kh, ow * kw]));
+        let split = s.node("Reshape", &[t, split], vec![]);
+        let wide = s.node("Expand", &[split, wide], vec![]);
+        Ok(s.node("Reshape", &[wide, merged], vec![]))
     }
 
     /// The part of `x [N, C, height, width]` that is in windows, and what is cut off below and to the right.
@@ -161,14 +177,15 @@ impl MaxPoolGrad {
         let size = s.shaped(plane(s.input_type(0)))?;
         let dtype = cast_to(s.input_type(0).dtype);
         let (x, border) = windows.crop(s, s.input(0), size);
-        let maximum = windows.repeat(s, y);
+        let pooled = s.input_type(1).clone();
+        let maximum = windows.repeat(s, y, &pooled)?;
         let equal = s.node("Equal", &[maximum, x], vec![]);
         let mask = s.node("Cast", &[equal], vec![("to", dtype)]);
         let share = s.node("AveragePool", &[mask], windows.attributes());
         let area = s.scalar(windows.area() as f64);
         let count = s.node("Mul", &[share, area], vec![]);
         let shared = s.node("Div", &[dy, count], vec![]);
-        let repeated = windows.repeat(s, shared);
+        let repeated = windows.repeat(s, shared, &pooled)?;
         let inner = s.node("Mul", &[mask, repeated], vec![]);
         Ok(windows.restore(s, inner, border))
     }
@@ -281,7 +298,7 @@ impl Op for AveragePoolGrad {
         let dx = if windows.tile() {
             let share = s.scalar(1.0 / windows.area() as f64);
             let shared = s.node("Mul", &[s.input(0), share], vec![]);
-            let repeated = windows.repeat(s, shared);
+            let repeated = windows.repeat(s, shared, &ty)?;
             windows.restore(s, repeated, [0, 1].map(|a| self.size[a] % windows.kernel[a]))
         } else {
             let shares = s.shaped(self.shares(ty.dtype))?;
