@@ -75,6 +75,12 @@ impl Memory {
         unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
     }
 
+    /// Memory of a test's own.
+    #[cfg(test)]
+    pub(super) fn over(values: &mut [f32]) -> Memory {
+        Memory { extents: vec![values.len()], start: values.as_mut_ptr(), length: values.len() }
+    }
+
     fn overlaps(&self, other: &Memory) -> bool {
         let (start, end) = (self.start.addr(), self.start.addr() + 4 * self.length);
         let (other_start, other_end) = (other.start.addr(), other.start.addr() + 4 * other.length);

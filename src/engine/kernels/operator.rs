@@ -98,3 +98,15 @@ impl Kernel for Node {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::guarded;
+    use crate::engine::kernels::ALL;
+
+    #[test]
+    fn a_panic_is_an_error_that_names_the_kernel() {
+        let message = guarded::<()>(ALL[0], || panic!("on purpose")).unwrap_err().to_string();
+        assert!(message.contains("kernel SgdStep: panicked"), "{message}");
+    }
+}

@@ -55,13 +55,14 @@ fn in_blocks<const N: usize>(
 }
 
 /// Attributes of `SgdStep`.
-struct Sgd {
-    momentum: f32,
-    decay: Vec<i64>,
+pub(super) struct Sgd {
+    pub(super) momentum: f32,
+    /// For each parameter, 1 where it decays and 0 where it does not.
+    pub(super) decay: Vec<i64>,
 }
 
 impl Sgd {
-    fn run(&self, inputs: &[Memory], outputs: &[Memory]) {
+    pub(super) fn run(&self, inputs: &[Memory], outputs: &[Memory]) {
         let (lr, wd) = (inputs[0].first(), inputs[1].first());
         for (i, (parts, next)) in inputs[2..].chunks_exact(3).zip(outputs.chunks_exact(2)).enumerate() {
             let (momentum, wd) = (self.momentum, wd * decay_of(&self.decay, i));
@@ -86,6 +87,7 @@ struct Adam {
     beta2: f32,
     epsilon: f32,
     decoupled: bool,
+    /// As in [`Sgd`].
     decay: Vec<i64>,
 }
 
