@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod elementwise;
+pub mod encode;
 pub mod linear;
 pub mod reduce;
 pub mod shape;
