@@ -164,8 +164,17 @@ impl Field {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            FieldKind::Number => write!(f, "the number {:?}", self.name),
-            FieldKind::Text => write!(f, "the text {:?}", self.name),
+            FieldKind::Number | FieldKind::Text => write!(f, "{} {:?}", self.kind, self.name),
+            FieldKind::Matrix { .. } | FieldKind::Image { .. } => self.kind.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for FieldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldKind::Number => f.write_str("the number"),
+            FieldKind::Text => f.write_str("the text"),
             FieldKind::Matrix { width } => write!(f, "rows of {width} numbers"),
             FieldKind::Image { height, width, channels } => write!(f, "images of {height} × {width} × {channels}"),
         }

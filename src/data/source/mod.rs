@@ -5,13 +5,15 @@
 mod delimited;
 mod digest;
 mod idx;
+mod image_folder;
+mod npz;
 
 pub use digest::FileDigest;
 
 use super::DataError;
 use super::error::quoted;
 use super::raw::{RawBatch, TextColumn};
-use super::schema::Field;
+use super::schema::{Field, FieldKind};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -64,7 +66,7 @@ pub struct Source {
 }
 
 /// Every format, in the order in which they are tried.
-pub static ALL: &[&Format] = &[&idx::IDX, &delimited::DELIMITED];
+pub static ALL: &[&Format] = &[&idx::IDX, &image_folder::IMAGE_FOLDER, &npz::NPZ, &delimited::DELIMITED];
 
 /// Reads a path in whatever format it has.
 ///
@@ -80,7 +82,24 @@ pub fn read(request: &Request<'_>) -> Result<Source, DataError> {
     if source.inputs.rows() == 0 {
         return Err(DataError::file(request.path, "there is no row of data"));
     }
+    if let Purpose::Apply(fields) = request.purpose {
+        check_shape(request.path, &source.inputs, fields)?;
+    }
     Ok(source)
+}
+
+/// Whether images or rows without column names are those that a model reads.
+fn check_shape(path: &Path, inputs: &RawBatch, fields: &[Field]) -> Result<(), DataError> {
+    let found = match *inputs {
+        RawBatch::Table { .. } => return Ok(()),
+        RawBatch::Matrix { width, .. } => FieldKind::Matrix { width },
+        RawBatch::Images { height, width, channels, .. } => FieldKind::Image { height, width, channels },
+    };
+    if fields.iter().any(|field| field.kind == found) {
+        return Ok(());
+    }
+    let wanted = fields.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(DataError::file(path, format!("holds {found}, but the model reads {wanted}")))
 }
 
 /// First bytes of a file; none for a folder.
