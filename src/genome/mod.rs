@@ -3,6 +3,7 @@
 mod align;
 mod canonical;
 mod count;
+pub mod crossover;
 mod distance;
 mod domain;
 mod draw;

@@ -1,11 +1,18 @@
 //! Mutations: typed edits of a genome. Each is an entry of [`ALL`], in the file of its family.
 
 mod blocks;
+mod encoding;
+mod ends;
+mod inside;
+mod net;
+mod regularisation;
+mod skip;
+mod stages;
 mod training;
 mod width;
 
 use super::{
-    genes::{Genome, ImageNet, Net, TableNet},
+    genes::{Genome, ImageNet, Net, TableNet, Training},
     morphism::preserves,
     space::SearchSpace,
 };
@@ -21,8 +28,40 @@ pub static ALL: &[&Mutation] = &[
     &width::WIDEN,
     &width::NARROW,
     &width::RESIZE,
+    &width::SCALE,
+    &inside::GROW_KERNEL,
+    &inside::SHRINK_KERNEL,
+    &inside::DILATION,
+    &inside::GROUPS,
+    &inside::QUARTERS,
+    &inside::BRANCHES,
+    &skip::ADD_SKIP,
+    &skip::REMOVE_SKIP,
+    &stages::INSERT_STAGE,
+    &stages::REMOVE_STAGE,
+    &stages::DOWN,
+    &ends::STEM_KERNEL,
+    &ends::STEM_STRIDE,
+    &ends::HEAD_POOL,
+    &ends::HEAD_HIDDEN,
+    &net::NORM,
+    &net::ACTIVATION,
+    &encoding::NUMERIC,
+    &encoding::NUMERIC_SIZE,
+    &encoding::CATEGORICAL,
+    &training::OPTIMIZER,
+    &training::MOMENTUM,
     &training::LEARNING_RATE,
     &training::SCHEDULE,
+    &training::BATCH,
+    &training::INITIALISATION,
+    &training::LOSS,
+    &regularisation::WEIGHT_DECAY,
+    &regularisation::DROPOUT,
+    &regularisation::LABEL_SMOOTHING,
+    &regularisation::FLIP,
+    &regularisation::SHIFT,
+    &regularisation::CUTOUT,
 ];
 
 /// A kind of edit.
@@ -75,6 +114,11 @@ fn preserved(space: &SearchSpace, parent: &Genome, genome: Genome, words: String
     let genome = genome.canonical();
     let sound = genome != parent.canonical() && space.contains(&genome).is_ok() && preserves(parent, &genome);
     sound.then_some(Edit { genome, words })
+}
+
+/// The child with these training genes.
+fn trained(space: &SearchSpace, parent: &Genome, training: Training, words: String) -> Option<Edit> {
+    repaired(space, parent, Genome { net: parent.net.clone(), training }, words)
 }
 
 /// The genome with its net for tables changed.

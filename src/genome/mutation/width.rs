@@ -6,6 +6,7 @@ use crate::genome::{
     genes::{Genome, Net},
     space::{Limits, SearchSpace},
 };
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 pub(super) static WIDEN: Mutation = Mutation {
@@ -53,6 +54,35 @@ fn resize(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<
     };
     let (genome, words) = rewidened(space, parent, rng, "resize", near)?;
     repaired(space, parent, genome, words)
+}
+
+pub(super) static SCALE: Mutation = Mutation {
+    name: "scale",
+    doc: "makes every block, stage and the stem one choice wider, or narrower",
+    kind: Kind::Architecture,
+    preserving: false,
+    shrinking: false,
+    apply: scale,
+};
+
+fn scale(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
+    let up = rng.random_bool(0.5);
+    let step = |choices: &[usize], width: &mut usize| {
+        let next = if up { above(choices, *width) } else { below(choices, *width) };
+        *width = next.unwrap_or(*width);
+    };
+    let mut genome = parent.clone();
+    match (&space.limits, &mut genome.net) {
+        (Limits::Table(limits), Net::Table(net)) => {
+            net.blocks.iter_mut().for_each(|block| step(&limits.widths, &mut block.width));
+        }
+        (Limits::Image(limits), Net::Image(net)) => {
+            step(&limits.widths, &mut net.stem.width);
+            net.stages.iter_mut().for_each(|stage| step(&limits.widths, &mut stage.width));
+        }
+        _ => return None,
+    }
+    repaired(space, parent, genome, format!("scale {}", if up { "up" } else { "down" }))
 }
 
 /// Draws a new width from the choices for the one that a place has.

@@ -5,7 +5,7 @@ mod repair;
 mod seeds;
 mod valid;
 
-pub(super) use birth::{conv_block, table_block};
+pub(super) use birth::{conv_block, stage, table_block};
 
 use super::{
     count::{Tally, count},
