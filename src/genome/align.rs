@@ -102,32 +102,48 @@ fn cost(from: &Item, to: &Item) -> Option<f64> {
     if from.motif != to.motif {
         return None;
     }
-    let width = ((from.width as f64).ln() - (to.width as f64).ln()).abs() / 4f64.ln();
-    let first = from.stage.is_some() && (from.number == 0) != (to.number == 0);
-    let place = 0.2 * f64::from(u8::from(first))
-        + 0.2 * f64::from(u8::from(from.halvings != to.halvings))
-        + 0.1 * f64::from(u8::from(from.stage != to.stage));
     let genes = match (&from.conv, &to.conv) {
-        (Some(a), Some(b)) => {
-            let differing = [
-                (0.2, a.kernel != b.kernel),
-                (0.1, a.dilation != b.dilation),
-                (0.2, a.groups != b.groups),
-                (0.1, a.quarters != b.quarters),
-                (0.2, a.branches != b.branches),
-                (0.1, a.skip != b.skip),
-            ];
-            differing.iter().map(|&(weight, differs)| if differs { weight } else { 0.0 }).sum()
-        }
+        (Some(from), Some(to)) => conv_cost(from, to)?,
         _ => 0.0,
     };
-    Some(0.5 * width.min(1.0) + place + genes)
+    let first = from.stage.is_some() && (from.number == 0) != (to.number == 0);
+    let place = [(0.2, first), (0.2, from.halvings != to.halvings), (0.1, from.stage != to.stage)];
+    Some(width_cost(from.width, to.width) + weighed(&place) + genes)
+}
+
+/// Cost of matching two blocks for images, wherever they stand; `None` where their motifs differ.
+pub(super) fn conv_cost(from: &ConvBlock, to: &ConvBlock) -> Option<f64> {
+    let genes = [
+        (0.2, from.kernel != to.kernel),
+        (0.1, from.dilation != to.dilation),
+        (0.2, from.groups != to.groups),
+        (0.1, from.quarters != to.quarters),
+        (0.2, from.branches != to.branches),
+        (0.1, from.skip != to.skip),
+    ];
+    (from.motif == to.motif).then(|| weighed(&genes))
+}
+
+/// At most 0.5, where one width is four times the other.
+pub(super) fn width_cost(from: usize, to: usize) -> f64 {
+    0.5 * (((from as f64).ln() - (to as f64).ln()).abs() / 4f64.ln()).min(1.0)
+}
+
+/// Sum of the weights of what holds.
+fn weighed(differences: &[(f64, bool)]) -> f64 {
+    differences.iter().filter(|(_, differs)| *differs).map(|(weight, _)| weight).sum()
 }
 
 /// For each of the child's blocks the index of the parent's block that it continues.
 pub(super) fn matched(from: &[Item], to: &[Item]) -> Vec<Option<usize>> {
+    pairs(from, to, cost)
+}
+
+/// Pairs the items of two lists in order at least cost, where an item left alone costs [`ALONE`] and `cost` is `None`
+/// for two that do not pair: for each item of `to` the index of its partner in `from`. Earlier items of `to` win ties.
+pub(super) fn pairs<T>(from: &[T], to: &[T], cost: impl Fn(&T, &T) -> Option<f64>) -> Vec<Option<usize>> {
     let (rows, columns) = (from.len() + 1, to.len() + 1);
-    // best[i][j]: least cost of aligning the first i blocks of the parent with the first j of the child.
+    // best[i][j]: least cost of the first i items of `from` and the first j of `to`.
     let mut best = vec![vec![0.0f64; columns]; rows];
     for i in 0..rows {
         for j in 0..columns {
@@ -140,18 +156,18 @@ pub(super) fn matched(from: &[Item], to: &[Item]) -> Vec<Option<usize>> {
             best[i][j] = alone.min(both);
         }
     }
-    let mut matches = vec![None; to.len()];
+    let mut partners = vec![None; to.len()];
     let (mut i, mut j) = (from.len(), to.len());
     while i > 0 && j > 0 {
-        // Gaps first: walking backwards, that leaves later blocks alone and matches earlier ones.
+        // Gaps first: walking backwards, that leaves later items alone and pairs earlier ones.
         if best[i][j] == best[i][j - 1] + ALONE {
             j -= 1;
         } else if best[i][j] == best[i - 1][j] + ALONE {
             i -= 1;
         } else {
             (i, j) = (i - 1, j - 1);
-            matches[j] = Some(i);
+            partners[j] = Some(i);
         }
     }
-    matches
+    partners
 }

@@ -1,7 +1,7 @@
 //! Crossovers: a child of two genomes. Each is an entry of [`ALL`].
 
 use super::{
-    align::{items, matched},
+    align::{conv_cost, items, matched, pairs, width_cost},
     genes::{Genome, ImageNet, Net, Stage, TableNet, Training},
     mutation::Edit,
     space::SearchSpace,
@@ -126,9 +126,13 @@ fn mixed_tables(a: &TableNet, b: &TableNet, partners: &[Option<usize>], rng: &mu
     }
 }
 
-/// Stages are paired from the first on, since each halves the resolution; blocks within a pair are aligned.
+/// Stages are aligned on width and depth, blocks within a pair of stages on their genes.
 fn mixed_images(a: &ImageNet, b: &ImageNet, rng: &mut ChaCha8Rng) -> ImageNet {
-    let partners: Vec<Option<usize>> = (0..b.stages.len()).map(|at| (at < a.stages.len()).then_some(at)).collect();
+    let unlike = |a: &Stage, b: &Stage| {
+        let depths = a.blocks.len().abs_diff(b.blocks.len()) as f64;
+        Some(width_cost(a.width, b.width) + 0.1 * depths + if a.down == b.down { 0.0 } else { 0.2 })
+    };
+    let partners = pairs(&a.stages, &b.stages, unlike);
     ImageNet {
         stem: either(rng, &a.stem, &b.stem),
         stages: merged(&a.stages, &b.stages, &partners, rng, |a, b, rng| mixed_stages(a, b, rng)),
@@ -139,7 +143,7 @@ fn mixed_images(a: &ImageNet, b: &ImageNet, rng: &mut ChaCha8Rng) -> ImageNet {
 }
 
 fn mixed_stages(a: &Stage, b: &Stage, rng: &mut ChaCha8Rng) -> Stage {
-    let partners: Vec<Option<usize>> = (0..b.blocks.len()).map(|at| (at < a.blocks.len()).then_some(at)).collect();
+    let partners = pairs(&a.blocks, &b.blocks, conv_cost);
     Stage {
         down: either(rng, &a.down, &b.down),
         width: either(rng, &a.width, &b.width),

@@ -136,3 +136,6 @@ fn positions(net: &ImageNet) -> Vec<(usize, usize)> {
     let blocks = |(stage, blocks): (usize, usize)| (0..blocks).map(move |block| (stage, block));
     net.stages.iter().map(|stage| stage.blocks.len()).enumerate().flat_map(blocks).collect()
 }
+
+#[cfg(test)]
+mod tests;

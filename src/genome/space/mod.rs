@@ -198,3 +198,6 @@ impl ImageLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
