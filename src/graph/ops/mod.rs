@@ -9,6 +9,7 @@ pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
 pub mod encoding;
+pub mod encode;
 pub mod linear;
 pub mod loss;
 pub mod norm;
