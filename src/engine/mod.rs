@@ -1,5 +1,16 @@
 //! Engines: loading ONNX models and running them with state that stays where the engine keeps it.
 
+mod locate;
+mod onnxruntime;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod tract;
+
+pub use locate::{Found, Located, OLDEST_MINOR, Places, Skipped, Source, locate, locate_first};
+pub use onnxruntime::{CudaOptions, OnnxRuntime};
+pub use tract::Tract;
+
 use crate::graph::{DType, Tensor};
 use std::fmt::Debug;
 
