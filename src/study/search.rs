@@ -86,7 +86,7 @@ impl Study {
             progress.asked += 1;
             match self.candidates.get(&number) {
                 Some(c) if c.proposal == proposal => {
-                    progress.best = progress.best.max(c.outcome.score());
+                    progress.best = higher(progress.best, c.outcome.score());
                 }
                 Some(_) => return Err(StudyError::Diverges { number }),
                 None => {
@@ -136,7 +136,7 @@ impl Study {
         let candidate = Candidate { number, hash: proposal.genome.hash(), proposal, outcome, timing: done.timing };
         let score = candidate.outcome.score();
         let best = score > progress.best;
-        progress.best = progress.best.max(score);
+        progress.best = higher(progress.best, score);
         let record = Record::Candidate(Box::new(candidate.clone()));
         self.append(record)?;
         watch(Event::Candidate { candidate: &candidate, best });
@@ -174,4 +174,9 @@ impl Study {
         let typical = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
         clock.now() + typical > budget * lengths::SEARCH_SHARE
     }
+}
+
+/// The higher of two scores; none is lower than any.
+fn higher(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    if b > a { b } else { a }
 }

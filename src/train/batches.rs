@@ -94,16 +94,16 @@ impl Images {
     }
 
     fn draw(&self, genes: Augmentation, rng: &mut ChaCha8Rng) -> Draw {
-        let reach = genes.shift as isize;
+        let reach = genes.shift as i64;
         let mut draw = Draw { flip: genes.flip && rng.random(), ..Draw::default() };
         if reach > 0 {
-            draw.down = rng.random_range(-reach..=reach);
-            draw.right = rng.random_range(-reach..=reach);
+            draw.down = rng.random_range(-reach..=reach) as isize;
+            draw.right = rng.random_range(-reach..=reach) as isize;
         }
         if genes.cutout > 0 {
             let side = genes.cutout as isize;
-            let top = rng.random_range(0..self.height as isize) - side / 2;
-            let left = rng.random_range(0..self.width as isize) - side / 2;
+            let top = rng.random_range(0..self.height as u64) as isize - side / 2;
+            let left = rng.random_range(0..self.width as u64) as isize - side / 2;
             draw.hole = Some((top, left, side));
         }
         draw

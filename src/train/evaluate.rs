@@ -81,7 +81,8 @@ impl Evaluator {
     /// # Errors
     /// Where the engine fails.
     pub fn predict(&mut self, part: &Part) -> Result<Predictions, TrainError> {
-        Ok(predictions_from_output(&self.task, self.outputs(part)?))
+        let outputs = self.outputs(part)?;
+        Ok(predictions_from_output(&self.task, outputs))
     }
 }
 
