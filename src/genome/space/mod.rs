@@ -120,7 +120,7 @@ impl SearchSpace {
             &InputDomain::Image { height, width, .. } => (
                 Limits::Image(ImageLimits::preset(Size { height, width })),
                 (400 * rows).clamp(300_000, 5_000_000),
-                (1_200_000_000_000 / rows).clamp(2_000_000, 60_000_000).max(1_500 * (height * width) as u64),
+                (800_000_000_000 / rows).clamp(2_000_000, 25_000_000).max(1_500 * (height * width) as u64),
             ),
         };
         let mut space = Self { domain: domain.clone(), limits, batches: batches(domain), max_parameters: 0, max_macs: 0 };
