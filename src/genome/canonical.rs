@@ -12,8 +12,9 @@ use std::fmt::Write;
 
 impl Genome {
     /// The genome with every gene that changes neither the function nor its training at its default: groups, quarters
-    /// and branches of motifs that have none, the dilation of a 1×1 kernel, the activation of a net whose blocks are
-    /// all gated, Adam without weight decay (AdamW), label smoothing of a regression, augmentation of tables.
+    /// and branches of motifs that have none, the dilation of a 1×1 kernel, quarters beyond the least that give the
+    /// same width, a stride that means a pool, the activation of a net whose blocks are all gated, Adam without weight
+    /// decay (AdamW), label smoothing of a regression, augmentation of tables.
     pub fn canonical(&self) -> Self {
         let mut genome = self.clone();
         match &mut genome.net {

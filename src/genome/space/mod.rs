@@ -107,7 +107,7 @@ pub(super) const ACTIVATIONS: [Act; 7] =
 impl SearchSpace {
     /// The space for a task, scaled to its rows and to the size of its inputs.
     ///
-    /// The caps hold the time of a training pass over all rows within about a minute on one core, so that no birth is
+    /// The caps hold the time of a training pass over all rows within a few minutes on one core, so that no birth is
     /// absurdly slow; they always leave room for the smallest net.
     pub fn preset(domain: &Domain) -> Self {
         let rows = domain.rows.max(1) as u64;
