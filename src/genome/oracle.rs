@@ -291,7 +291,7 @@ fn inherited(parent: &Genome, child: &Genome, old: &Weights, mut fresh: Weights)
         };
         match origin.as_ref().and_then(|origin| old.tensors.get(origin)) {
             Some(old) => grown(old, tensor),
-            None if path.contains(".end.") || path.contains(".projection.") => tensor.data.fill(0.0),
+            None if path.contains(".end.") => tensor.data.fill(0.0),
             None => {}
         }
     }
@@ -341,7 +341,7 @@ fn preserving_edits_keep_the_outputs() {
             }
         }
     }
-    for name in ["deepen", "widen", "grow_kernel", "add_skip"] {
+    for name in ["deepen", "widen", "grow_kernel"] {
         assert!(compared.get(name).is_some_and(|&times| times >= 3), "{compared:?}");
     }
 }
