@@ -135,7 +135,7 @@ fn mixed_images(a: &ImageNet, b: &ImageNet, rng: &mut ChaCha8Rng) -> ImageNet {
     let partners = pairs(&a.stages, &b.stages, unlike);
     ImageNet {
         stem: either(rng, &a.stem, &b.stem),
-        stages: merged(&a.stages, &b.stages, &partners, rng, |a, b, rng| mixed_stages(a, b, rng)),
+        stages: merged(&a.stages, &b.stages, &partners, rng, mixed_stages),
         norm: either(rng, &a.norm, &b.norm),
         activation: either(rng, &a.activation, &b.activation),
         head: either(rng, &a.head, &b.head),

@@ -27,4 +27,6 @@ pub use shape::{BlockShape, ImageShape, Size, StageShape, bottleneck_width, dens
 pub use space::{ImageLimits, Limits, SearchSpace, TableLimits};
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

@@ -156,9 +156,9 @@ fn image(limits: &ImageLimits, size: Size, rng: &mut ChaCha8Rng) -> ImageNet {
     let stem = Stem {
         width: start,
         kernel: pick(rng, &[(0.85, 3), (0.15, 5)]),
-        stride: if large && rng.random_bool(0.4) { 2 } else { 1 },
+        stride: if large && rng.random_bool(0.75) { 2 } else { 1 },
     };
-    let count = pick(rng, &[(0.3, 2), (0.5, 3), (0.2, 4)]).min(limits.max_stages);
+    let count = pick(rng, &[(0.3, 2), (0.5, 3), (0.2, 4)]) + usize::from(size.side() >= 96);
     let motif = pick(rng, &MOTIFS);
     let mut width = start;
     let stages = (0..count)
@@ -166,7 +166,7 @@ fn image(limits: &ImageLimits, size: Size, rng: &mut ChaCha8Rng) -> ImageNet {
             if index > 0 {
                 width = nearest(&limits.widths, (width * pick(rng, &[(0.3, 3), (0.7, 4)]) / 2).min(128));
             }
-            let first = index == 0 && !(large && rng.random_bool(0.5));
+            let first = index == 0 && !(large && rng.random_bool(0.6));
             let down = if first {
                 Downsample::None
             } else {

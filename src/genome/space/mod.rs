@@ -107,7 +107,7 @@ pub(super) const ACTIVATIONS: [Act; 7] =
 impl SearchSpace {
     /// The space for a task, scaled to its rows and to the size of its inputs.
     ///
-    /// The caps hold the time of a training pass over all rows within about a minute on one core, so that no birth is
+    /// The caps hold the time of a training pass over all rows within a few minutes on one core, so that no birth is
     /// absurdly slow; they always leave room for the smallest net.
     pub fn preset(domain: &Domain) -> Self {
         let rows = domain.rows.max(1) as u64;
@@ -120,7 +120,7 @@ impl SearchSpace {
             &InputDomain::Image { height, width, .. } => (
                 Limits::Image(ImageLimits::preset(Size { height, width })),
                 (400 * rows).clamp(300_000, 5_000_000),
-                (1_200_000_000_000 / rows).clamp(2_000_000, 60_000_000).max(1_500 * (height * width) as u64),
+                (800_000_000_000 / rows).clamp(2_000_000, 25_000_000).max(1_500 * (height * width) as u64),
             ),
         };
         let mut space = Self { domain: domain.clone(), limits, batches: batches(domain), max_parameters: 0, max_macs: 0 };

@@ -56,7 +56,7 @@ impl SearchSpace {
     pub(super) fn plain(&self) -> Genome {
         let net = match &self.limits {
             Limits::Table(_) => Net::Table(mlp(NumericEncoding::Plain, Norm::Batch, vec![linear(64, 0.0), linear(64, 0.0)])),
-            Limits::Image(_) => Net::Image(convolutional(16, vec![stage(Downsample::None, 16, &[])])),
+            Limits::Image(_) => Net::Image(on_stem(16, 1, vec![stage(Downsample::None, 16, &[])])),
         };
         Genome { net, training: self.training(1e-3, 0.01) }
     }
@@ -114,14 +114,15 @@ impl SearchSpace {
         let adam = Training { augmentation, ..self.training(2e-3, 0.02) };
         let sgd = Training { optimizer: Optimizer::Sgd { momentum: 0.9 }, learning_rate: 0.08, weight_decay: 5e-4, ..adam };
         let seed = |net, training| Genome { net: Net::Image(net), training };
-        let vgg = convolutional(32, pyramid(size, 32, Downsample::MaxPool, &[CONV]));
+        let net = |width, down, block| convolutional(size, width, down, block);
+        let vgg = net(32, Downsample::MaxPool, CONV);
         vec![
             seed(vgg.clone(), Training { label_smoothing: 0.05, ..adam }),
-            seed(convolutional(16, pyramid(size, 16, Downsample::Stride, &[RESIDUAL])), sgd),
-            seed(convolutional(16, pyramid(size, 16, Downsample::MaxPool, &[CONV])), adam),
-            seed(convolutional(32, pyramid(size, 32, Downsample::Stride, &[DEPTHWISE])), adam),
+            seed(net(16, Downsample::Stride, RESIDUAL), sgd),
+            seed(net(16, Downsample::MaxPool, CONV), adam),
+            seed(net(32, Downsample::Stride, DEPTHWISE), adam),
             seed(vgg, sgd),
-            seed(convolutional(32, pyramid(size, 32, Downsample::MaxPool, &[RESIDUAL])), sgd),
+            seed(net(24, Downsample::MaxPool, RESIDUAL), sgd),
         ]
     }
 }
@@ -130,9 +131,9 @@ fn mlp(numeric: NumericEncoding, norm: Norm, blocks: Vec<TableBlock>) -> TableNe
     TableNet { numeric, categorical: CategoricalEncoding::OneHot, norm, activation: Act::Relu, blocks }
 }
 
-fn convolutional(stem: usize, stages: Vec<Stage>) -> ImageNet {
+fn on_stem(width: usize, stride: usize, stages: Vec<Stage>) -> ImageNet {
     ImageNet {
-        stem: Stem { width: stem, kernel: 3, stride: 1 },
+        stem: Stem { width, kernel: 3, stride },
         stages,
         norm: Norm::Batch,
         activation: Act::Relu,
@@ -140,15 +141,26 @@ fn convolutional(stem: usize, stages: Vec<Stage>) -> ImageNet {
     }
 }
 
-/// Stages that double the channels as they halve the resolution, until the side is 8 or less, but at
-/// least once.
-fn pyramid(size: Size, width: usize, down: Downsample, blocks: &[ConvBlock]) -> Vec<Stage> {
-    let mut stages = vec![stage(Downsample::None, width, blocks)];
-    let (mut side, mut channels) = (size.side(), width);
-    while side > 8 || stages.len() < 2 {
-        channels = (channels * 2).min(256);
-        stages.push(stage(down, channels, blocks));
+/// A stem and stages of one block that double the channels as they halve the resolution, until the side is 8 or less,
+/// but at least once. Small images have a stage at full resolution before that; so have residual nets, whose first block
+/// keeps its input's shape. Large images are halved by the stem, and the largest by the first stage too.
+fn convolutional(size: Size, width: usize, down: Downsample, block: ConvBlock) -> ImageNet {
+    let stride = if size.side() >= 48 { 2 } else { 1 };
+    let (mut side, mut channels) = (size.side() / stride, width);
+    let mut stages = Vec::new();
+    if side >= 48 {
+        stages.push(stage(down, width, &[block]));
         side /= 2;
+    } else if side < 16 || block.skip {
+        stages.push(stage(Downsample::None, width, &[block]));
     }
-    stages
+    loop {
+        channels = (channels * 2).min(256);
+        stages.push(stage(down, channels, &[block]));
+        side /= 2;
+        if side <= 8 {
+            break;
+        }
+    }
+    on_stem(width, stride, stages)
 }

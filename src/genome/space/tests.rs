@@ -75,7 +75,7 @@ proptest! {
         let mut genome = space.birth(&mut ChaCha8Rng::seed_from_u64(seed));
         spoil(&mut genome, &numbers, &floats);
         space.repair(&mut genome);
-        prop_assert_eq!(space.contains(&genome), Ok(()));
+        prop_assert_eq!(space.contains(&genome), Ok(()), "{}", genome.json());
     }
 }
 
@@ -95,14 +95,11 @@ fn lower_caps_are_met_too() {
 
 #[test]
 fn seeds_fit_without_being_narrowed_much() {
-    // The first seed for Fashion-MNIST's extents is the 32-64-128 net itself.
+    // The first seed for 28×28×1 has 32 channels in the stem, then 64 and 128 after pools.
     let space = &spaces()[6];
     let Net::Image(net) = &space.seeds()[0].net else { panic!("a net for images") };
-    assert_eq!(net.stages.iter().map(|stage| stage.width).collect::<Vec<_>>(), [32, 64, 128]);
-    assert_eq!(
-        macs(&space.seeds()[0], &space.domain),
-        (9 * 32 + 9 * 32 * 32) * 784 + 9 * 32 * 64 * 196 + 9 * 64 * 128 * 49 + 1280
-    );
+    assert_eq!(net.stages.iter().map(|stage| stage.width).collect::<Vec<_>>(), [64, 128]);
+    assert_eq!(macs(&space.seeds()[0], &space.domain), 9 * 32 * 784 + 9 * 32 * 64 * 196 + 9 * 64 * 128 * 49 + 1280);
 }
 
 #[test]
