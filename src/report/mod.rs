@@ -1,1 +1,75 @@
-//! report
+//! `report.json` and `report.html`: what a study found, as a fold over its journal.
+//!
+//! The page is one file: no scripts, no fonts, nothing that is fetched. Each section is one entry of [`plot::ALL`].
+
+mod digest;
+mod format;
+mod numbers;
+mod page;
+pub mod plot;
+mod svg;
+#[cfg(test)]
+pub(crate) mod synthetic;
+#[cfg(test)]
+mod tests;
+
+pub use digest::{Digest, Point, Step};
+pub use format::{bytes, escape, grouped, number};
+pub use numbers::{Numbers, numbers};
+pub use page::html;
+
+use crate::{
+    data::{Targets, Task},
+    study::Record,
+    train::metric::{Metric, Predictions},
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a report says.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Name of the data, without its folder.
+    pub name: String,
+    /// The task.
+    pub task: Task,
+    /// Metric that the study goes by.
+    pub metric: &'static Metric,
+    /// The journal.
+    pub records: Vec<Record>,
+    /// Settings as they are shown, name and value.
+    pub settings: Vec<(String, String)>,
+    /// What the exported model says about the validation part.
+    pub predictions: Predictions,
+    /// What is true there.
+    pub targets: Targets,
+    /// What any search has to beat.
+    pub baselines: Vec<Baseline>,
+    /// Layers of the exported model, from input to output.
+    pub layers: Vec<Layer>,
+    /// Size of the exported file.
+    pub bytes: u64,
+    /// Whether the user stopped the study before its end.
+    pub stopped: bool,
+}
+
+/// A simple model and the study's metric that it reaches on the validation part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Its name, such as `linear model`.
+    pub name: String,
+    /// The study's metric.
+    pub value: f64,
+}
+
+/// A layer of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Where it stands, such as `stages.0.blocks.1`.
+    pub name: String,
+    /// What it is, such as `Conv`.
+    pub kind: String,
+    /// Shape of its output, such as `N × 64`; empty where unknown.
+    pub output: String,
+    /// Its parameters.
+    pub parameters: u64,
+}

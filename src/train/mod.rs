@@ -1,5 +1,6 @@
 //! Training a candidate and scoring it.
 
+pub mod baseline;
 mod batches;
 mod evaluate;
 pub mod metric;

@@ -1,0 +1,124 @@
+//! `evolve resume`: goes on with a study.
+
+use super::{
+    Failure, OutputArgs, Status,
+    engine::EngineArgs,
+    engine::EngineChoice,
+    interrupt, memory,
+    progress::{Note, Progress},
+    quantity,
+    run::workers,
+    session::{self, Session},
+};
+use crate::{
+    data::{self, Dataset, Options, Validation},
+    study::{Clock, Folder, Settings, Study, StudyError},
+    train::metric,
+};
+use clap::value_parser;
+use std::{path::PathBuf, time::Duration};
+
+/// Go on with a study that was stopped or cut off, or give a finished one more budget
+///
+/// The study goes on as if it had never stopped: same data, same settings, same result. The data must still be where it
+/// was, unchanged. Every candidate in the journal counts; what was under way when the study ended is trained again.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder of the study
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// New time for all sessions together: 90s, 10m, 1h30m [default: as before]
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Search")]
+    pub budget: Option<Duration>,
+    /// New limit on all candidates together [default: as before]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
+    pub candidates: Option<u64>,
+    /// Networks trained at the same time, a thread each; changes the speed, never the result [default: the cores]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024), help_heading = "Search")]
+    pub workers: Option<u32>,
+    /// Memory that trainings may take together, such as 4GiB [default: three quarters of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
+    pub memory_limit: Option<u64>,
+    /// ONNX Runtime library to load [default: found, or installed into the cache]
+    #[arg(long, value_name = "PATH", help_heading = "Engine")]
+    pub runtime: Option<PathBuf>,
+    /// Never download the ONNX Runtime library
+    #[arg(long, help_heading = "Engine")]
+    pub offline: bool,
+    /// What is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  evolve resume adult.evolve
+  evolve resume adult.evolve --budget 1h       a study of ten minutes gets fifty more";
+
+/// Goes on with a study.
+///
+/// # Errors
+/// Where the folder holds no study, its data has changed, or the study cannot be carried out.
+pub fn run(args: &Args) -> Result<Status, Failure> {
+    let stop = interrupt::stop_flag()?;
+    let mode = args.output.mode();
+    let mut progress = Progress::new(mode);
+    let mut study = Study::open(Folder::open(&args.folder)?)?;
+    let clock = Clock::new(study.elapsed());
+    study.extend(args.candidates, args.budget.map(|budget| budget.as_secs_f64()))?;
+    let dataset = load(study.settings())?;
+    session::introduce(&dataset, &mut progress);
+    let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
+    let engine = engine_args(args, study.settings())?.select(&mut progress)?;
+    let recorded = &study.settings().engine;
+    if engine.version() != recorded.version {
+        progress.note(Note::Warning(&format!(
+            "the study began with {} {} and goes on with {}: results may differ in the last digits",
+            recorded.name,
+            recorded.version,
+            engine.version()
+        )));
+    }
+    let session = Session {
+        dataset: &dataset,
+        engine: engine.as_ref(),
+        metric,
+        workers: workers(args.workers),
+        memory: args.memory_limit.unwrap_or_else(memory::default_limit),
+        stop,
+        clock,
+    };
+    session.run(&mut study, progress, mode)
+}
+
+/// The data as the study's settings say; the same bytes as when it began.
+fn load(settings: &Settings) -> Result<Dataset, Failure> {
+    let validation = match (&settings.data.validation_file, settings.data.validation_share) {
+        (Some(path), _) => Validation::File(path.clone()),
+        (None, Some(share)) => Validation::Share(share),
+        (None, None) => Validation::Auto,
+    };
+    let dataset = data::load(&Options {
+        path: settings.data.path.clone(),
+        target: settings.data.target.clone(),
+        task: Some(settings.schema.kind),
+        validation,
+        seed: settings.search.seed,
+    })?;
+    let now = session::files(&dataset);
+    match settings.data.files.iter().find(|file| !now.contains(file)) {
+        Some(changed) => Err(StudyError::DataChanged { name: changed.name.clone() }.into()),
+        None => Ok(dataset),
+    }
+}
+
+/// The engine and the device that the study began with.
+fn engine_args(args: &Args, settings: &Settings) -> Result<EngineArgs, Failure> {
+    Ok(EngineArgs {
+        engine: if settings.engine.name == "tract" { EngineChoice::Tract } else { EngineChoice::OnnxRuntime },
+        device: settings.engine.device.parse().map_err(Failure::bad_input)?,
+        runtime: args.runtime.clone(),
+        offline: args.offline,
+    })
+}

@@ -1,0 +1,106 @@
+//! `report.json`.
+
+use super::{Baseline, Digest, Input, Layer};
+use crate::{data::TaskKind, study::Failure, train::Scores};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The report for programs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Numbers {
+    /// Name of the data.
+    pub data: String,
+    /// Kind of the task.
+    pub task: TaskKind,
+    /// Metric that the study goes by.
+    pub metric: &'static str,
+    /// Whether higher is better.
+    pub higher_is_better: bool,
+    /// That metric of the exported net on the validation part.
+    pub value: Option<f64>,
+    /// All its metrics there.
+    pub scores: Scores,
+    /// What any search has to beat.
+    pub baselines: Vec<Baseline>,
+    /// The exported candidate.
+    pub candidate: Option<u64>,
+    /// Its parameters.
+    pub parameters: u64,
+    /// Its multiply-accumulates for a row.
+    pub macs: u64,
+    /// Size of the exported file.
+    pub bytes: u64,
+    /// Its layers.
+    pub layers: Vec<Layer>,
+    /// Its lineage, the oldest ancestor first.
+    pub lineage: Vec<Ancestor>,
+    /// Candidates evaluated.
+    pub candidates: u64,
+    /// Failures by kind.
+    pub failures: Vec<(Failure, u64)>,
+    /// Candidates of each arm.
+    pub arms: BTreeMap<String, u64>,
+    /// Training examples consumed.
+    pub examples: u64,
+    /// Whether the user stopped it.
+    pub stopped: bool,
+    /// Settings by name.
+    pub settings: BTreeMap<String, String>,
+    /// What depends on clock and machine.
+    pub timing: Duration,
+}
+
+/// An ancestor of the exported candidate.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ancestor {
+    /// Number.
+    pub candidate: u64,
+    /// Arm that made it.
+    pub arm: String,
+    /// Edits in words.
+    pub edits: Vec<String>,
+    /// The study's metric.
+    pub value: Option<f64>,
+}
+
+/// How long the study took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Duration {
+    /// Seconds of all sessions until the last training ended.
+    pub seconds: f64,
+}
+
+/// The numbers of a report.
+pub fn numbers(input: &Input) -> Numbers {
+    let digest = Digest::of(input);
+    let mut arms: BTreeMap<String, u64> = BTreeMap::new();
+    for point in &digest.points {
+        *arms.entry(digest.arms[point.arm].clone()).or_default() += 1;
+    }
+    Numbers {
+        data: input.name.clone(),
+        task: input.task.kind,
+        metric: input.metric.name,
+        higher_is_better: input.metric.higher_is_better,
+        value: digest.value,
+        scores: digest.choice.as_ref().map(|choice| choice.scores.clone()).unwrap_or_default(),
+        baselines: input.baselines.clone(),
+        candidate: digest.choice.as_ref().map(|choice| choice.candidate),
+        parameters: digest.parameters,
+        macs: digest.macs,
+        bytes: input.bytes,
+        layers: input.layers.clone(),
+        lineage: digest
+            .lineage
+            .into_iter()
+            .map(|step| Ancestor { candidate: step.number, arm: step.arm, edits: step.edits, value: step.value })
+            .collect(),
+        candidates: digest.candidates,
+        failures: digest.failures.into_iter().map(|(kind, count, _)| (kind, count)).collect(),
+        arms,
+        examples: digest.examples,
+        stopped: input.stopped,
+        settings: input.settings.iter().cloned().collect(),
+        timing: Duration { seconds: digest.seconds },
+    }
+}

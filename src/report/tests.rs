@@ -1,0 +1,106 @@
+use super::*;
+
+fn all() -> [Input; 3] {
+    [synthetic::study(), synthetic::many_classes(26), synthetic::regression()]
+}
+
+/// Names of the elements that are opened and not closed, or closed and not opened.
+fn unbalanced(page: &str) -> Vec<String> {
+    const EMPTY: [&str; 1] = ["br"];
+    let mut open: Vec<String> = Vec::new();
+    let mut wrong = Vec::new();
+    for tag in page.split('<').skip(1) {
+        let tag = tag.split('>').next().unwrap_or_default();
+        let name = tag.split([' ', '\n']).next().unwrap_or_default();
+        match name.strip_prefix('/') {
+            Some(name) if open.last().is_some_and(|last| last == name) => drop(open.pop()),
+            Some(name) => wrong.push(format!("/{name}")),
+            None if tag.ends_with('/') || EMPTY.contains(&name) => {}
+            None => open.push(name.to_owned()),
+        }
+    }
+    wrong.extend(open);
+    wrong
+}
+
+#[test]
+fn pages_are_well_formed_self_contained_and_escaped() {
+    for input in all() {
+        let page = html(&input);
+        let body = page.split("</head>").nth(1).unwrap().split("</html>").next().unwrap();
+        assert_eq!(unbalanced(body), Vec::<String>::new());
+        for foreign in ["http:", "https:", "<script", "<link", "@import", "url("] {
+            assert!(!page.contains(foreign), "{foreign}");
+        }
+        for raw in ["census <2024>", "<b>class", "<NaN>"] {
+            assert!(!page.contains(raw), "{raw}");
+        }
+        assert!(!page.contains("NaN") || page.contains("&lt;NaN&gt;"));
+    }
+}
+
+#[test]
+fn every_section_is_drawn_for_some_study() {
+    let inputs = all();
+    for section in plot::ALL {
+        assert!(!section.title.is_empty() && section.note.ends_with('.'), "{}", section.title);
+        let drawn = inputs.iter().any(|input| (section.draw)(input, &Digest::of(input)).is_some());
+        assert!(drawn, "{}", section.title);
+    }
+}
+
+#[test]
+fn the_list_is_what_the_folder_holds() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/plot");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count() - 1, plot::ALL.len());
+}
+
+#[test]
+fn a_study_without_any_result_still_has_a_page() {
+    let mut input = synthetic::study();
+    input.records.clear();
+    input.layers.clear();
+    let page = html(&input);
+    assert!(page.contains("no result") && page.contains("Settings"), "{page}");
+}
+
+#[test]
+fn a_useless_search_is_called_so() {
+    let mut input = synthetic::study();
+    assert!(!html(&input).contains("nothing better"));
+    input.baselines[1].value = 0.99;
+    assert!(html(&input).contains("The search found nothing better than the linear model."));
+    let mut input = synthetic::regression();
+    assert!(!html(&input).contains("nothing better"));
+    input.baselines[0].value = 1.0;
+    assert!(html(&input).contains("nothing better than the mean"));
+}
+
+#[test]
+fn the_digest_adds_up() {
+    let input = synthetic::study();
+    let digest = Digest::of(&input);
+    let failed: u64 = digest.failures.iter().map(|(_, count, _)| count).sum();
+    assert_eq!(digest.candidates, 240);
+    assert_eq!(digest.points.len() as u64 + failed, 240);
+    assert_eq!(failed, 6);
+    assert_eq!(digest.examples, 240 * 60_000);
+    assert!((digest.seconds - (239.0 * 1.5 + 2.4)).abs() < 1e-9);
+    let best: Vec<f64> = digest.points.iter().filter(|point| point.best).map(|point| point.value).collect();
+    assert!(best.windows(2).all(|pair| pair[0] < pair[1]) && best.len() > 3, "{best:?}");
+    let lineage = &digest.lineage;
+    assert_eq!(Some(lineage.last().unwrap().number), digest.choice.as_ref().map(|choice| choice.candidate));
+    assert!(lineage[0].edits.is_empty() && lineage.windows(2).all(|pair| pair[0].number < pair[1].number));
+}
+
+#[test]
+fn numbers_serialise_without_the_clock_outside_timing() {
+    let input = synthetic::regression();
+    let text = serde_json::to_value(numbers(&input)).unwrap();
+    assert_eq!(text["metric"], "rmse");
+    assert_eq!(text["higher_is_better"], false);
+    assert_eq!(text["candidates"], 240);
+    assert_eq!(text["baselines"][0]["name"], "mean");
+    assert!(text["timing"]["seconds"].as_f64().unwrap() > 0.0);
+    assert!(text.get("seconds").is_none());
+}
