@@ -4,9 +4,10 @@ use super::{CategoryEncoder, InputEncoder, NumberEncoder, Preprocessing, TableEn
 use crate::data::OutputSpec;
 use crate::data::raw::{IMAGE_INPUT, MATRIX_INPUT, MISSING};
 use crate::graph::ops::encode::{
-    AffineOutput, CategorySlots, CleanNumbers, DecodeLabel, JoinColumns, MissingFlags, Probabilities, ScalePixels,
-    TakeColumns,
+    AffineOutput, CategorySlots, CleanNumbers, DecodeLabel, MissingFlags, ScalePixels, TakeColumns,
 };
+use crate::graph::ops::shape::Concat;
+use crate::graph::ops::softmax::Softmax;
 use crate::graph::{DType, Dim, Graph, GraphError, Shape, TensorType, Value};
 
 /// Tensors that the net inside an exported model reads.
@@ -55,7 +56,7 @@ impl Preprocessing {
             OutputSpec::Classes { names, integers, .. } => {
                 let decode = DecodeLabel { names: names.clone(), integers: *integers };
                 let label = graph.apply(decode, &[net_output])?;
-                let probabilities = graph.apply(Probabilities, &[net_output])?;
+                let probabilities = graph.apply(&[net_output])?;
                 Ok(vec![("label", label), ("probabilities", probabilities)])
             }
             OutputSpec::Value { mean, std } => {
@@ -105,7 +106,7 @@ fn emit_table(table: &TableEncoder, graph: &mut Graph) -> Result<NetInputs, Grap
     let numeric = if numbers.is_empty() {
         None
     } else {
-        let raw = graph.apply(JoinColumns, &numbers)?;
+        let raw = graph.apply(&numbers)?;
         Some(emit_numbers(table, graph, raw)?)
     };
     let codes = if texts.is_empty() {
@@ -137,7 +138,7 @@ fn emit_numbers(table: &TableEncoder, graph: &mut Graph, raw: Value) -> Result<V
     }
     match parts.as_slice() {
         [only] => Ok(*only),
-        several => graph.apply(JoinColumns, several),
+        several => graph.apply(several),
     }
 }
 
