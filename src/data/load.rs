@@ -1,5 +1,6 @@
 //! From a path to a dataset that can be trained on.
 
+use super::inputs::resolve;
 use super::preprocess::InputEncoder;
 use super::raw::{Column, RawBatch, TextColumn};
 use super::source::{self, FileDigest, Purpose, Request, Source};
@@ -167,6 +168,9 @@ impl RawBatch {
 impl Target {
     /// As [`Target::rows`], for a column of another file.
     fn known(&self, column: &TextColumn) -> (Vec<usize>, Targets) {
-        super::inputs::resolve(&self.output, column)
+        match &self.output {
+            OutputSpec::Classes { names, .. } => resolve(names, column),
+            OutputSpec::Value { .. } => resolve(&[], column),
+        }
     }
 }

@@ -16,7 +16,7 @@ mod split;
 mod target;
 
 pub use error::DataError;
-pub use inputs::{read_inputs, read_labelled};
+pub use inputs::{read_inputs, read_labelled, resolve};
 pub use load::{Dataset, Options, load};
 pub use preprocess::{
     CategoryEncoder, ImageEncoder, InputEncoder, LogScale, NetInputs, NumberEncoder, Preprocessing, TableEncoder,

@@ -126,24 +126,22 @@ impl Target {
         Ok(self)
     }
 
-    /// Rows whose target is not missing, with their targets.
+    /// Rows of the column given to [`Target::new`] whose target is not missing, with their targets.
     pub fn rows(&self, column: &TextColumn) -> (Vec<usize>, Targets) {
-        let known: Vec<(usize, Meaning)> = column
-            .codes
-            .iter()
-            .enumerate()
-            .filter_map(|(row, &code)| self.meaning.get(code as usize).copied().flatten().map(|m| (row, m)))
-            .collect();
-        let rows = known.iter().map(|(row, _)| *row).collect();
-        let targets = match self.output {
-            OutputSpec::Classes { .. } => Targets::Classes(
-                known.iter().filter_map(|(_, m)| if let Meaning::Class(c) = m { Some(*c) } else { None }).collect(),
-            ),
-            OutputSpec::Value { .. } => Targets::Values(
-                known.iter().filter_map(|(_, m)| if let Meaning::Value(v) = m { Some(*v) } else { None }).collect(),
-            ),
-        };
-        (rows, targets)
+        let mut rows = Vec::new();
+        let (mut classes, mut values) = (Vec::new(), Vec::new());
+        for (row, &code) in column.codes.iter().enumerate() {
+            match self.meaning[code as usize] {
+                None => continue,
+                Some(Meaning::Class(class)) => classes.push(class),
+                Some(Meaning::Value(value)) => values.push(value),
+            }
+            rows.push(row);
+        }
+        match self.output {
+            OutputSpec::Classes { .. } => (rows, Targets::Classes(classes)),
+            OutputSpec::Value { .. } => (rows, Targets::Values(values)),
+        }
     }
 
     /// What the net says, with the statistics of the training part.

@@ -5,6 +5,8 @@ mod category;
 mod emit;
 mod image;
 mod number;
+#[cfg(test)]
+mod tests;
 
 pub use category::CategoryEncoder;
 pub use emit::NetInputs;
