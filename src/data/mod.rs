@@ -28,7 +28,7 @@ pub use source::FileDigest;
 pub use split::Validation;
 
 /// Rows of one part of a dataset, preprocessed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// What the net sees, before augmentation.
     pub features: Features,
@@ -37,7 +37,7 @@ pub struct Part {
 }
 
 /// Preprocessed inputs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Features {
     /// A table: `rows × numeric` standardised floats and `rows × categorical` slot numbers, row major.
     Table {
@@ -54,7 +54,7 @@ pub enum Features {
 }
 
 /// Targets, one for each row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
     /// Index of the class.
     Classes(Vec<u32>),

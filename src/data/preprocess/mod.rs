@@ -106,7 +106,7 @@ fn fit_table(columns: &[(String, Column)], train: &[usize], warnings: &mut Vec<S
             Column::Text(text) if is_identifier(text, train) => Err("has a value of its own in nearly every row"),
             Column::Text(text) => CategoryEncoder::fit(name, input, text, train)
                 .map(|encoder| categories.push(encoder))
-                .ok_or("has no two values with two rows each"),
+                .ok_or("has one value only, or none twice,"),
         };
         match kept {
             Ok(()) => used.push(name.clone()),

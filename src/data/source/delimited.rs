@@ -7,7 +7,7 @@ use super::{FileDigest, Format, Purpose, Request, Source, bytes, missing_columns
 use crate::data::DataError;
 use crate::data::error::{near_names, quoted};
 use crate::data::infer::{Kind, Kinds, number};
-use crate::data::raw::{Column, RawBatch, TextBuilder, is_missing};
+use crate::data::raw::{Column, RawBatch, TextBuilder, TextColumn, is_missing};
 use crate::data::schema::{Field, FieldKind};
 use csv::{ReaderBuilder, StringRecord};
 use std::path::Path;
@@ -16,10 +16,12 @@ use std::path::Path;
 pub static DELIMITED: Format = Format {
     name: "CSV or TSV",
     doc: "a text file with a header and cells separated by comma, semicolon or tab",
-    sniff: |path, _| path.is_file(),
+    sniff: |path, head| path.is_file() && !head.contains(&0) && !BINARY.iter().any(|magic| head.starts_with(magic)),
     read,
 };
 
+/// First bytes of Parquet, gzip, PNG and JPEG files, which are no text though they may start without a zero.
+const BINARY: [&[u8]; 4] = [b"PAR1", &[0x1f, 0x8b], &[0x89, b'P', b'N', b'G'], &[0xff, 0xd8, 0xff]];
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// Records by which the delimiter is chosen.
 const SNIFFED: usize = 50;
@@ -232,7 +234,7 @@ fn fill(
     header: &[String],
     plan: Vec<Plan>,
     target: Option<usize>,
-) -> Result<(RawBatch, Option<crate::data::raw::TextColumn>), DataError> {
+) -> Result<(RawBatch, Option<TextColumn>), DataError> {
     let mut filling: Vec<Filling> = plan
         .into_iter()
         .map(|p| match p {
