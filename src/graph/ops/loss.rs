@@ -2,7 +2,9 @@
 
 use super::elementwise::{Binary, BinaryKind};
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, DType, GraphError, Op, Rule, Shape, ShapeError, Speller, Tensor, TensorType, Term, Value};
+use crate::graph::{
+    Attribute, DType, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, Tensor, TensorType, Term, Value,
+};
 
 /// Cross-entropy of `softmax(logits)`: `Σ_b w_b·Σ_c t_bc·(log Σ exp z_b − z_bc) / B`, a scalar.
 ///
@@ -56,9 +58,14 @@ impl Op for SoftmaxCrossEntropy {
         let surprise = s.node("Sub", &[log_sum, centred], vec![]);
         let expected = s.node("Mul", &[t, surprise], vec![]);
         let rows = s.node("ReduceSum", &[expected, last], vec![("keepdims", Attribute::Int(0))]);
-        let loss = weighted_mean(s, rows, w)?;
+        let loss = weighted_mean(s, rows, w);
         s.output(0, loss);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let float32 = inputs.iter().all(|t| t.dtype == DType::F32);
+        float32.then_some(Kernel { op_type: "SoftmaxCrossEntropy", attributes: vec![] })
     }
 }
 
@@ -92,6 +99,11 @@ impl Op for SoftmaxCrossEntropyGrad {
         s.output(0, dz);
         Ok(())
     }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let float32 = inputs.iter().all(|t| t.dtype == DType::F32);
+        float32.then_some(Kernel { op_type: "SoftmaxCrossEntropyGrad", attributes: vec![] })
+    }
 }
 
 /// `Σ_b w_b·(p_b − t_b)² / B`, a scalar, without a factor ½.
@@ -116,9 +128,9 @@ fn check_scalar(d: &TensorType, dtype: DType) -> Result<(), ShapeError> {
 }
 
 /// Nodes for `Σ rows·w / B`.
-fn weighted_mean(s: &mut Speller<'_>, rows: Term, w: Term) -> Result<Term, GraphError> {
+fn weighted_mean(s: &mut Speller<'_>, rows: Term, w: Term) -> Term {
     let weighted = s.node("Mul", &[rows, w], vec![]);
-    Ok(s.node("ReduceMean", &[weighted], vec![("keepdims", Attribute::Int(0))]))
+    s.node("ReduceMean", &[weighted], vec![("keepdims", Attribute::Int(0))])
 }
 
 impl Op for SquaredError {
@@ -151,7 +163,7 @@ impl Op for SquaredError {
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
         let residual = s.node("Sub", &[s.input(0), s.input(1)], vec![]);
         let squared = s.node("Mul", &[residual, residual], vec![]);
-        let loss = weighted_mean(s, squared, s.input(2))?;
+        let loss = weighted_mean(s, squared, s.input(2));
         s.output(0, loss);
         Ok(())
     }
@@ -211,7 +223,7 @@ impl Op for Huber {
         let halved = s.node("Mul", &[clipped, half], vec![]);
         let arm = s.node("Sub", &[residual, halved], vec![]);
         let rows = s.node("Mul", &[clipped, arm], vec![]);
-        let loss = weighted_mean(s, rows, s.input(2))?;
+        let loss = weighted_mean(s, rows, s.input(2));
         s.output(0, loss);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Updates of parameters and statistics: one operator over all tensors, so that one kernel can make a whole step.
 
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, GraphError, Op, ShapeError, Speller, TensorType, Term};
+use crate::graph::{Attribute, DType, GraphError, Kernel, Op, ShapeError, Speller, TensorType, Term};
 
 /// Checks `scalars` rank-0 inputs followed by groups of `size` inputs of one type each, and returns the groups.
 fn groups<'a>(inputs: &[&'a TensorType], scalars: usize, size: usize) -> Result<Vec<&'a TensorType>, ShapeError> {
@@ -44,6 +44,16 @@ fn add_scaled(s: &mut Speller<'_>, base: Term, factor: Term, other: Term) -> Ter
     s.node("Add", &[base, scaled], vec![])
 }
 
+/// Whether all inputs have the type that kernels compute in.
+fn float32(inputs: &[&TensorType]) -> bool {
+    inputs.iter().all(|t| t.dtype == DType::F32)
+}
+
+/// Flags as an attribute.
+fn flags(flags: &[bool]) -> Attribute {
+    Attribute::Ints(flags.iter().map(|&flag| flag.into()).collect())
+}
+
 /// A step of gradient descent with Nesterov momentum μ, as Sutskever et al. (2013) in the form that PyTorch has:
 /// `g ← g + wd·w` where the parameter decays, `v' = μ·v + g`, `w' = w − lr·(g + μ·v')`.
 ///
@@ -81,6 +91,11 @@ impl Op for SgdStep {
             s.output(2 * i + 1, velocity);
         }
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![("momentum", Attribute::Float(self.momentum)), ("decay", flags(&self.decay))];
+        float32(inputs).then_some(Kernel { op_type: "SgdStep", attributes })
     }
 }
 
@@ -136,6 +151,17 @@ impl Op for AdamStep {
             s.output(3 * i + 2, second);
         }
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![
+            ("beta1", Attribute::Float(self.beta1)),
+            ("beta2", Attribute::Float(self.beta2)),
+            ("epsilon", Attribute::Float(self.epsilon)),
+            ("decoupled", Attribute::Int(self.decoupled.into())),
+            ("decay", flags(&self.decay)),
+        ];
+        float32(inputs).then_some(Kernel { op_type: "AdamStep", attributes })
     }
 }
 
