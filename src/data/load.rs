@@ -150,16 +150,6 @@ impl Dataset {
     }
 }
 
-impl Targets {
-    /// Targets at the given rows.
-    pub fn take(&self, rows: &[usize]) -> Targets {
-        match self {
-            Targets::Classes(v) => Targets::Classes(rows.iter().map(|&r| v[r]).collect()),
-            Targets::Values(v) => Targets::Values(rows.iter().map(|&r| v[r]).collect()),
-        }
-    }
-}
-
 impl Target {
     /// As [`Target::rows`], for a column of another file.
     fn known(&self, column: &TextColumn) -> (Vec<usize>, Targets) {

@@ -1,5 +1,6 @@
 //! Raw inputs: what a file holds and an exported model reads, before any preprocessing.
 
+use super::gather;
 use super::schema::Field;
 use crate::graph::{Data, Tensor};
 use std::collections::HashMap;
@@ -160,9 +161,11 @@ impl RawBatch {
                 columns: columns.iter().map(|(name, c)| (name.clone(), c.take(rows))).collect(),
                 rows: rows.len(),
             },
-            RawBatch::Matrix { values, width } => RawBatch::Matrix { values: gather(values, *width, rows), width: *width },
+            RawBatch::Matrix { values, width } => {
+                RawBatch::Matrix { values: gather(values, self.rows(), rows), width: *width }
+            }
             RawBatch::Images { pixels, height, width, channels } => RawBatch::Images {
-                pixels: gather(pixels, height * width * channels, rows),
+                pixels: gather(pixels, self.rows(), rows),
                 height: *height,
                 width: *width,
                 channels: *channels,
@@ -215,11 +218,3 @@ impl RawBatch {
 pub const MATRIX_INPUT: &str = "features";
 /// Name of the input of a model for images.
 pub const IMAGE_INPUT: &str = "image";
-
-fn gather<T: Copy>(values: &[T], size: usize, rows: &[usize]) -> Vec<T> {
-    let mut taken = Vec::with_capacity(rows.len() * size);
-    for &row in rows {
-        taken.extend_from_slice(&values[row * size..(row + 1) * size]);
-    }
-    taken
-}

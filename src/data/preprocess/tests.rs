@@ -134,6 +134,17 @@ fn small_table() -> (RawBatch, Preprocessing) {
 }
 
 #[test]
+fn parts_and_raw_rows_are_taken_alike() {
+    for (name, target) in [("adult.csv", Some("income")), ("digits.npz", None)] {
+        let dataset = load(&options(name, target)).unwrap();
+        let rows = [3, 0, 7, 7];
+        let taken = dataset.validation.take(&rows);
+        assert_eq!(taken.features, dataset.preprocessing.apply(&dataset.raw_validation.take(&rows)).unwrap());
+        assert_eq!(taken.targets, dataset.validation.targets.take(&rows));
+    }
+}
+
+#[test]
 fn missing_infinite_and_unknown_cells_are_the_same_in_graph_and_host() {
     let (_, preprocessing) = small_table();
     let mut colour = TextBuilder::new(0);
