@@ -276,7 +276,8 @@ impl Preprocessing {
         if large.is_empty() {
             return Vec::new();
         }
-        vec![format!("{} have many categories and use ai.onnx.ml.LabelEncoder, which tract does not load", quoted(&large))]
+        let columns = quoted(&large);
+        vec![format!("columns with many categories ({columns}) use ai.onnx.ml.LabelEncoder, which tract does not load")]
     }
 
     /// Names of the inputs that the exported model reads, in its order.

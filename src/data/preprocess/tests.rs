@@ -240,3 +240,36 @@ fn whole_numbers_are_int64_labels() {
     dataset.preprocessing.emit_outputs(&mut graph, logits).unwrap();
     assert_eq!(graph.ty(graph.outputs()[0].1).dtype, crate::graph::DType::I64);
 }
+
+#[test]
+fn columns_may_have_the_names_of_spelled_values() {
+    let rows = 40;
+    let of = |k: usize| Column::Number((0..rows).map(|i| ((i * k) % 7) as f32).collect());
+    let columns =
+        ["t0", "t5", "c0", "c1", "numeric_", "Concat_0"].into_iter().zip(1..).map(|(name, k)| (name.to_owned(), of(k)));
+    let raw = RawBatch::Table { columns: columns.collect(), rows };
+    let input = InputEncoder::fit(&raw, &(0..rows).collect::<Vec<_>>(), &mut Vec::new()).unwrap();
+    let output = OutputSpec::Value { mean: 0.0, std: 1.0 };
+    assert_same(&Preprocessing { kind: TaskKind::Regression, target: None, input, output }, &raw);
+}
+
+#[test]
+fn many_categories_are_looked_up_and_that_is_noted() {
+    for (values, looked_up) in [(512, false), (513, true)] {
+        let mut city = TextBuilder::new(0);
+        (0..2 * values).for_each(|i| city.push(&format!("city {}", i / 2)));
+        let raw = RawBatch::Table { columns: vec![("city".into(), Column::Text(city.finish()))], rows: 2 * values };
+        let Column::Text(text) = column(&raw, "city").unwrap() else { panic!() };
+        let encoder = CategoryEncoder::fit("city", 0, text, &(0..2 * values).collect::<Vec<_>>()).unwrap();
+        let inputs = TableInputs::Columns(vec!["city".into()]);
+        let input = InputEncoder::Table(TableEncoder { inputs, numbers: Vec::new(), categories: vec![encoder] });
+        let output = OutputSpec::Value { mean: 0.0, std: 1.0 };
+        let preprocessing = Preprocessing { kind: TaskKind::Regression, target: None, input, output };
+        let mut graph = Graph::new();
+        let codes = preprocessing.emit_inputs(&mut graph).unwrap().codes.unwrap();
+        graph.output("codes", codes);
+        let nodes = spell(&graph, Target::Portable).unwrap().nodes;
+        assert_eq!(nodes.iter().any(|n| n.op_type == "LabelEncoder" && n.domain == "ai.onnx.ml"), looked_up);
+        assert_eq!(preprocessing.schema().notes.len(), usize::from(looked_up));
+    }
+}

@@ -204,6 +204,9 @@ fn further_files_are_read_by_name_in_the_order_of_the_model() {
     assert_eq!(tensors[1].1.data, crate::graph::Data::Str(vec!["u".into(), String::new()]));
     let (rows, targets) = crate::data::resolve(&["1".into(), "0".into()], &target);
     assert_eq!((rows, targets), (vec![0, 1], crate::data::Targets::Classes(vec![1, 0])));
+    write(&folder, "s.csv", "y, a ,b\n1,2,u\n");
+    let RawBatch::Table { columns, .. } = read_inputs(&folder.path().join("s.csv"), &fields).unwrap() else { panic!() };
+    assert_eq!((columns[0].0.as_str(), columns[1].0.as_str()), ("a", "b"));
 
     let fields = [Field::column("a", false), Field::column("c", true), Field::column("d", false)];
     let text = message(&folder, read_inputs(&path, &fields));
@@ -260,8 +263,11 @@ fn bad_idx_is_refused() {
     assert_eq!(message(&folder, try_load(&folder, "e", None)), "e: there is no train-labels-idx1-ubyte[.gz]");
 }
 
+/// Name, shape and values.
+type Array<'a> = (&'a str, &'a [u64], Vec<f32>);
+
 /// Writes an archive of float32 arrays.
-fn npz(folder: &TempDir, name: &str, arrays: &[(&str, &[u64], Vec<f32>)]) {
+fn npz(folder: &TempDir, name: &str, arrays: &[Array<'_>]) {
     let mut writer = npyz::npz::NpzWriter::create(folder.path().join(name)).unwrap();
     for (name, shape, values) in arrays {
         let array = writer.array::<f32>(name, Default::default()).unwrap();
@@ -292,7 +298,7 @@ fn npz_tables_and_images_are_read() {
 #[test]
 fn bad_npz_is_refused() {
     let (x, y): (&[u64], &[u64]) = (&[2, 1], &[2]);
-    let cases: Vec<(Vec<(&str, &[u64], Vec<f32>)>, &str)> = vec![
+    let cases: Vec<(Vec<Array<'_>>, &str)> = vec![
         (vec![("a", x, vec![1.0, 2.0])], r#"t.npz: needs the arrays x_train and y_train; it has "a""#),
         (
             vec![("x_train", x, vec![1.0, 2.0]), ("y_train", &[3], vec![1.0; 3])],
@@ -354,7 +360,9 @@ fn image_folders_are_read_grey_or_coloured() {
     assert_eq!(dataset.warnings, ["5 of 20 images are grey and count as coloured"]);
     let fields = dataset.preprocessing.schema().inputs;
     let (inputs, _) = read_labelled(&folder.path().join("d"), &fields, None).unwrap();
-    assert_eq!(inputs.slice(0..1).tensors()[0].1.data, crate::graph::Data::U8([200, 0, 7, 200, 1, 7, 200, 2, 7].repeat(2)));
+    let single = read_inputs(&folder.path().join("d/test/cat/00.png"), &fields).unwrap();
+    assert_eq!(single, inputs.slice(0..1));
+    assert_eq!(single.tensors()[0].1.data, crate::graph::Data::U8([200, 0, 7, 200, 1, 7, 200, 2, 7].repeat(2)));
 }
 
 #[test]
