@@ -378,12 +378,19 @@ pub static MISSING_FLAGS: Entry = Entry {
     differentiable: false,
     cases: || vec![Case::new(MissingFlags { columns: vec![2, 0] }, vec![Feed::Normal(vec![4, 3])])],
 };
-/// Raw text to slots. Samples hold numbers only, so the tests of the preprocessing are those of this operator.
+/// Raw text to slots.
 pub static CATEGORY_SLOTS: Entry = Entry {
     name: "CategorySlots",
     doc: "Slots of columns of text in their vocabularies",
     differentiable: false,
-    cases: Vec::new,
+    cases: || {
+        let texts = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect::<Vec<String>>();
+        let case = |vocabularies: Vec<Vec<String>>| {
+            let inputs = vec![Feed::Text(vec![9, 1], &["a", "b b", "", "NA", "else"]); vocabularies.len()];
+            Case::new(CategorySlots { vocabularies, missing: texts(&["", "NA"]), large: 8 }, inputs)
+        };
+        vec![case(vec![texts(&["a", "b b"])]), case(vec![texts(&["else"]), texts(&["a", "b b", "c"])])]
+    },
 };
 /// Bytes to standardised pixels.
 pub static SCALE_PIXELS: Entry = Entry {

@@ -66,6 +66,8 @@ pub enum Feed {
     Index(Vec<usize>, usize),
     /// A float constant, known when the graph is built.
     Known(Vec<usize>, Vec<f64>),
+    /// Strings drawn from these.
+    Text(Vec<usize>, &'static [&'static str]),
 }
 
 /// Every operator.
