@@ -33,7 +33,7 @@ check() { # NAME DATA TARGET
 }
 
 check iris fixtures/iris.csv species
-check concrete fixtures/concrete.csv strength
+check concrete fixtures/concrete.csv compressive_strength
 check credit_g fixtures/credit_g.csv class
 check adult fixtures/adult.csv income
 check digits fixtures/digits.npz ""

@@ -54,6 +54,10 @@ fn sample(feed: &Feed, rng: &mut ChaCha8Rng) -> (Tensor, bool) {
             (Tensor::new(shape, Data::I64(values)), false)
         }
         Feed::Known(shape, values) => (Tensor::from_f64(DType::F64, shape, values), false),
+        Feed::Text(shape, values) => {
+            let drawn = (0..count(shape)).map(|_| values[rng.random_range(0..values.len())].to_owned()).collect();
+            (Tensor::new(shape, Data::Str(drawn)), false)
+        }
     }
 }
 
@@ -149,7 +153,7 @@ fn check(problem: &Problem, what: &str, rng: &mut ChaCha8Rng) {
 fn shape_of(feed: &Feed) -> &[usize] {
     match feed {
         Feed::Normal(s) | Feed::Positive(s) | Feed::Distinct(s) | Feed::Distribution(s) | Feed::Mask(s) => s,
-        Feed::Index(s, _) | Feed::Known(s, _) => s,
+        Feed::Index(s, _) | Feed::Known(s, _) | Feed::Text(s, _) => s,
     }
 }
 

@@ -101,3 +101,61 @@ fn is_date(cell: &str) -> bool {
         && has_year
         && time.bytes().all(|b| b.is_ascii_digit() || b":.+-Z".contains(&b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn resolved(cells: &[&str]) -> Kind {
+        let mut kinds = Kinds::default();
+        cells.iter().for_each(|cell| kinds.see(cell));
+        kinds.resolve()
+    }
+
+    #[test]
+    fn columns_are_what_all_their_cells_are() {
+        for (cells, kind) in [
+            (["1", " -2 ", ""], Kind::Number),
+            (["1", "2.5e3", "NA"], Kind::Number),
+            ([".5", "+7", "inf"], Kind::Number),
+            (["1", "x", "2"], Kind::Text),
+            (["", "?", "null"], Kind::Missing),
+            (["2024-01-31", "2024-02-01T10:30:00Z", "NaN"], Kind::Date),
+            (["1949-01", "31.12.1999", "1/2/2003 10:00"], Kind::Date),
+            (["2024-01-31", "7", ""], Kind::Text),
+            (["2024-01-31", "soon", ""], Kind::Text),
+            (["123456789012345678901", "1", ""], Kind::Text),
+            (["192.168.1.1", "", ""], Kind::Text),
+            (["12-34", "", ""], Kind::Text),
+            (["1,5", "", ""], Kind::Text),
+        ] {
+            assert_eq!(resolved(&cells), kind, "{cells:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_with_missing_and_infinite_ones_as_nan() {
+        assert_eq!(number(" 2.5 "), Some(2.5));
+        for missing in ["", " ? ", "NA", "nan", "inf", "-Infinity", "1e39"] {
+            assert!(number(missing).is_some_and(f32::is_nan), "{missing}");
+        }
+        assert_eq!(number("1 000"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_rows_cannot_matter(
+            mut cells in prop::collection::vec(prop_oneof!["[0-9]{1,22}", "-?[0-9]\\.[0-9]", "20[0-9]{2}-0[1-9]", "[a-z]", Just("".to_owned()), Just("1e99".to_owned())], 0..12)
+        ) {
+            let of = |cells: &[String]| {
+                let mut kinds = Kinds::default();
+                cells.iter().for_each(|cell| kinds.see(cell));
+                kinds.resolve()
+            };
+            let forwards = of(&cells);
+            cells.reverse();
+            prop_assert_eq!(forwards, of(&cells));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::infer::number;
 use super::raw::{RawBatch, TextColumn};
 use super::source::{self, Purpose, Request};
-use super::{DataError, Field, OutputSpec, Targets};
+use super::{DataError, Field, Targets};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -28,35 +28,24 @@ pub fn read_labelled(path: &Path, fields: &[Field], target: Option<&str>) -> Res
     Ok((source.inputs, column))
 }
 
-/// Rows whose target a model can say, with their targets. Rows with a missing value or an unknown class are left out.
+/// Rows whose target a model can say, with their targets; `classes` are the names of its classes, none for a regression.
+/// Rows with a missing value or an unknown class are left out.
 ///
 /// Classes are found by name, or by number where every class is a number.
-pub fn resolve(output: &OutputSpec, column: &TextColumn) -> (Vec<usize>, Targets) {
-    let mut rows = Vec::new();
-    match output {
-        OutputSpec::Classes { names, .. } => {
-            let meaning = class_of_each(names, &column.values);
-            let mut classes = Vec::new();
-            for (row, &code) in column.codes.iter().enumerate() {
-                if let Some(class) = meaning[code as usize] {
-                    rows.push(row);
-                    classes.push(class);
-                }
-            }
-            (rows, Targets::Classes(classes))
-        }
-        OutputSpec::Value { .. } => {
-            let parsed: Vec<Option<f32>> = column.values.iter().map(|v| number(v).filter(|n| n.is_finite())).collect();
-            let mut values = Vec::new();
-            for (row, &code) in column.codes.iter().enumerate() {
-                if let Some(value) = parsed[code as usize] {
-                    rows.push(row);
-                    values.push(value);
-                }
-            }
-            (rows, Targets::Values(values))
-        }
+pub fn resolve(classes: &[String], column: &TextColumn) -> (Vec<usize>, Targets) {
+    let meaning: Vec<Option<f32>> = column.values.iter().map(|v| number(v).filter(|n| n.is_finite())).collect();
+    if classes.is_empty() {
+        let (rows, values) = known(column, &meaning);
+        return (rows, Targets::Values(values));
     }
+    let (rows, classes) = known(column, &class_of_each(classes, &column.values));
+    (rows, Targets::Classes(classes))
+}
+
+/// Rows whose value has a meaning, with it.
+fn known<T: Copy>(column: &TextColumn, meaning: &[Option<T>]) -> (Vec<usize>, Vec<T>) {
+    let meant = |(row, &code): (usize, &u32)| meaning[code as usize].map(|m| (row, m));
+    column.codes.iter().enumerate().filter_map(meant).unzip()
 }
 
 /// Class of each distinct value; `None` where it is missing or unknown.

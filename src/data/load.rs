@@ -1,7 +1,8 @@
 //! From a path to a dataset that can be trained on.
 
+use super::inputs::resolve;
 use super::preprocess::InputEncoder;
-use super::raw::{Column, RawBatch, TextColumn};
+use super::raw::{RawBatch, TextColumn};
 use super::source::{self, FileDigest, Purpose, Request, Source};
 use super::split::{Split, Validation, split};
 use super::target::Target;
@@ -50,6 +51,10 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
     let request = Request { path: &options.path, target: options.target.as_deref(), purpose: Purpose::Learn };
     let mut source = source::read(&request)?;
     let mut warnings = std::mem::take(&mut source.warnings);
+    if let (Some(target), None) = (&options.target, &source.target_name) {
+        warnings
+            .push(format!("the data has no named columns, so the target {target:?} means nothing; its labels are learnt"));
+    }
     let name = source.target_name.clone().unwrap_or_else(|| "label".into());
     let column = source.target.take().ok_or_else(|| DataError::file(&options.path, "there is no target to learn"))?;
     let target = Target::new(&name, &column, options.task)?;
@@ -60,7 +65,7 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
     }
     match &options.validation {
         Validation::File(path) => {
-            let fit = Fit { source: &source, target: &target, warnings };
+            let fit = Fit { source, target: &target, warnings };
             let split = Split { train: (0..rows.len()).collect(), validation: Vec::new() };
             let (mut dataset, fields) = fit.dataset(&rows, &targets, &split)?;
             dataset.validate_on(path, &fields, &name, &target)?;
@@ -70,7 +75,7 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
             let share = if let Validation::Share(share) = chosen { Some(*share) } else { None };
             let split = split(&targets, share, options.seed)?;
             warn_of_lonely_classes(&target, &targets, &mut warnings);
-            Ok(Fit { source: &source, target: &target, warnings }.dataset(&rows, &targets, &split)?.0)
+            Ok(Fit { source, target: &target, warnings }.dataset(&rows, &targets, &split)?.0)
         }
     }
 }
@@ -86,7 +91,7 @@ fn warn_of_lonely_classes(target: &Target, targets: &Targets, warnings: &mut Vec
 
 /// What fitting needs beside the split.
 struct Fit<'a> {
-    source: &'a Source,
+    source: Source,
     target: &'a Target,
     warnings: Vec<String>,
 }
@@ -113,7 +118,7 @@ impl Fit<'_> {
             validation: Part { features: preprocessing.apply(&raw_validation)?, targets: targets.take(&split.validation) },
             preprocessing,
             raw_validation,
-            files: self.source.files.clone(),
+            files: self.source.files,
             warnings: self.warnings,
         };
         Ok((dataset, fields))
@@ -145,28 +150,12 @@ impl Dataset {
     }
 }
 
-impl Targets {
-    /// Targets at the given rows.
-    pub fn take(&self, rows: &[usize]) -> Targets {
-        match self {
-            Targets::Classes(v) => Targets::Classes(rows.iter().map(|&r| v[r]).collect()),
-            Targets::Values(v) => Targets::Values(rows.iter().map(|&r| v[r]).collect()),
-        }
-    }
-}
-
-impl RawBatch {
-    /// The columns that a model reads, in its order; anything but a table as it is.
-    fn only(&self, fields: &[Field]) -> RawBatch {
-        let RawBatch::Table { columns, rows } = self else { return self.clone() };
-        let find = |field: &Field| columns.iter().find(|(name, _)| *name == field.name).cloned();
-        RawBatch::Table { columns: fields.iter().filter_map(find).collect::<Vec<(String, Column)>>(), rows: *rows }
-    }
-}
-
 impl Target {
     /// As [`Target::rows`], for a column of another file.
     fn known(&self, column: &TextColumn) -> (Vec<usize>, Targets) {
-        super::inputs::resolve(&self.output, column)
+        match &self.output {
+            OutputSpec::Classes { names, .. } => resolve(names, column),
+            OutputSpec::Value { .. } => resolve(&[], column),
+        }
     }
 }

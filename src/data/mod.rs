@@ -28,7 +28,7 @@ pub use source::FileDigest;
 pub use split::Validation;
 
 /// Rows of one part of a dataset, preprocessed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// What the net sees, before augmentation.
     pub features: Features,
@@ -57,7 +57,7 @@ fn gather<T: Copy>(values: &[T], total: usize, rows: &[usize]) -> Vec<T> {
 }
 
 /// Preprocessed inputs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Features {
     /// A table: `rows × numeric` standardised floats and `rows × categorical` slot numbers, row major.
     Table {
@@ -74,7 +74,7 @@ pub enum Features {
 }
 
 /// Targets, one for each row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
     /// Index of the class.
     Classes(Vec<u32>),
@@ -82,7 +82,37 @@ pub enum Targets {
     Values(Vec<f32>),
 }
 
+impl Part {
+    /// The rows at the given positions, each below the number of targets.
+    pub fn take(&self, rows: &[usize]) -> Part {
+        let all = self.targets.len();
+        let features = match &self.features {
+            Features::Table { numeric, codes } => {
+                Features::Table { numeric: gather(numeric, all, rows), codes: gather(codes, all, rows) }
+            }
+            Features::Images { pixels } => Features::Images { pixels: gather(pixels, all, rows) },
+        };
+        Part { features, targets: self.targets.take(rows) }
+    }
+}
+
+/// Chosen rows of a row-major array with `all` rows.
+fn gather<T: Copy>(values: &[T], all: usize, rows: &[usize]) -> Vec<T> {
+    let width = values.len().checked_div(all).unwrap_or(0);
+    let mut taken = Vec::with_capacity(rows.len() * width);
+    rows.iter().for_each(|&row| taken.extend_from_slice(&values[row * width..(row + 1) * width]));
+    taken
+}
+
 impl Targets {
+    /// Targets at the given rows.
+    pub fn take(&self, rows: &[usize]) -> Targets {
+        match self {
+            Targets::Classes(v) => Targets::Classes(rows.iter().map(|&r| v[r]).collect()),
+            Targets::Values(v) => Targets::Values(rows.iter().map(|&r| v[r]).collect()),
+        }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {

@@ -1,8 +1,11 @@
 //! Raw inputs: what a file holds and an exported model reads, before any preprocessing.
 
+use super::gather;
+use super::schema::Field;
 use crate::graph::{Data, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Cells that stand for a missing value. In a column of text only the exact spelling counts, so that the exported
 /// model, which compares strings, sees the same; around numbers white space is ignored.
@@ -19,7 +22,7 @@ pub struct TextColumn {
     /// Index into `values` for each row; 0 is missing.
     pub codes: Vec<u32>,
     /// Distinct values in the order of their first row; the first one is the empty string, which is missing.
-    pub values: Vec<String>,
+    pub values: Arc<Vec<String>>,
 }
 
 impl TextColumn {
@@ -30,7 +33,7 @@ impl TextColumn {
 
     /// Rows at the given positions, with the same distinct values.
     pub fn take(&self, rows: &[usize]) -> TextColumn {
-        TextColumn { codes: rows.iter().map(|&r| self.codes[r]).collect(), values: self.values.clone() }
+        TextColumn { codes: rows.iter().map(|&r| self.codes[r]).collect(), values: Arc::clone(&self.values) }
     }
 
     /// Rows of each distinct value.
@@ -46,20 +49,20 @@ impl TextColumn {
 /// Builds a [`TextColumn`] cell by cell; allocates for distinct values only.
 #[derive(Debug)]
 pub struct TextBuilder {
-    column: TextColumn,
+    codes: Vec<u32>,
+    values: Vec<String>,
     index: HashMap<String, u32>,
 }
 
 impl TextBuilder {
     /// An empty column with room for `rows`.
     pub fn new(rows: usize) -> Self {
-        let column = TextColumn { codes: Vec::with_capacity(rows), values: vec![String::new()] };
-        TextBuilder { column, index: HashMap::new() }
+        TextBuilder { codes: Vec::with_capacity(rows), values: vec![String::new()], index: HashMap::new() }
     }
 
     /// Appends a missing cell.
     pub fn push_missing(&mut self) {
-        self.column.codes.push(0);
+        self.codes.push(0);
     }
 
     /// Appends a cell.
@@ -67,18 +70,18 @@ impl TextBuilder {
         let code = match self.index.get(cell) {
             Some(code) => *code,
             None => {
-                let code = self.column.values.len() as u32;
-                self.column.values.push(cell.to_owned());
+                let code = self.values.len() as u32;
+                self.values.push(cell.to_owned());
                 self.index.insert(cell.to_owned(), code);
                 code
             }
         };
-        self.column.codes.push(code);
+        self.codes.push(code);
     }
 
     /// The finished column.
     pub fn finish(self) -> TextColumn {
-        self.column
+        TextColumn { codes: self.codes, values: Arc::new(self.values) }
     }
 }
 
@@ -158,14 +161,26 @@ impl RawBatch {
                 columns: columns.iter().map(|(name, c)| (name.clone(), c.take(rows))).collect(),
                 rows: rows.len(),
             },
-            RawBatch::Matrix { values, width } => RawBatch::Matrix { values: gather(values, *width, rows), width: *width },
+            RawBatch::Matrix { values, width } => {
+                RawBatch::Matrix { values: gather(values, self.rows(), rows), width: *width }
+            }
             RawBatch::Images { pixels, height, width, channels } => RawBatch::Images {
-                pixels: gather(pixels, height * width * channels, rows),
+                pixels: gather(pixels, self.rows(), rows),
                 height: *height,
                 width: *width,
                 channels: *channels,
             },
         }
+    }
+
+    /// The columns that a model reads, in its order, where they are there; anything but named columns as it is.
+    pub fn only(self, fields: &[Field]) -> RawBatch {
+        let RawBatch::Table { mut columns, rows } = self else { return self };
+        let take = |field: &Field| {
+            let position = columns.iter().position(|(name, _)| *name == field.name)?;
+            Some(columns.swap_remove(position))
+        };
+        RawBatch::Table { columns: fields.iter().filter_map(take).collect(), rows }
     }
 
     /// Rows in a range, cut off at the last row.
@@ -203,11 +218,3 @@ impl RawBatch {
 pub const MATRIX_INPUT: &str = "features";
 /// Name of the input of a model for images.
 pub const IMAGE_INPUT: &str = "image";
-
-fn gather<T: Copy>(values: &[T], size: usize, rows: &[usize]) -> Vec<T> {
-    let mut taken = Vec::with_capacity(rows.len() * size);
-    for &row in rows {
-        taken.extend_from_slice(&values[row * size..(row + 1) * size]);
-    }
-    taken
-}

@@ -84,3 +84,58 @@ fn strata(targets: &Targets) -> Vec<Vec<usize>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_automatic_share_is_a_fifth_then_a_tenth_then_ten_thousand_rows() {
+        for (rows, held) in [(100, 20.0), (10_000, 2_000.0), (15_000, 2_000.0), (60_000, 6_000.0), (1_000_000, 10_000.0)] {
+            assert!((automatic_share(rows) * rows as f64 - held).abs() < 1e-6, "{rows}");
+        }
+    }
+
+    #[test]
+    fn a_regression_is_stratified_by_quantile() {
+        let values: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1000) as f32).collect();
+        let split = split(&Targets::Values(values.clone()), Some(0.2), 3).unwrap();
+        for bin in 0..10 {
+            let within = |row: &&usize| (values[**row] as usize) / 100 == bin;
+            assert_eq!(split.validation.iter().filter(within).count(), 20);
+        }
+    }
+
+    #[test]
+    fn senseless_shares_are_refused() {
+        for share in [0.0, 1.0, -0.2, 20.0, f64::NAN] {
+            let error = split(&Targets::Classes(vec![0; 20]), Some(share), 1).unwrap_err();
+            assert_eq!(error.to_string(), format!("a validation share of {share} is not between 0 and 1"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_disjoint_whole_and_have_every_class_that_can_be_in_both(
+            classes in prop::collection::vec(0u32..5, LEAST_ROWS..200), share in 0.01f64..0.99, seed in any::<u64>()
+        ) {
+            let targets = Targets::Classes(classes.clone());
+            let split = split(&targets, Some(share), seed).unwrap();
+            let mut all: Vec<usize> = split.train.iter().chain(&split.validation).copied().collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..classes.len()).collect::<Vec<_>>());
+            for class in 0..5 {
+                let count = |part: &[usize]| part.iter().filter(|&&r| classes[r] == class).count();
+                let (train, validation) = (count(&split.train), count(&split.validation));
+                let rows = train + validation;
+                prop_assert!(rows == 0 || train > 0);
+                prop_assert_eq!(rows >= 2, validation > 0);
+                if rows >= 2 {
+                    prop_assert!((validation as f64 - rows as f64 * share).abs() <= 1.0);
+                }
+            }
+            prop_assert_eq!(&split, &super::split(&targets, Some(share), seed).unwrap());
+        }
+    }
+}

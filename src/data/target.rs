@@ -126,24 +126,22 @@ impl Target {
         Ok(self)
     }
 
-    /// Rows whose target is not missing, with their targets.
+    /// Rows of the column given to [`Target::new`] whose target is not missing, with their targets.
     pub fn rows(&self, column: &TextColumn) -> (Vec<usize>, Targets) {
-        let known: Vec<(usize, Meaning)> = column
-            .codes
-            .iter()
-            .enumerate()
-            .filter_map(|(row, &code)| self.meaning.get(code as usize).copied().flatten().map(|m| (row, m)))
-            .collect();
-        let rows = known.iter().map(|(row, _)| *row).collect();
-        let targets = match self.output {
-            OutputSpec::Classes { .. } => Targets::Classes(
-                known.iter().filter_map(|(_, m)| if let Meaning::Class(c) = m { Some(*c) } else { None }).collect(),
-            ),
-            OutputSpec::Value { .. } => Targets::Values(
-                known.iter().filter_map(|(_, m)| if let Meaning::Value(v) = m { Some(*v) } else { None }).collect(),
-            ),
-        };
-        (rows, targets)
+        let mut rows = Vec::new();
+        let (mut classes, mut values) = (Vec::new(), Vec::new());
+        for (row, &code) in column.codes.iter().enumerate() {
+            match self.meaning[code as usize] {
+                None => continue,
+                Some(Meaning::Class(class)) => classes.push(class),
+                Some(Meaning::Value(value)) => values.push(value),
+            }
+            rows.push(row);
+        }
+        match self.output {
+            OutputSpec::Classes { .. } => (rows, Targets::Classes(classes)),
+            OutputSpec::Value { .. } => (rows, Targets::Values(values)),
+        }
     }
 
     /// What the net says, with the statistics of the training part.
@@ -172,4 +170,65 @@ fn is_quantity(numbers: impl Iterator<Item = f32>) -> bool {
     distinct.dedup();
     let fractions = distinct.iter().any(|n| n.fract() != 0.0);
     distinct.len() > MOST_INTEGER_CLASSES || (fractions && distinct.len() > 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::raw::TextBuilder;
+
+    fn column(cells: &[&str]) -> TextColumn {
+        let mut column = TextBuilder::new(cells.len());
+        cells.iter().for_each(|cell| if cell.is_empty() { column.push_missing() } else { column.push(cell) });
+        column.finish()
+    }
+
+    fn classes(target: &Target) -> (Vec<&str>, bool) {
+        match &target.output {
+            OutputSpec::Classes { names, integers, .. } => (names.iter().map(String::as_str).collect(), *integers),
+            OutputSpec::Value { .. } => panic!("no classes"),
+        }
+    }
+
+    #[test]
+    fn the_task_follows_from_the_values() {
+        let many: Vec<String> = (0..21).map(|i| i.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for (cells, kind) in [
+            (vec!["a", "b"], TaskKind::Binary),
+            (vec!["1", "0"], TaskKind::Binary),
+            (vec!["0.5", "1.5"], TaskKind::Binary),
+            (vec!["0.5", "1.5", "2"], TaskKind::Regression),
+            (vec!["3", "1", "2"], TaskKind::Multiclass),
+            (many[..20].to_vec(), TaskKind::Multiclass),
+            (many.clone(), TaskKind::Regression),
+            ([many.as_slice(), &["x"]].concat(), TaskKind::Multiclass),
+        ] {
+            assert_eq!(Target::new("y", &column(&cells), None).unwrap().kind, kind, "{cells:?}");
+        }
+        let few = column(&["3", "1", "2"]);
+        assert_eq!(Target::new("y", &few, Some(TaskKind::Regression)).unwrap().kind, TaskKind::Regression);
+        assert_eq!(Target::new("y", &column(&many), Some(TaskKind::Multiclass)).unwrap().kind, TaskKind::Multiclass);
+    }
+
+    #[test]
+    fn classes_have_their_first_spelling_and_stand_in_order() {
+        let cells = column(&["10", "9", "", "9.0", "-1"]);
+        let target = Target::new("y", &cells, None).unwrap();
+        assert_eq!(classes(&target), (vec!["-1", "9", "10"], true));
+        assert_eq!(target.rows(&cells), (vec![0, 1, 3, 4], Targets::Classes(vec![2, 1, 1, 0])));
+        let padded = Target::new("y", &column(&["01", "02"]), None).unwrap();
+        assert_eq!(classes(&padded), (vec!["01", "02"], false));
+        let text = Target::new("y", &column(&["b", "a", "10", "9"]), None).unwrap();
+        assert_eq!(classes(&text), (vec!["10", "9", "a", "b"], false));
+    }
+
+    #[test]
+    fn statistics_are_those_of_the_training_part() {
+        let target = Target::new("y", &column(&["1.5", "2", "4"]), None).unwrap();
+        assert_eq!(target.describe(&Targets::Values(vec![1.0, 3.0])), OutputSpec::Value { mean: 2.0, std: 1.0 });
+        let target = Target::new("y", &column(&["a", "b"]), None).unwrap();
+        let OutputSpec::Classes { counts, .. } = target.describe(&Targets::Classes(vec![0, 1, 1])) else { panic!() };
+        assert_eq!(counts, [1, 2]);
+    }
 }

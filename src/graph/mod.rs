@@ -16,5 +16,5 @@ pub use autodiff::differentiate;
 pub use builder::{Graph, Node, Origin, Value};
 pub use error::{GraphError, ShapeError};
 pub use op::{Kernel, Op, Rule};
-pub use spell::{Attribute, Attributes, KERNEL_DOMAIN, OnnxNode, Spelled, Speller, Target, Term, spell};
+pub use spell::{Attribute, Attributes, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, Spelled, Speller, Target, Term, spell};
 pub use types::{DType, Data, Dim, Shape, Tensor, TensorType};

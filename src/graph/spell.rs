@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Domain of the training kernels.
 pub const KERNEL_DOMAIN: &str = "evolve.train";
+/// Domain of ONNX's operators for classical machine learning.
+pub const ML_DOMAIN: &str = "ai.onnx.ml";
 
 /// For whom a graph is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +25,8 @@ pub enum Attribute {
     Int(i64),
     /// `AttributeProto.FLOAT`.
     Float(f32),
+    /// `AttributeProto.FLOATS`.
+    Floats(Vec<f32>),
     /// `AttributeProto.STRING`.
     Text(String),
     /// `AttributeProto.INTS`.
@@ -84,7 +88,7 @@ pub struct Spelled {
 /// # Errors
 /// Where an operator cannot be spelled with a symbolic batch, or leaves an output unset.
 pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
-    let mut state = State { graph, terms: vec![None; graph.value_count()], writer: Writer::default() };
+    let mut state = State { graph, terms: vec![None; graph.value_count()], writer: Writer::new(graph) };
     for &v in graph.inputs() {
         if let Origin::Input(name) = graph.origin(v) {
             let term = state.writer.term(name.clone());
@@ -180,9 +184,25 @@ struct Writer {
     pool: HashMap<(DType, Vec<usize>, Vec<u8>), Term>,
     /// Start of the names of the nodes being written.
     label: String,
+    /// Names of inputs and outputs, which nothing else may take: a column may be called `t0`.
+    reserved: HashSet<String>,
 }
 
 impl Writer {
+    fn new(graph: &Graph) -> Self {
+        let inputs = graph.inputs().iter().map(|&v| graph.describe(v));
+        let reserved = inputs.chain(graph.outputs().iter().map(|(name, _)| name.clone())).collect();
+        Writer { reserved, ..Writer::default() }
+    }
+
+    /// A term with a name of our own.
+    fn fresh(&mut self, mut name: String) -> Term {
+        while self.reserved.contains(&name) {
+            name.push('_');
+        }
+        self.term(name)
+    }
+
     fn term(&mut self, name: String) -> Term {
         let term = Term(self.spelled.names.len() as u32);
         self.spelled.names.push(name);
@@ -194,7 +214,7 @@ impl Writer {
         if let Some(term) = key.as_ref().and_then(|k| self.pool.get(k)) {
             return *term;
         }
-        let term = self.term(format!("c{}", self.spelled.constants.len()));
+        let term = self.fresh(format!("c{}", self.spelled.constants.len()));
         self.spelled.constants.push((term, tensor));
         if let Some(key) = key {
             self.pool.insert(key, term);
@@ -210,7 +230,7 @@ impl Writer {
         outputs: usize,
         attributes: Attributes,
     ) -> Vec<Term> {
-        let outputs: Vec<Term> = (0..outputs).map(|_| self.term(format!("t{}", self.spelled.names.len()))).collect();
+        let outputs: Vec<Term> = (0..outputs).map(|_| self.fresh(format!("t{}", self.spelled.names.len()))).collect();
         let name = format!("{}/{op_type}_{}", self.label, self.spelled.nodes.len());
         self.spelled.nodes.push(OnnxNode { name, op_type, domain, inputs, outputs: outputs.clone(), attributes });
         outputs
@@ -283,6 +303,12 @@ impl Speller<'_> {
     pub fn node(&mut self, op_type: &'static str, inputs: &[Term], attributes: Attributes) -> Term {
         let inputs = inputs.iter().map(|&t| Some(t)).collect();
         self.writer.emit(op_type, "", inputs, 1, attributes)[0]
+    }
+
+    /// Adds a node of [`ML_DOMAIN`] with one output.
+    pub fn ml_node(&mut self, op_type: &'static str, inputs: &[Term], attributes: Attributes) -> Term {
+        let inputs = inputs.iter().map(|&t| Some(t)).collect();
+        self.writer.emit(op_type, ML_DOMAIN, inputs, 1, attributes)[0]
     }
 
     /// Adds a node with several outputs or with optional inputs left out.

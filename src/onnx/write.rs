@@ -1,7 +1,7 @@
 //! Writing a spelled graph as `ModelProto`.
 
-use super::{IR_VERSION, OPSET, STRING_IR_VERSION, STRING_OPSET};
-use crate::graph::{Attribute, DType, Data, Dim, KERNEL_DOMAIN, OnnxNode, Spelled, Tensor, TensorType};
+use super::{IR_VERSION, ML_OPSET, OPSET, STRING_IR_VERSION, STRING_OPSET};
+use crate::graph::{Attribute, DType, Data, Dim, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, Spelled, Tensor, TensorType};
 use onnx_protobuf::{
     AttributeProto, GraphProto, Message, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, tensor_proto, tensor_shape_proto, type_proto,
@@ -22,8 +22,10 @@ pub fn write(spelled: &Spelled, metadata: &Metadata) -> Vec<u8> {
         || spelled.constants.iter().any(|(_, t)| t.data.dtype() == DType::Str);
     let (opset, ir_version) = if strings { (STRING_OPSET, STRING_IR_VERSION) } else { (OPSET, IR_VERSION) };
     let mut imports = vec![import("", opset)];
-    if spelled.nodes.iter().any(|n| n.domain == KERNEL_DOMAIN) {
-        imports.push(import(KERNEL_DOMAIN, 1));
+    for (domain, version) in [(ML_DOMAIN, ML_OPSET), (KERNEL_DOMAIN, 1)] {
+        if spelled.nodes.iter().any(|n| n.domain == domain) {
+            imports.push(import(domain, version));
+        }
     }
     let mut model = ModelProto::new();
     model.ir_version = ir_version;
@@ -84,6 +86,10 @@ fn attribute(name: &str, value: &Attribute) -> AttributeProto {
         Attribute::Float(f) => {
             proto.f = *f;
             AttributeType::FLOAT
+        }
+        Attribute::Floats(v) => {
+            proto.floats = v.clone();
+            AttributeType::FLOATS
         }
         Attribute::Text(s) => {
             proto.s = s.clone().into_bytes();

@@ -4,9 +4,10 @@ use super::{CategoryEncoder, InputEncoder, NumberEncoder, Preprocessing, TableEn
 use crate::data::OutputSpec;
 use crate::data::raw::{IMAGE_INPUT, MATRIX_INPUT, MISSING};
 use crate::graph::ops::encode::{
-    AffineOutput, CategorySlots, CleanNumbers, DecodeLabel, JoinColumns, MissingFlags, Probabilities, ScalePixels,
-    TakeColumns,
+    AffineOutput, CategorySlots, CleanNumbers, DecodeLabel, MissingFlags, ScalePixels, TakeColumns,
 };
+use crate::graph::ops::shape::Concat;
+use crate::graph::ops::softmax::Softmax;
 use crate::graph::{DType, Dim, Graph, GraphError, Shape, TensorType, Value};
 
 /// Tensors that the net inside an exported model reads.
@@ -33,7 +34,7 @@ impl Preprocessing {
     /// # Errors
     /// Where the graph refuses a node: a mistake of this module.
     pub fn emit_inputs(&self, graph: &mut Graph) -> Result<NetInputs, GraphError> {
-        graph.scoped("preprocessing", |graph| match &self.input {
+        match &self.input {
             InputEncoder::Table(table) => emit_table(table, graph),
             InputEncoder::Image(image) => {
                 let shape = Shape::batched(Dim::Batch, &[image.height, image.width, image.channels]);
@@ -42,7 +43,7 @@ impl Preprocessing {
                 let image = graph.apply(scale, &[input])?;
                 Ok(NetInputs { numeric: None, codes: None, image: Some(image) })
             }
-        })
+        }
     }
 
     /// Declares the outputs of the exported model: `label` and `probabilities`, or `prediction`. `net_output` is
@@ -55,7 +56,7 @@ impl Preprocessing {
             OutputSpec::Classes { names, integers, .. } => {
                 let decode = DecodeLabel { names: names.clone(), integers: *integers };
                 let label = graph.apply(decode, &[net_output])?;
-                let probabilities = graph.apply(Probabilities, &[net_output])?;
+                let probabilities = graph.apply(Softmax, &[net_output])?;
                 Ok(vec![("label", label), ("probabilities", probabilities)])
             }
             OutputSpec::Value { mean, std } => {
@@ -77,45 +78,33 @@ impl Preprocessing {
 }
 
 fn emit_table(table: &TableEncoder, graph: &mut Graph) -> Result<NetInputs, GraphError> {
-    let numeric = match &table.inputs {
+    let names = match &table.inputs {
+        TableInputs::Columns(names) => names,
         TableInputs::Matrix(width) => {
-            let shape = Shape::batched(Dim::Batch, &[*width]);
-            let input = graph.input(MATRIX_INPUT, TensorType::new(DType::F32, shape));
+            let input = graph.input(MATRIX_INPUT, TensorType::new(DType::F32, Shape::batched(Dim::Batch, &[*width])));
             let columns = table.numbers.iter().map(|n| n.input).collect();
             let raw = graph.apply(TakeColumns { columns }, &[input])?;
             return Ok(NetInputs { numeric: Some(emit_numbers(table, graph, raw)?), codes: None, image: None });
         }
-        TableInputs::Columns(names) => {
-            let inputs: Vec<Value> = names
-                .iter()
-                .enumerate()
-                .map(|(i, name)| {
-                    let is_text = table.categories.iter().any(|c| c.input == i);
-                    let dtype = if is_text { DType::Str } else { DType::F32 };
-                    graph.input(name, TensorType::new(dtype, Shape::batched(Dim::Batch, &[1])))
-                })
-                .collect();
-            let of = |positions: Vec<usize>| positions.into_iter().map(|i| inputs[i]).collect::<Vec<Value>>();
-            let numbers = of(table.numbers.iter().map(|n| n.input).collect());
-            let texts = of(table.categories.iter().map(|c| c.input).collect());
-            (numbers, texts)
-        }
     };
-    let (numbers, texts) = numeric;
-    let numeric = if numbers.is_empty() {
-        None
-    } else {
-        let raw = graph.apply(JoinColumns, &numbers)?;
-        Some(emit_numbers(table, graph, raw)?)
-    };
-    let codes = if texts.is_empty() {
-        None
-    } else {
+    let mut inputs = Vec::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        let dtype = if table.categories.iter().any(|c| c.input == i) { DType::Str } else { DType::F32 };
+        inputs.push(graph.input(name, TensorType::new(dtype, Shape::batched(Dim::Batch, &[1]))));
+    }
+    let mut net = NetInputs { numeric: None, codes: None, image: None };
+    let numbers: Vec<Value> = table.numbers.iter().map(|n| inputs[n.input]).collect();
+    if !numbers.is_empty() {
+        let raw = graph.apply(Concat { axis: 1 }, &numbers)?;
+        net.numeric = Some(emit_numbers(table, graph, raw)?);
+    }
+    let texts: Vec<Value> = table.categories.iter().map(|c| inputs[c.input]).collect();
+    if !texts.is_empty() {
         let vocabularies = table.categories.iter().map(|c| c.vocabulary.clone()).collect();
         let missing = MISSING.iter().map(|m| (*m).to_owned()).collect();
-        Some(graph.apply(CategorySlots { vocabularies, missing, large: LARGE_VOCABULARY }, &texts)?)
-    };
-    Ok(NetInputs { numeric, codes, image: None })
+        net.codes = Some(graph.apply(CategorySlots { vocabularies, missing, large: LARGE_VOCABULARY }, &texts)?);
+    }
+    Ok(net)
 }
 
 /// Features of raw numbers `[N, n]`, which stand in the order of the encoders.
@@ -137,7 +126,7 @@ fn emit_numbers(table: &TableEncoder, graph: &mut Graph, raw: Value) -> Result<V
     }
     match parts.as_slice() {
         [only] => Ok(*only),
-        several => graph.apply(JoinColumns, several),
+        several => graph.apply(Concat { axis: 1 }, several),
     }
 }
 

@@ -5,6 +5,8 @@ mod category;
 mod emit;
 mod image;
 mod number;
+#[cfg(test)]
+mod tests;
 
 pub use category::CategoryEncoder;
 pub use emit::NetInputs;
@@ -104,7 +106,7 @@ fn fit_table(columns: &[(String, Column)], train: &[usize], warnings: &mut Vec<S
             Column::Text(text) if is_identifier(text, train) => Err("has a value of its own in nearly every row"),
             Column::Text(text) => CategoryEncoder::fit(name, input, text, train)
                 .map(|encoder| categories.push(encoder))
-                .ok_or("has no two values with two rows each"),
+                .ok_or("has one value only, or none twice,"),
         };
         match kept {
             Ok(()) => used.push(name.clone()),
@@ -274,7 +276,8 @@ impl Preprocessing {
         if large.is_empty() {
             return Vec::new();
         }
-        vec![format!("{} have many categories and use ai.onnx.ml.LabelEncoder, which tract does not load", quoted(&large))]
+        let columns = quoted(&large);
+        vec![format!("columns with many categories ({columns}) use ai.onnx.ml.LabelEncoder, which tract does not load")]
     }
 
     /// Names of the inputs that the exported model reads, in its order.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const SKEWED: f64 = 2.0;
 /// Share of the values beyond which a value may be an outlier, on each side.
 const TAIL: f64 = 0.001;
+/// Larger values are left out of the fit: differences of such values overflow. They are cut off like other outliers.
+const LARGEST: f32 = 1e37;
 /// Most knots of a feature.
 pub const KNOTS: usize = 64;
 
@@ -56,14 +58,16 @@ impl LogScale {
 }
 
 impl NumberEncoder {
-    /// Fits a column; NaN is missing. `None` where it is constant or has no value.
+    /// Fits a column; NaN is missing. `None` where all rows have the same value or none has one.
     pub fn fit(name: &str, input: usize, values: impl Iterator<Item = f32>) -> Option<Self> {
-        let mut flag = false;
-        let mut sorted: Vec<f32> = values.filter(|v| v.is_finite() || std::mem::replace(&mut flag, true) & false).collect();
+        let all: Vec<f32> = values.collect();
+        let mut sorted: Vec<f32> = all.iter().copied().filter(|v| v.abs() <= LARGEST).collect();
+        let flag = all.iter().any(|v| v.is_nan());
         sorted.sort_unstable_by(f32::total_cmp);
         let (first, last) = (*sorted.first()?, *sorted.last()?);
         if first == last {
-            return None;
+            // All that a constant says is whether it is there.
+            return flag.then(|| NumberEncoder::constant(name, input, first));
         }
         let (low, high) = clip_bounds(&sorted);
         let clipped: Vec<f32> = sorted.iter().map(|v| v.clamp(low, high)).collect();
@@ -81,6 +85,11 @@ impl NumberEncoder {
         let standardised: Vec<f32> = shaped.iter().map(|v| (v - offset) * scale).collect();
         let knots = knots(&standardised);
         Some(NumberEncoder { name: name.into(), input, low, high, log, offset, scale, flag, knots })
+    }
+
+    fn constant(name: &str, input: usize, value: f32) -> Self {
+        let (low, high, offset) = (value, value, value);
+        NumberEncoder { name: name.into(), input, low, high, log: None, offset, scale: 1.0, flag: true, knots: Vec::new() }
     }
 
     /// The feature of a value, with the arithmetic of the exported graph.
@@ -142,4 +151,73 @@ fn knots(sorted: &[f32]) -> Vec<f32> {
     let mut knots: Vec<f32> = (0..KNOTS).map(|i| sorted[i * last / (KNOTS - 1)]).collect();
     knots.dedup();
     knots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fit(values: &[f32]) -> Option<NumberEncoder> {
+        NumberEncoder::fit("x", 0, values.iter().copied())
+    }
+
+    #[test]
+    fn a_plain_column_is_standardised() {
+        let encoder = fit(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        // q(0.001) = 2 and q(0.999) = 4 leave out the ends; each moves out by (4 − 2) / 2
+        assert_eq!((encoder.low, encoder.high, encoder.offset), (1.0, 5.0, 3.0));
+        assert!((encoder.scale - 0.5f32.sqrt()).abs() < 1e-6);
+        assert_eq!(encoder.apply(3.0), 0.0);
+        assert_eq!(encoder.apply(f32::NAN), 0.0);
+        assert_eq!(encoder.apply(f32::INFINITY), encoder.apply(5.0));
+        assert!(encoder.log.is_none() && !encoder.flag);
+    }
+
+    #[test]
+    fn one_outlier_does_not_set_the_scale() {
+        let mut values: Vec<f32> = (0..100).map(|i| i as f32).collect();
+        values.push(1e9);
+        let encoder = fit(&values).unwrap();
+        assert!(encoder.high < 200.0 && encoder.scale > 0.02, "{encoder:?}");
+    }
+
+    #[test]
+    fn a_skewed_column_goes_through_the_logarithm() {
+        let values: Vec<f32> = (0..1000).map(|i| if i % 10 == 0 { (i * i) as f32 } else { 0.0 }).collect();
+        let encoder = fit(&values).unwrap();
+        let log = encoder.log.unwrap();
+        assert_eq!(log.pivot, 0.0);
+        assert!((log.apply(log.width) - 2f32.ln()).abs() < 1e-6 && (log.apply(-log.width) + 2f32.ln()).abs() < 1e-6);
+        assert_eq!(log.apply(0.0), 0.0);
+    }
+
+    #[test]
+    fn a_constant_tells_at_most_whether_it_is_there() {
+        assert_eq!(fit(&[7.0; 20]), None);
+        assert_eq!(fit(&[f32::NAN; 20]), None);
+        assert_eq!(fit(&[]), None);
+        let encoder = fit(&[7.0, f32::NAN, 7.0]).unwrap();
+        assert!(encoder.flag && encoder.apply(7.0) == 0.0 && encoder.apply(9.0) == 0.0);
+    }
+
+    #[test]
+    fn a_rare_value_is_not_cut_off() {
+        let mut values = vec![0.0; 2000];
+        values[5] = 1.0;
+        let encoder = fit(&values).unwrap();
+        assert!(encoder.apply(1.0) > encoder.apply(0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn features_are_finite_and_knots_increase(
+            values in prop::collection::vec(prop_oneof![any::<f32>(), -3f32..3.0, Just(0.0)], 1..80), probe in any::<f32>()
+        ) {
+            if let Some(encoder) = fit(&values) {
+                prop_assert!(encoder.apply(probe).is_finite(), "{:?}", encoder);
+                prop_assert!(encoder.knots.len() <= KNOTS && encoder.knots.is_sorted_by(|a, b| a < b));
+            }
+        }
+    }
 }

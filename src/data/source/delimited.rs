@@ -7,7 +7,7 @@ use super::{FileDigest, Format, Purpose, Request, Source, bytes, missing_columns
 use crate::data::DataError;
 use crate::data::error::{near_names, quoted};
 use crate::data::infer::{Kind, Kinds, number};
-use crate::data::raw::{Column, RawBatch, TextBuilder, is_missing};
+use crate::data::raw::{Column, RawBatch, TextBuilder, TextColumn, is_missing};
 use crate::data::schema::{Field, FieldKind};
 use csv::{ReaderBuilder, StringRecord};
 use std::path::Path;
@@ -16,10 +16,12 @@ use std::path::Path;
 pub static DELIMITED: Format = Format {
     name: "CSV or TSV",
     doc: "a text file with a header and cells separated by comma, semicolon or tab",
-    sniff: |path, _| path.is_file(),
+    sniff: |path, head| path.is_file() && !head.contains(&0) && !BINARY.iter().any(|magic| head.starts_with(magic)),
     read,
 };
 
+/// First bytes of Parquet, gzip, PNG and JPEG files, which are no text though they may start without a zero.
+const BINARY: [&[u8]; 4] = [b"PAR1", &[0x1f, 0x8b], &[0x89, b'P', b'N', b'G'], &[0xff, 0xd8, 0xff]];
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// Records by which the delimiter is chosen.
 const SNIFFED: usize = 50;
@@ -30,7 +32,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let files = vec![FileDigest::of(path, &content)];
     let text = checked_text(path, &content)?;
     let records = Records { path, text, delimiter: delimiter(text) };
-    let header = header(&records)?;
+    let mut header = header(&records)?;
     let target = match request.target {
         Some(name) => Some(position(path, &header, name)?),
         None if matches!(request.purpose, Purpose::Learn) => {
@@ -38,13 +40,14 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         }
         None => None,
     };
+    let target_name = target.map(|i| header[i].clone());
     let mut warnings = Vec::new();
     let plan = match request.purpose {
         Purpose::Learn => inferred(&records, &header, target, &mut warnings)?,
-        Purpose::Apply(fields) => given(path, &header, fields)?,
+        Purpose::Apply(fields) => given(path, &mut header, fields)?,
     };
     let (inputs, target_column) = fill(&records, &header, plan, target)?;
-    Ok(Source { inputs, target: target_column, target_name: request.target.map(Into::into), files, warnings })
+    Ok(Source { inputs, target: target_column, target_name, files, warnings })
 }
 
 /// The content as text without a byte order mark.
@@ -126,8 +129,8 @@ fn header(records: &Records<'_>) -> Result<Vec<String>, DataError> {
     reader(records.text, records.delimiter)
         .read_record(&mut record)
         .map_err(|e| DataError::file(records.path, e.to_string()))?;
-    let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
-    let mut sorted: Vec<&String> = names.iter().filter(|n| !n.is_empty()).collect();
+    let names: Vec<String> = record.iter().map(Into::into).collect();
+    let mut sorted: Vec<&String> = names.iter().filter(|n| !n.trim().is_empty()).collect();
     sorted.sort();
     let mut twice: Vec<&String> = sorted.windows(2).filter(|w| w[0] == w[1]).map(|w| w[0]).collect();
     twice.dedup();
@@ -138,8 +141,15 @@ fn header(records: &Records<'_>) -> Result<Vec<String>, DataError> {
     Ok(names)
 }
 
+/// Column of that name, where white space around names matters only between columns that differ in nothing else. Names
+/// keep their white space: other programs that feed the exported model find its inputs by them.
+fn find(header: &[String], name: &str) -> Option<usize> {
+    let exact = header.iter().position(|h| h == name);
+    exact.or_else(|| header.iter().position(|h| h.trim() == name.trim()))
+}
+
 fn position(path: &Path, header: &[String], name: &str) -> Result<usize, DataError> {
-    header.iter().position(|h| h == name).ok_or_else(|| DataError::UnknownTarget {
+    find(header, name).ok_or_else(|| DataError::UnknownTarget {
         path: path.into(),
         target: name.into(),
         near: near_names(name, header),
@@ -175,7 +185,7 @@ fn inferred(
     for (i, (name, kinds)) in header.iter().zip(kinds).enumerate() {
         plan.push(match kinds.resolve() {
             _ if Some(i) == target => Plan::Skip,
-            _ if name.is_empty() => {
+            _ if name.trim().is_empty() => {
                 warnings.push(format!("column {} has no name and is left out", i + 1));
                 Plan::Skip
             }
@@ -199,8 +209,8 @@ fn inferred(
     Ok(plan)
 }
 
-/// Kinds of the columns that a model reads; all others are skipped.
-fn given(path: &Path, header: &[String], fields: &[Field]) -> Result<Vec<Plan>, DataError> {
+/// Kinds of the columns that a model reads, under the names that it has for them; all others are skipped.
+fn given(path: &Path, header: &mut [String], fields: &[Field]) -> Result<Vec<Plan>, DataError> {
     let mut plan = vec![Plan::Skip; header.len()];
     let mut missing = Vec::new();
     for field in fields {
@@ -211,8 +221,11 @@ fn given(path: &Path, header: &[String], fields: &[Field]) -> Result<Vec<Plan>, 
                 return Err(DataError::file(path, format!("is a table with named columns, but the model reads {field}")));
             }
         };
-        match header.iter().position(|h| *h == field.name) {
-            Some(i) => plan[i] = kind,
+        match find(header, &field.name) {
+            Some(i) => {
+                plan[i] = kind;
+                header[i].clone_from(&field.name);
+            }
             None => missing.push(field.name.as_str()),
         }
     }
@@ -232,7 +245,7 @@ fn fill(
     header: &[String],
     plan: Vec<Plan>,
     target: Option<usize>,
-) -> Result<(RawBatch, Option<crate::data::raw::TextColumn>), DataError> {
+) -> Result<(RawBatch, Option<TextColumn>), DataError> {
     let mut filling: Vec<Filling> = plan
         .into_iter()
         .map(|p| match p {

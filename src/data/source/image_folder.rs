@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 pub static IMAGE_FOLDER: Format = Format {
     name: "image folder",
     doc: "a folder of PNG or JPEG images with a folder for each class, or with such a folder called train",
-    sniff: |path, _| path.is_dir() && (has_images(path) || [TRAIN, TEST].iter().any(|part| has_images(&path.join(part)))),
+    sniff: |path, _| {
+        is_image(path)
+            || path.is_dir() && (has_images(path) || [TRAIN, TEST].iter().any(|part| has_images(&path.join(part))))
+    },
     read,
 };
 
@@ -55,7 +58,10 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let mut warnings = Vec::new();
     let images = listed(&folder, &mut warnings);
     if matches!(request.purpose, Purpose::Learn) && images.iter().any(|i| i.class.is_none()) {
-        return Err(DataError::file(&folder, "has images outside of the folders of the classes; put each into one"));
+        return Err(DataError::file(
+            &folder,
+            "to learn from, each image must lie in a folder that is named after its class",
+        ));
     }
     let files: Vec<Result<(Vec<u8>, DynamicImage), DataError>> = images.par_iter().map(|i| decoded(&i.path)).collect();
     let files = files.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -69,8 +75,11 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     Ok(Source { inputs, target, target_name: None, files, warnings })
 }
 
-/// Images of a folder and of the folders in it.
+/// Images of a folder and of the folders in it; a single image is listed as it is.
 fn listed(folder: &Path, warnings: &mut Vec<String>) -> Vec<Labelled> {
+    if folder.is_file() {
+        return vec![Labelled { path: folder.to_owned(), class: None }];
+    }
     let mut images = Vec::new();
     for path in entries(folder) {
         if is_image(&path) {

@@ -7,6 +7,8 @@ mod digest;
 mod idx;
 mod image_folder;
 mod npz;
+#[cfg(test)]
+mod tests;
 
 pub use digest::FileDigest;
 
@@ -78,12 +80,13 @@ pub fn read(request: &Request<'_>) -> Result<Source, DataError> {
         path: request.path.into(),
         known: ALL.iter().map(|f| f.doc).collect::<Vec<_>>().join("; "),
     })?;
-    let source = (format.read)(request)?;
+    let mut source = (format.read)(request)?;
     if source.inputs.rows() == 0 {
         return Err(DataError::file(request.path, "there is no row of data"));
     }
     if let Purpose::Apply(fields) = request.purpose {
         check_shape(request.path, &source.inputs, fields)?;
+        source.inputs = source.inputs.only(fields);
     }
     Ok(source)
 }

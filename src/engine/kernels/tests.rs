@@ -63,7 +63,7 @@ fn model(case: &Case, target: Target) -> Vec<u8> {
 fn shape_of(feed: &Feed) -> &[usize] {
     match feed {
         Feed::Normal(s) | Feed::Positive(s) | Feed::Distinct(s) | Feed::Distribution(s) | Feed::Mask(s) => s,
-        Feed::Index(s, _) | Feed::Known(s, _) => s,
+        Feed::Index(s, _) | Feed::Known(s, _) | Feed::Text(s, _) => s,
     }
 }
 

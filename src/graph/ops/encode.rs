@@ -3,6 +3,7 @@
 //!
 //! All work with a symbolic batch, and with kernels that ONNX Runtime 1.17, tract and the reference evaluator have.
 
+use super::{Case, Entry, Feed};
 use crate::graph::{Attribute, DType, Data, Dim, GraphError, Op, Shape, ShapeError, Speller, Tensor, TensorType, Term};
 
 /// One input of the given element type and rank.
@@ -21,35 +22,6 @@ fn rows_of(x: &TensorType, dtype: DType, rest: &[usize]) -> TensorType {
 
 fn row(s: &mut Speller<'_>, values: &[f32]) -> Term {
     s.constant(Tensor::f32(&[values.len()], values.to_vec()))
-}
-
-/// Puts matrices `[N, k]` beside each other (ONNX `Concat`).
-#[derive(Debug, Clone, Copy)]
-pub struct JoinColumns;
-
-impl Op for JoinColumns {
-    fn name(&self) -> &'static str {
-        "JoinColumns"
-    }
-
-    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
-        let first = inputs.first().ok_or_else(|| ShapeError::new("at least one input wanted"))?;
-        let mut width = 0;
-        for x in inputs {
-            if x.shape.rank() != 2 || x.dtype != first.dtype || x.shape.0[0] != first.shape.0[0] {
-                return Err(ShapeError::new(format!("{x} does not stand beside {first}")));
-            }
-            width += x.shape.extent(1)?;
-        }
-        Ok(vec![rows_of(first, first.dtype, &[width])])
-    }
-
-    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        let inputs: Vec<Term> = (0..s.input_count()).map(|i| s.input(i)).collect();
-        let y = s.node("Concat", &inputs, vec![("axis", Attribute::Int(1))]);
-        s.output(0, y);
-        Ok(())
-    }
 }
 
 /// Columns of a matrix `[N, k]`, in the order given (ONNX `Gather`).
@@ -206,7 +178,8 @@ impl Op for CategorySlots {
         let mut unknown = Vec::new();
         let mut start = 0;
         for (i, vocabulary) in self.vocabularies.iter().enumerate() {
-            columns.push(self.compare(s, i, vocabulary));
+            let distance = if vocabulary.len() > self.large { Self::look_up } else { Self::compare };
+            columns.push(distance(self, s, i, vocabulary));
             unknown.push((start + vocabulary.len()) as f32);
             start += vocabulary.len() + 2;
         }
@@ -225,12 +198,29 @@ impl Op for CategorySlots {
 }
 
 impl CategorySlots {
-    /// Distance of a value's slot from the unknown slot as float32 `[N, 1]`: one-hot by comparison, then a product.
-    fn compare(&self, s: &mut Speller<'_>, i: usize, vocabulary: &[String]) -> Term {
+    /// Known values and spellings of a missing one, with the distances of their slots from that of the unknown.
+    fn distances(&self, vocabulary: &[String]) -> (Vec<String>, Vec<f32>) {
         let size = vocabulary.len();
         let names: Vec<String> = vocabulary.iter().chain(&self.missing).cloned().collect();
         let mut distances: Vec<f32> = (0..size).map(|slot| slot as f32 - size as f32).collect();
         distances.resize(names.len(), 1.0);
+        (names, distances)
+    }
+
+    /// Distance of a value's slot from the unknown slot as float32 `[N, 1]`, from `ai.onnx.ml.LabelEncoder`.
+    fn look_up(&self, s: &mut Speller<'_>, i: usize, vocabulary: &[String]) -> Term {
+        let (names, distances) = self.distances(vocabulary);
+        let attributes = vec![
+            ("keys_strings", Attribute::Texts(names)),
+            ("values_floats", Attribute::Floats(distances)),
+            ("default_float", Attribute::Float(0.0)),
+        ];
+        s.ml_node("LabelEncoder", &[s.input(i)], attributes)
+    }
+
+    /// The same by comparison with every name: one-hot, then a product.
+    fn compare(&self, s: &mut Speller<'_>, i: usize, vocabulary: &[String]) -> Term {
+        let (names, distances) = self.distances(vocabulary);
         let names = s.constant(Tensor::new(&[1, names.len()], Data::Str(names)));
         let distances = s.constant(Tensor::f32(&[distances.len(), 1], distances));
         let equal = s.node("Equal", &[s.input(i), names], vec![]);
@@ -319,26 +309,6 @@ impl Op for DecodeLabel {
     }
 }
 
-/// Probabilities of logits `[N, C]` (ONNX `Softmax` over the last axis).
-#[derive(Debug, Clone, Copy)]
-pub struct Probabilities;
-
-impl Op for Probabilities {
-    fn name(&self) -> &'static str {
-        "Probabilities"
-    }
-
-    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
-        Ok(vec![single(inputs, DType::F32, 2)?.clone()])
-    }
-
-    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        let y = s.node("Softmax", &[s.input(0)], vec![("axis", Attribute::Int(-1))]);
-        s.output(0, y);
-        Ok(())
-    }
-}
-
 /// `mean + std · x` of standardised values `[N, 1]`, as `[N]`.
 #[derive(Debug, Clone, Copy)]
 pub struct AffineOutput {
@@ -371,3 +341,82 @@ impl Op for AffineOutput {
         Ok(())
     }
 }
+
+/// Columns of a matrix.
+pub static TAKE_COLUMNS: Entry = Entry {
+    name: "TakeColumns",
+    doc: "Columns of a matrix, in a given order",
+    differentiable: false,
+    cases: || {
+        let case = |width, columns: &[usize]| {
+            Case::new(TakeColumns { columns: columns.to_vec() }, vec![Feed::Normal(vec![3, width])])
+        };
+        vec![case(5, &[4, 0, 2]), case(1, &[0])]
+    },
+};
+/// Raw numbers to features.
+pub static CLEAN_NUMBERS: Entry = Entry {
+    name: "CleanNumbers",
+    doc: "Clip, logarithm and standardisation of columns of numbers",
+    differentiable: false,
+    cases: || {
+        let clean = |log| CleanNumbers {
+            low: vec![-1.0, -0.5, 0.0],
+            high: vec![1.0, 0.5, 2.0],
+            log,
+            offset: vec![0.1, 0.0, -0.3],
+            scale: vec![2.0, 1.0, 0.7],
+        };
+        let log = Some((vec![0.2, 0.0, -0.1], vec![0.5, 1.0, 0.1]));
+        [None, log].map(|log| Case::new(clean(log), vec![Feed::Normal(vec![5, 3])])).into()
+    },
+};
+/// Which numbers are missing.
+pub static MISSING_FLAGS: Entry = Entry {
+    name: "MissingFlags",
+    doc: "1 where a number is missing, 0 elsewhere",
+    differentiable: false,
+    cases: || vec![Case::new(MissingFlags { columns: vec![2, 0] }, vec![Feed::Normal(vec![4, 3])])],
+};
+/// Raw text to slots.
+pub static CATEGORY_SLOTS: Entry = Entry {
+    name: "CategorySlots",
+    doc: "Slots of columns of text in their vocabularies",
+    differentiable: false,
+    cases: || {
+        let texts = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect::<Vec<String>>();
+        let case = |vocabularies: Vec<Vec<String>>| {
+            let inputs = vec![Feed::Text(vec![9, 1], &["a", "b b", "", "NA", "else"]); vocabularies.len()];
+            Case::new(CategorySlots { vocabularies, missing: texts(&["", "NA"]), large: 8 }, inputs)
+        };
+        vec![case(vec![texts(&["a", "b b"])]), case(vec![texts(&["else"]), texts(&["a", "b b", "c"])])]
+    },
+};
+/// Bytes to standardised pixels.
+pub static SCALE_PIXELS: Entry = Entry {
+    name: "ScalePixels",
+    doc: "Bytes [N, H, W, C] to standardised [N, C, H, W]",
+    differentiable: false,
+    cases: || {
+        let case =
+            |c: usize| Case::new(ScalePixels { mean: vec![0.3; c], std: vec![0.5; c] }, vec![Feed::Mask(vec![2, 5, 3, c])]);
+        vec![case(1), case(3)]
+    },
+};
+/// Logits to the name of a class.
+pub static DECODE_LABEL: Entry = Entry {
+    name: "DecodeLabel",
+    doc: "Name of the class with the largest logit",
+    differentiable: false,
+    cases: || {
+        let names = ["7", "1", "12"].map(String::from).to_vec();
+        vec![Case::new(DecodeLabel { names, integers: true }, vec![Feed::Normal(vec![4, 3])])]
+    },
+};
+/// Standardised to raw values.
+pub static AFFINE_OUTPUT: Entry = Entry {
+    name: "AffineOutput",
+    doc: "Standardised values to values in the units of the data",
+    differentiable: false,
+    cases: || vec![Case::new(AffineOutput { mean: -3.0, std: 2.5 }, vec![Feed::Normal(vec![7, 1])])],
+};

@@ -66,6 +66,8 @@ pub enum Feed {
     Index(Vec<usize>, usize),
     /// A float constant, known when the graph is built.
     Known(Vec<usize>, Vec<f64>),
+    /// Strings drawn from these.
+    Text(Vec<usize>, &'static [&'static str]),
 }
 
 /// Every operator.
@@ -114,4 +116,11 @@ pub static ALL: &[&Entry] = &[
     &norm::BATCH_NORM_INFERENCE,
     &norm::LAYER_NORM,
     &norm::LAYER_NORM_GRAD,
+    &encode::TAKE_COLUMNS,
+    &encode::CLEAN_NUMBERS,
+    &encode::MISSING_FLAGS,
+    &encode::CATEGORY_SLOTS,
+    &encode::SCALE_PIXELS,
+    &encode::DECODE_LABEL,
+    &encode::AFFINE_OUTPUT,
 ];

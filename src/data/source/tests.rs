@@ -1,0 +1,435 @@
+//! Files good and bad, written by the tests; every message is asserted as a whole.
+
+use super::*;
+use crate::data::TaskKind;
+use crate::data::raw::Column;
+use crate::data::{Dataset, Options, Validation, load, read_inputs, read_labelled};
+use flate2::{Compression, write::GzEncoder};
+use image::{DynamicImage, ImageFormat, RgbImage};
+use npyz::WriterBuilder;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::io::Write;
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn write(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) {
+    let path = folder.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+fn try_load(folder: &TempDir, name: &str, target: Option<&str>) -> Result<Dataset, DataError> {
+    let target = target.map(Into::into);
+    load(&Options { path: folder.path().join(name), target, task: None, validation: Validation::Auto, seed: 1 })
+}
+
+/// The message of an error, without the folder that the test made.
+fn message<T>(folder: &TempDir, result: Result<T, DataError>) -> String {
+    let text = result.map(|_| ()).unwrap_err().to_string();
+    text.replace(&format!("{}/", folder.path().display()), "").replace(&folder.path().display().to_string(), "FOLDER")
+}
+
+fn rows(count: usize) -> String {
+    (0..count).map(|i| format!("{i},{},{}\n", i % 7, ["a", "b"][i % 2])).collect()
+}
+
+#[test]
+fn bad_tables_are_refused_with_the_place_and_a_way_out() {
+    let good = format!("x,z,y\n{}", rows(60));
+    let cases: Vec<(Vec<u8>, Option<&str>, &str)> = vec![
+        ("".into(), Some("y"), "t.csv: is empty; a header with the names of the columns and rows are expected"),
+        ("\n \n".into(), Some("y"), "t.csv: is empty; a header with the names of the columns and rows are expected"),
+        ("x,z,y\n".into(), Some("y"), "t.csv: has a header but no row of data"),
+        (
+            good.clone().into(),
+            None,
+            r#"t.csv is a table: name the column to be predicted with --target; its columns are "x", "z", "y""#,
+        ),
+        (good.clone().into(), Some("Y"), r#"t.csv has no column "Y"; near names: "y""#),
+        (good.clone().into(), Some("price"), r#"t.csv has no column "price"; its columns are "x", "z", "y""#),
+        (format!("{good}1,2\n").into(), Some("y"), "t.csv, line 62: 2 cells where the header has 3"),
+        ("x,y\n\"a\nb\",1\n1\n".into(), Some("y"), "t.csv, line 4: 1 cell where the header has 2"),
+        (
+            format!("x,x,y\n{}", rows(60)).into(),
+            Some("y"),
+            r#"t.csv, line 1: several columns are called "x"; give each column a name of its own"#,
+        ),
+        (b"x,y\n1,a\n\xff\xfe,b\n".to_vec(), Some("y"), "t.csv, line 3: the text is not UTF-8; convert the file to UTF-8"),
+        (b"x,y,longer\n1,\0\n".to_vec(), Some("y"), "t.csv, line 2: there is a zero byte: this is no text file"),
+        (
+            format!("y\n{}", "a\nb\n".repeat(30)).into(),
+            Some("y"),
+            "no column is left to predict from: there is none beside the target",
+        ),
+        (
+            format!("x,y\n{}", (0..40).map(|i| format!("7,{}\n", i % 2)).collect::<String>()).into(),
+            Some("y"),
+            r#"no column is left to predict from: column "x" is constant in the training part and is left out"#,
+        ),
+        ("x,y\n1,a\n2,b\n".into(), Some("y"), "2 rows with a target are too few: at least 10 are needed"),
+    ];
+    for (content, target, expected) in cases {
+        let folder = folder();
+        write(&folder, "t.csv", content);
+        assert_eq!(message(&folder, try_load(&folder, "t.csv", target)), expected);
+    }
+}
+
+#[test]
+fn bad_targets_are_refused() {
+    let table = |y: fn(usize) -> String| format!("x,y\n{}", (0..50).map(|i| format!("{i},{}\n", y(i))).collect::<String>());
+    let cases = [
+        (table(|_| "a".into()), None, r#"target y: every row has the value "a"; there is nothing to learn"#),
+        (table(|_| "NA".into()), None, "target y: every value is missing; there is nothing to learn"),
+        (table(|_| "inf".into()), None, "target y: no value is finite; there is nothing to learn"),
+        (
+            table(|i| ["a", "b"][i % 2].into()),
+            Some(TaskKind::Regression),
+            r#"target y: a regression needs numbers, but there is "a"; leave --task out to predict classes"#,
+        ),
+        (
+            table(|i| ["a", "b", "c"][i % 3].into()),
+            Some(TaskKind::Binary),
+            r#"target y: a binary task has two classes, but there are 3: "a", "b", "c""#,
+        ),
+        (
+            table(|_| "2.5".into()),
+            Some(TaskKind::Regression),
+            "target y: every row has the same value; there is nothing to learn",
+        ),
+    ];
+    for (content, task, expected) in cases {
+        let folder = folder();
+        write(&folder, "t.csv", content);
+        let path = folder.path().join("t.csv");
+        let result = load(&Options { path, target: Some("y".into()), task, validation: Validation::Auto, seed: 1 });
+        assert_eq!(message(&folder, result), expected);
+    }
+}
+
+#[test]
+fn an_input_named_as_an_output_is_refused() {
+    let folder = folder();
+    write(&folder, "t.csv", format!("label,x,y\n{}", rows(40)));
+    let expected = r#"column "label" has the name of an output of the exported model; rename the column"#;
+    assert_eq!(message(&folder, try_load(&folder, "t.csv", Some("y"))), expected);
+}
+
+#[test]
+fn unknown_formats_and_missing_paths_are_refused() {
+    let folder = folder();
+    write(&folder, "junk", (0..=255).cycle().take(10_000).collect::<Vec<u8>>());
+    let known = ALL.iter().map(|f| f.doc).collect::<Vec<_>>().join("; ");
+    assert_eq!(
+        message(&folder, try_load(&folder, "junk", Some("y"))),
+        format!("junk is of no known format; known are {known}")
+    );
+    std::fs::create_dir(folder.path().join("nothing")).unwrap();
+    let text = message(&folder, try_load(&folder, "nothing", None));
+    assert_eq!(text, format!("nothing is of no known format; known are {known}"));
+    let text = message(&folder, try_load(&folder, "none.csv", Some("y")));
+    assert_eq!(text, "cannot read none.csv: No such file or directory (os error 2)");
+}
+
+#[test]
+fn repairs_are_stated() {
+    let folder = folder();
+    let row = |i: usize| {
+        let y = if i == 0 {
+            ""
+        } else if i == 1 {
+            "rare"
+        } else {
+            ["a", "b"][i % 2]
+        };
+        format!(
+            "{i},,{},5,{},id{i},2024-01-{:02},{y}\n",
+            i % 3,
+            if i == 9 { "inf".into() } else { i.to_string() },
+            i % 3 + 1
+        )
+    };
+    write(&folder, "t.csv", format!(",none,few,same,wild,id,day,y\n{}", (0..60).map(row).collect::<String>()));
+    let dataset = try_load(&folder, "t.csv", Some("y")).unwrap();
+    assert_eq!(
+        dataset.warnings,
+        [
+            "column 1 has no name and is left out",
+            r#"column "none" has no value in any row and is left out"#,
+            r#"column "wild" has numbers that are not finite; they count as missing"#,
+            r#"column "day" holds dates; each date counts as a category of its own"#,
+            r#"1 rows have no value in the target "y" and are left out"#,
+            r#"class "rare" has a single row, which is trained on; no validation row has this class"#,
+            r#"column "same" is constant in the training part and is left out"#,
+            r#"column "id" has a value of its own in nearly every row in the training part and is left out"#,
+        ]
+    );
+    assert_eq!(dataset.preprocessing.input_names(), ["few", "wild", "day"]);
+    assert_eq!(dataset.files[0].name, "t.csv");
+    assert_eq!(dataset.files[0].sha256.len(), 64);
+}
+
+#[test]
+fn delimiters_quotes_and_marks_are_understood() {
+    let folder = folder();
+    let body = |d: &str| -> String {
+        (0..20).map(|i| ["1.5", "\"a, b; c\nd\te \"\"f\"\"\"", ["u", "v"][i % 2]].join(d) + "\r\n").collect()
+    };
+    for d in [",", ";", "\t"] {
+        write(&folder, "t", format!("\u{feff}{}\r\n{}", ["x", "text", "y"].join(d), body(d)));
+        let source = read(&Request { path: &folder.path().join("t"), target: Some("y"), purpose: Purpose::Learn }).unwrap();
+        let RawBatch::Table { columns, rows } = &source.inputs else { panic!() };
+        assert_eq!(*rows, 20);
+        assert_eq!(columns[0], ("x".into(), Column::Number(vec![1.5; 20])));
+        let Column::Text(text) = &columns[1].1 else { panic!() };
+        assert_eq!(text.value(3), "a, b; c\nd\te \"f\"");
+    }
+}
+
+#[test]
+fn further_files_are_read_by_name_in_the_order_of_the_model() {
+    let folder = folder();
+    write(&folder, "t.csv", "b;more;a;y\nu;9;1;0\nNA;9; NA ;1\n");
+    let path = folder.path().join("t.csv");
+    let fields = [Field::column("a", false), Field::column("b", true)];
+    let (inputs, target) = read_labelled(&path, &fields, Some("y")).unwrap();
+    let tensors = inputs.tensors();
+    assert_eq!((tensors[0].0.as_str(), tensors[1].0.as_str()), ("a", "b"));
+    let numbers = tensors[0].1.as_f32().unwrap();
+    assert!(numbers[0] == 1.0 && numbers[1].is_nan());
+    assert_eq!(tensors[1].1.data, crate::graph::Data::Str(vec!["u".into(), String::new()]));
+    let (rows, targets) = crate::data::resolve(&["1".into(), "0".into()], &target);
+    assert_eq!((rows, targets), (vec![0, 1], crate::data::Targets::Classes(vec![1, 0])));
+    write(&folder, "s.csv", "y, a ,b\n1,2,u\n");
+    let RawBatch::Table { columns, .. } = read_inputs(&folder.path().join("s.csv"), &fields).unwrap() else { panic!() };
+    assert_eq!((columns[0].0.as_str(), columns[1].0.as_str()), ("a", "b"));
+
+    let fields = [Field::column("a", false), Field::column("c", true), Field::column("d", false)];
+    let text = message(&folder, read_inputs(&path, &fields));
+    assert_eq!(text, r#"t.csv lacks "c", "d", which the model reads"#);
+    let text = message(&folder, read_inputs(&path, &[Field::column("b", false)]));
+    assert_eq!(text, r#"t.csv, line 2: column "b" holds "u", which is no number"#);
+}
+
+fn idx(magic: u32, dims: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let header = std::iter::once(magic).chain(dims.iter().copied()).flat_map(u32::to_be_bytes);
+    header.chain(bytes.iter().copied()).collect()
+}
+
+#[test]
+fn idx_is_read_plain_and_compressed_and_test_files_only_to_apply() {
+    let folder = folder();
+    let pixels: Vec<u8> = (0..20 * 6).map(|i| i as u8).collect();
+    let labels: Vec<u8> = (0..20).map(|i| i % 2).collect();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&idx(0x803, &[20, 2, 3], &pixels)).unwrap();
+    write(&folder, "d/train-images-idx3-ubyte.gz", packed.finish().unwrap());
+    write(&folder, "d/train-labels-idx1-ubyte", idx(0x801, &[20], &labels));
+    write(&folder, "d/t10k-images-idx3-ubyte", idx(0x803, &[1, 2, 3], &[9; 6]));
+    let dataset = try_load(&folder, "d", None).unwrap();
+    assert_eq!((dataset.train.targets.len(), dataset.validation.targets.len()), (16, 4));
+    let fields = dataset.preprocessing.schema().inputs;
+    assert_eq!(read_inputs(&folder.path().join("d"), &fields).unwrap().rows(), 1);
+}
+
+#[test]
+fn bad_idx_is_refused() {
+    let images = idx(0x803, &[100, 28, 28], &[0; 1000]);
+    let cases = [
+        (
+            images.clone(),
+            "d/train-images-idx3-ubyte: should hold 100 × 28 × 28 bytes after its header but holds 1000; is it cut off?",
+        ),
+        (images[..10].to_vec(), "d/train-images-idx3-ubyte: is cut off within its header"),
+        (b"junk".to_vec(), "d/train-images-idx3-ubyte: does not start as an IDX file of bytes in 3 axes does"),
+        (idx(0x803, &[50, 1, 1], &[0; 50]), "d: 50 images have 100 labels"),
+        (idx(0x803, &[0, 28, 28], &[]), "d: 0 images have 100 labels"),
+    ];
+    for (content, expected) in cases {
+        let folder = folder();
+        write(&folder, "d/train-images-idx3-ubyte", content);
+        write(&folder, "d/train-labels-idx1-ubyte", idx(0x801, &[100], &[1; 100]));
+        assert_eq!(message(&folder, try_load(&folder, "d", None)), expected);
+    }
+    let folder = folder();
+    write(&folder, "d/train-images-idx3-ubyte.gz", [0x1f, 0x8b, 8, 0]);
+    let text = message(&folder, try_load(&folder, "d", None));
+    assert!(text.starts_with("d/train-images-idx3-ubyte.gz: does not decompress as gzip: "), "{text}");
+    write(&folder, "e/train-images-idx3-ubyte", idx(0x803, &[1, 1, 1], &[1]));
+    assert_eq!(message(&folder, try_load(&folder, "e", None)), "e: there is no train-labels-idx1-ubyte[.gz]");
+}
+
+/// Name, shape and values.
+type Array<'a> = (&'a str, &'a [u64], Vec<f32>);
+
+/// Writes an archive of float32 arrays.
+fn npz(folder: &TempDir, name: &str, arrays: &[Array<'_>]) {
+    let mut writer = npyz::npz::NpzWriter::create(folder.path().join(name)).unwrap();
+    for (name, shape, values) in arrays {
+        let array = writer.array::<f32>(name, Default::default()).unwrap();
+        let mut array = array.default_dtype().shape(shape).begin_nd().unwrap();
+        array.extend(values.iter().copied()).unwrap();
+        array.finish().unwrap();
+    }
+}
+
+#[test]
+fn npz_tables_and_images_are_read() {
+    let folder = folder();
+    let labels: Vec<f32> = (0..20).map(|i| (i % 2) as f32).collect();
+    let table: Vec<f32> = (0..40).map(|i| if i == 3 { f32::NAN } else { i as f32 }).collect();
+    npz(&folder, "t.npz", &[("x_train", &[20, 2], table), ("y_train", &[20], labels.clone())]);
+    let dataset = try_load(&folder, "t.npz", None).unwrap();
+    assert_eq!(dataset.raw_validation.tensors()[0].0, "features");
+    assert_eq!(dataset.preprocessing.schema().classes, ["0", "1"]);
+    let shade: Vec<f32> = (0..20 * 4).map(|i| (i % 5) as f32 / 4.0).collect();
+    npz(&folder, "i.npz", &[("x_train", &[20, 2, 2], shade), ("y_train", &[20], labels)]);
+    let dataset = try_load(&folder, "i.npz", None).unwrap();
+    let stated = "pixels of x_train lie between 0 and 1 and are multiplied by 255; the exported model reads bytes";
+    assert_eq!(dataset.warnings, [stated]);
+    let RawBatch::Images { pixels, .. } = &dataset.raw_validation else { panic!() };
+    assert!(pixels.iter().all(|p| [0, 64, 128, 191, 255].contains(p)));
+}
+
+#[test]
+fn bad_npz_is_refused() {
+    let (x, y): (&[u64], &[u64]) = (&[2, 1], &[2]);
+    let cases: Vec<(Vec<Array<'_>>, &str)> = vec![
+        (vec![("a", x, vec![1.0, 2.0])], r#"t.npz: needs the arrays x_train and y_train; it has "a""#),
+        (
+            vec![("x_train", x, vec![1.0, 2.0]), ("y_train", &[3], vec![1.0; 3])],
+            "t.npz: array y_train has the shape [3], but there are 2 rows; [2] is expected",
+        ),
+        (
+            vec![("x_train", &[2, 3, 5, 5], vec![0.0; 150]), ("y_train", y, vec![1.0; 2])],
+            "t.npz: array x_train has the shape [2, 3, 5, 5]; the channels must be the last axis",
+        ),
+        (
+            vec![("x_train", &[2], vec![0.0; 2]), ("y_train", y, vec![1.0; 2])],
+            "t.npz: array x_train has the shape [2]; [N, F], [N, H, W] or [N, H, W, C] are expected",
+        ),
+        (
+            vec![("x_train", &[2, 1, 1], vec![-3.0, 300.0]), ("y_train", y, vec![1.0; 2])],
+            "t.npz: array x_train has pixels from -3 to 300; whole numbers from 0 to 255 or fractions from 0 to 1 are expected",
+        ),
+    ];
+    for (arrays, expected) in cases {
+        let folder = folder();
+        npz(&folder, "t.npz", &arrays);
+        assert_eq!(message(&folder, try_load(&folder, "t.npz", None)), expected);
+    }
+    let folder = folder();
+    write(&folder, "cut.npz", [b"PK\x03\x04".as_slice(), &[0; 40]].concat());
+    let text = message(&folder, try_load(&folder, "cut.npz", None));
+    assert!(text.starts_with("cut.npz: is no whole NPZ archive: ") && text.ends_with("; is it cut off?"), "{text}");
+}
+
+fn png(width: u32, height: u32, shade: u8, grey: bool) -> Vec<u8> {
+    let image = DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, _| image::Rgb([shade, x as u8, 7])));
+    let image = if grey { DynamicImage::ImageLuma8(image.to_luma8()) } else { image };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn image_folder(grey: impl Fn(usize) -> bool) -> TempDir {
+    let folder = folder();
+    for i in 0..20 {
+        let class = ["cat", "dog"][i % 2];
+        write(&folder, &format!("d/train/{class}/{i:02}.png"), png(3, 2, i as u8, grey(i)));
+        write(&folder, &format!("d/test/{class}/{i:02}.png"), png(3, 2, 200, false));
+    }
+    write(&folder, "d/train/cat/notes.txt", "no image");
+    folder
+}
+
+#[test]
+fn image_folders_are_read_grey_or_coloured() {
+    let dataset = try_load(&image_folder(|_| false), "d", None).unwrap();
+    let RawBatch::Images { pixels, height: 2, width: 3, channels: 3 } = &dataset.raw_validation else { panic!() };
+    assert!(pixels.chunks(18).all(|image| image[0] < 20 && image[2..6] == [7, image[0], 1, 7]));
+    assert_eq!(dataset.preprocessing.schema().classes, ["cat", "dog"]);
+    let dataset = try_load(&image_folder(|_| true), "d", None).unwrap();
+    assert!(matches!(dataset.raw_validation, RawBatch::Images { channels: 1, .. }));
+    let folder = image_folder(|i| i < 5);
+    let dataset = try_load(&folder, "d", None).unwrap();
+    assert_eq!(dataset.warnings, ["5 of 20 images are grey and count as coloured"]);
+    let fields = dataset.preprocessing.schema().inputs;
+    let (inputs, _) = read_labelled(&folder.path().join("d"), &fields, None).unwrap();
+    let single = read_inputs(&folder.path().join("d/test/cat/00.png"), &fields).unwrap();
+    assert_eq!(single, inputs.slice(0..1));
+    assert_eq!(single.tensors()[0].1.data, crate::graph::Data::U8([200, 0, 7, 200, 1, 7, 200, 2, 7].repeat(2)));
+}
+
+#[test]
+fn bad_images_are_refused() {
+    let folder = image_folder(|_| false);
+    write(&folder, "d/train/dog/20.png", png(4, 2, 0, false));
+    let expected = "d/train/dog/20.png: has 4 × 2 pixels where d/train/cat/00.png has 3 × 2; bring all images to one size";
+    assert_eq!(message(&folder, try_load(&folder, "d", None)), expected);
+    write(&folder, "d/train/dog/20.png", b"no png");
+    let text = message(&folder, try_load(&folder, "d", None));
+    assert!(text.starts_with("d/train/dog/20.png: does not decode as an image: "), "{text}");
+    let fields = [Field { name: "image".into(), kind: FieldKind::Image { height: 9, width: 9, channels: 1 } }];
+    let expected = "d/test/cat/00.png: has 3 × 2 pixels where the model reads 9 × 9; bring all images to one size";
+    assert_eq!(message(&folder, read_inputs(&folder.path().join("d"), &fields)), expected);
+}
+
+#[test]
+fn a_validation_file_is_scored_on_and_not_trained_on() {
+    let folder = folder();
+    write(&folder, "t.csv", format!("x,z,y\n{}", rows(60)));
+    write(&folder, "v.csv", "y,z,x\na,3,1\nb,2,2\nc,2,2\n");
+    let validation = Validation::File(folder.path().join("v.csv"));
+    let options = Options { path: folder.path().join("t.csv"), target: Some("y".into()), task: None, validation, seed: 1 };
+    let dataset = load(&options).unwrap();
+    assert_eq!(dataset.train.targets.len(), 60);
+    assert_eq!(dataset.validation.targets, crate::data::Targets::Classes(vec![0, 1]));
+    let stated = "1 rows of v.csv have no target, or one that no training row has; they are left out";
+    assert_eq!(dataset.warnings, [stated]);
+    assert_eq!(dataset.files.len(), 2);
+}
+
+#[test]
+fn the_list_names_every_file_of_the_folder_once() {
+    let names: BTreeSet<&str> = ALL.iter().map(|f| f.name).collect();
+    assert_eq!(names.len(), ALL.len());
+    assert!(ALL.iter().all(|f| !f.doc.is_empty()));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/source");
+    let others = ["mod.rs", "digest.rs", "tests.rs"];
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .filter(|e| !others.contains(&&*e.as_ref().unwrap().file_name().to_string_lossy()));
+    assert_eq!(files.count(), ALL.len());
+}
+
+proptest! {
+    #[test]
+    fn any_text_comes_back(cells in prop::collection::vec(("[^\0\r]{0,8}", "[ab]"), 1..20)) {
+        let folder = folder();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["text", "y"]).unwrap();
+        // A letter keeps the column text and the cell present.
+        cells.iter().for_each(|(text, y)| writer.write_record([&format!("{text}z"), y]).unwrap());
+        write(&folder, "t.csv", writer.into_inner().unwrap());
+        let request = Request { path: &folder.path().join("t.csv"), target: Some("y"), purpose: Purpose::Learn };
+        let source = read(&request).unwrap();
+        let RawBatch::Table { columns, .. } = &source.inputs else { panic!() };
+        let Column::Text(text) = &columns[0].1 else { panic!() };
+        for (row, (expected, y)) in cells.iter().enumerate() {
+            prop_assert_eq!(text.value(row), format!("{expected}z"));
+            prop_assert_eq!(source.target.as_ref().unwrap().value(row), y);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(content in prop::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {
+        let folder = folder();
+        write(&folder, "t", [if header { b"x,y\n".as_slice() } else { b"PK" }, &content].concat());
+        let _ = try_load(&folder, "t", Some("y"));
+    }
+}
