@@ -76,7 +76,7 @@ fn table_items(net: &TableNet) -> Vec<Item> {
 }
 
 fn image_items(net: &ImageNet) -> Vec<Item> {
-    let mut halvings = net.stem.stride - 1;
+    let mut halvings = usize::from(net.stem.stride > 1);
     let mut items = Vec::new();
     for (index, stage) in net.stages.iter().enumerate() {
         halvings += usize::from(stage.down != Downsample::None);
@@ -107,7 +107,7 @@ fn cost(from: &Item, to: &Item) -> Option<f64> {
         _ => 0.0,
     };
     let first = from.stage.is_some() && (from.number == 0) != (to.number == 0);
-    let place = [(0.2, first), (0.2, from.halvings != to.halvings), (0.1, from.stage != to.stage)];
+    let place = [(0.2, first), (0.1, from.halvings != to.halvings), (0.05, from.stage != to.stage)];
     Some(width_cost(from.width, to.width) + weighed(&place) + genes)
 }
 
@@ -170,4 +170,85 @@ pub(super) fn pairs<T>(from: &[T], to: &[T], cost: impl Fn(&T, &T) -> Option<f64
         }
     }
     partners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::{TableBlock, mutation, tests::spaces};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    fn tables(blocks: &[(TableMotif, usize)]) -> Genome {
+        let mut genome = spaces()[0].seeds()[0].clone();
+        if let Net::Table(net) = &mut genome.net {
+            let block = |&(motif, width)| TableBlock { motif, width, dropout: 0.0 };
+            net.blocks = blocks.iter().map(block).collect();
+        }
+        genome
+    }
+
+    fn aligned(parent: &Genome, child: &Genome) -> Vec<Option<String>> {
+        align(parent, child).blocks.into_iter().map(|(_, parent)| parent).collect()
+    }
+
+    #[test]
+    fn a_genome_continues_itself() {
+        for space in spaces() {
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            for _ in 0..100 {
+                let genome = space.birth(&mut rng);
+                for (path, parent) in align(&genome, &genome).blocks {
+                    assert_eq!(Some(path), parent);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_inserted_block_is_new_and_the_rest_goes_on() {
+        use TableMotif::{Linear, Residual};
+        let parent = tables(&[(Linear, 64), (Linear, 256)]);
+        let child = tables(&[(Linear, 64), (Residual, 64), (Linear, 320)]);
+        assert_eq!(aligned(&parent, &child), [Some("blocks.0".into()), None, Some("blocks.1".into())]);
+        assert_eq!(align(&parent, &child).parent_of("blocks.2"), Some("blocks.1"));
+        assert_eq!(align(&parent, &child).parent_of("blocks.1"), None);
+        // Backwards the residual block has nothing to go on in.
+        assert_eq!(aligned(&child, &parent), [Some("blocks.0".into()), Some("blocks.2".into())]);
+    }
+
+    #[test]
+    fn the_nearest_width_is_taken_and_earlier_blocks_win_ties() {
+        use TableMotif::Linear;
+        let parent = tables(&[(Linear, 256)]);
+        assert_eq!(aligned(&parent, &tables(&[(Linear, 32), (Linear, 256)])), [None, Some("blocks.0".into())]);
+        assert_eq!(aligned(&parent, &tables(&[(Linear, 256), (Linear, 256)])), [Some("blocks.0".into()), None]);
+    }
+
+    #[test]
+    fn blocks_of_a_removed_stage_have_no_heir() {
+        let space = &spaces()[6];
+        let parent = space.seeds()[1].clone();
+        let mut child = parent.clone();
+        if let Net::Image(net) = &mut child.net {
+            net.stages.remove(1);
+        }
+        assert_eq!(aligned(&parent, &child), [Some("stages.0.blocks.0".into()), Some("stages.2.blocks.0".into())]);
+    }
+
+    #[test]
+    fn most_of_a_mutant_continues_its_parent() {
+        for space in spaces() {
+            let mut rng = ChaCha8Rng::seed_from_u64(2);
+            for mutation in mutation::ALL {
+                let parent = space.birth(&mut rng);
+                let Some(edit) = (mutation.apply)(&space, &parent, &mut rng) else { continue };
+                let alignment = align(&parent, &edit.genome);
+                let new = alignment.blocks.iter().filter(|(_, parent)| parent.is_none()).count();
+                let heirs: Vec<&String> = alignment.blocks.iter().filter_map(|(_, parent)| parent.as_ref()).collect();
+                assert!(heirs.windows(2).all(|pair| pair[0] != pair[1]), "{}", edit.words);
+                assert!(new <= 2, "{new} new blocks after {}", edit.words);
+            }
+        }
+    }
 }

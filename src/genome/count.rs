@@ -177,3 +177,112 @@ fn conv_block(tally: &mut Tally, block: &ConvBlock, shape: &BlockShape, norm: No
         tally.conv(inputs, outputs, 1, 1, to, norm);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::{
+        Act, Downsample, GlobalPool, Head, Stage, Stem, TableBlock,
+        tests::{domains, spaces},
+    };
+
+    fn table_cost(net: TableNet, outputs: usize) -> (u64, u64) {
+        let domain = Domain {
+            input: InputDomain::Table { knots: vec![9, 5], slots: vec![3, 4] },
+            outputs,
+            classification: true,
+            rows: 100,
+        };
+        let genome = Genome { net: Net::Table(net), training: spaces()[0].seeds()[0].training };
+        (parameters(&genome, &domain), macs(&genome, &domain))
+    }
+
+    fn net(norm: Norm, blocks: &[(TableMotif, usize)]) -> TableNet {
+        let block = |&(motif, width)| TableBlock { motif, width, dropout: 0.0 };
+        TableNet {
+            numeric: NumericEncoding::Plain,
+            categorical: CategoricalEncoding::OneHot,
+            norm,
+            activation: Act::Relu,
+            blocks: blocks.iter().map(block).collect(),
+        }
+    }
+
+    #[test]
+    fn tables_by_hand() {
+        // 2 numbers and 7 slots enter 16 units, then 2 outputs.
+        let linear = [(TableMotif::Linear, 16)];
+        assert_eq!(table_cost(net(Norm::Batch, &linear), 2), (9 * 16 + 2 * 16 + 16 * 2 + 2, 9 * 16 + 16 * 2));
+        assert_eq!(table_cost(net(Norm::None, &linear), 2), (9 * 16 + 16 + 16 * 2 + 2, 9 * 16 + 16 * 2));
+
+        let encoded = TableNet {
+            numeric: NumericEncoding::Piecewise { bins: 4, dim: 8 },
+            categorical: CategoricalEncoding::Embedding { dim: 2 },
+            ..net(Norm::Layer, &[(TableMotif::Residual, 24), (TableMotif::Gated, 16)])
+        };
+        // Encoding 64 + 16, vectors 14; residual on 20: norm 40, 504, 500; gated: norm 40, twice 336; head 51.
+        assert_eq!(table_cost(encoded, 3), (1901, 64 + 480 + 480 + 640 + 48));
+
+        let periodic = TableNet {
+            numeric: NumericEncoding::Periodic { frequencies: 4, sigma: 0.1, dim: 8 },
+            ..net(Norm::None, &linear)
+        };
+        // Frequencies 8, layers 2·9·8 + 16; 16 + 7 inputs into 16 units, then 2 outputs.
+        assert_eq!(table_cost(periodic, 2), (8 + 144 + 16 + 23 * 16 + 16 + 34, 8 + 144 + 23 * 16 + 32));
+    }
+
+    fn image_cost(down: Downsample, block: ConvBlock, norm: Norm) -> (u64, u64) {
+        let net = ImageNet {
+            stem: Stem { width: 16, kernel: 3, stride: 1 },
+            stages: vec![Stage { down, width: 32, blocks: vec![block] }],
+            norm,
+            activation: Act::Relu,
+            head: Head { pool: GlobalPool::Average, hidden: 0, dropout: 0.0 },
+        };
+        let genome = Genome { net: Net::Image(net), training: spaces()[5].seeds()[0].training };
+        let domain = &domains()[5];
+        // Less the stem (9·16 weights, 16 scales and shifts, 64 positions) and the head (32·10, and 10).
+        let stem_rest = if norm == Norm::None { 16 } else { 32 };
+        (parameters(&genome, domain) - (144 + stem_rest + 330), macs(&genome, domain) - (144 * 64 + 320))
+    }
+
+    const BLOCK: ConvBlock = ConvBlock {
+        motif: ConvMotif::ConvNormAct,
+        kernel: 3,
+        dilation: 1,
+        groups: 1,
+        quarters: 4,
+        branches: 1,
+        skip: false,
+    };
+
+    /// Each motif from 16 channels at 8×8 to 32 at 4×4.
+    #[test]
+    fn motifs_by_hand() {
+        use ConvMotif::{Bottleneck, ConvAct, ConvDepthwise, ConvNormAct, Dense, Inception, Residual};
+        let cases = [
+            (BLOCK, (4608 + 64, 4608 * 16)),
+            (ConvBlock { skip: true, ..BLOCK }, (4608 + 64 + 512 + 64, (4608 + 512) * 16)),
+            (ConvBlock { groups: 4, motif: ConvNormAct, ..BLOCK }, (1152 + 64, 1152 * 16)),
+            (ConvBlock { motif: ConvAct, kernel: 5, ..BLOCK }, (12_800 + 32, 12_800 * 16)),
+            (ConvBlock { motif: ConvDepthwise, ..BLOCK }, (512 + 64 + 288 + 64, 512 * 64 + 288 * 16)),
+            (ConvBlock { motif: Residual, skip: true, ..BLOCK }, (14_528, (4608 + 9216 + 512) * 16)),
+            (
+                ConvBlock { motif: Bottleneck, quarters: 2, groups: 4, skip: true, ..BLOCK },
+                (288 + 608 + 576 + 576, 256 * 64 + (576 + 512 + 512) * 16),
+            ),
+            (ConvBlock { motif: Inception, branches: 4, ..BLOCK }, (3440, 52_224)),
+            (ConvBlock { motif: Inception, branches: 2, ..BLOCK }, (144 + 736 + 512 + 64, (128 + 128 + 576 + 512) * 16)),
+            (ConvBlock { motif: Dense, branches: 2, ..BLOCK }, (1168 + 1744 + 1088, (1152 + 1728 + 1024) * 16)),
+        ];
+        for (block, cost) in cases {
+            assert_eq!(image_cost(Downsample::Stride, block, Norm::Batch), cost, "{block:?}");
+        }
+    }
+
+    #[test]
+    fn without_norm_every_convolution_has_a_bias() {
+        let residual = ConvBlock { motif: ConvMotif::Residual, skip: true, ..BLOCK };
+        assert_eq!(image_cost(Downsample::MaxPool, residual, Norm::None).0, 4608 + 9216 + 512 + 3 * 32);
+    }
+}

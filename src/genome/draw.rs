@@ -53,3 +53,51 @@ pub(super) fn below(choices: &[usize], value: usize) -> Option<usize> {
 pub(super) fn above(choices: &[usize], value: usize) -> Option<usize> {
     choices.iter().copied().find(|&choice| choice > value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn rounding_keeps_three_digits() {
+        assert_eq!(round(0.0012345), 0.00123);
+        assert_eq!(round(98.76), 98.8);
+        assert_eq!(round(0.0), 0.0);
+        assert_eq!(round(-1.0005), -1.0);
+    }
+
+    #[test]
+    fn log_uniform_spreads_evenly_over_the_decades() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let draws: Vec<f32> = (0..2_000).map(|_| log_uniform(&mut rng, 1e-4, 1e-2)).collect();
+        assert!(draws.iter().all(|draw| (1e-4..=1e-2).contains(draw) && round(*draw) == *draw));
+        let low = draws.iter().filter(|&&draw| draw < 1e-3).count();
+        assert!((900..1_100).contains(&low), "{low} of 2000 below the middle");
+    }
+
+    #[test]
+    fn picks_follow_their_weights() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let picks: Vec<u8> = (0..4_000).map(|_| pick(&mut rng, &[(3.0, 1), (0.0, 2), (1.0, 3)])).collect();
+        let count = |value| picks.iter().filter(|&&pick| pick == value).count();
+        assert_eq!(count(2), 0);
+        assert!((2_880..3_120).contains(&count(1)), "{}", count(1));
+        assert_eq!(pick(&mut rng, &[(0.0, 7), (0.0, 8)]), 7);
+    }
+
+    #[test]
+    fn steps_along_choices() {
+        let choices = [8, 16, 32];
+        assert_eq!((nearest(&choices, 0), nearest(&choices, 17), nearest(&choices, 9_000)), (8, 16, 32));
+        assert_eq!(nearest(&[], 5), 5);
+        assert_eq!(
+            (below(&choices, 16), below(&choices, 8), above(&choices, 16), above(&choices, 33)),
+            (Some(8), None, Some(32), None)
+        );
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        assert_eq!(another(&mut rng, &[4, 4], 4), None);
+        assert_eq!(another(&mut rng, &[4, 5], 4), Some(5));
+        assert_eq!(one_of::<u8>(&mut rng, &[]), None);
+    }
+}

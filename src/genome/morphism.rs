@@ -139,3 +139,148 @@ fn projects(stage: &Stage, inputs: usize, number: usize) -> bool {
 fn hidden(block: &ConvBlock, stage: &Stage) -> usize {
     hidden_width(block, stage.width, block.quarters).unwrap_or(stage.width)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::{GlobalPool, Head, NumericEncoding, Stem, TableBlock, tests::spaces};
+
+    fn tables(norm: Norm, blocks: &[(TableMotif, usize)]) -> Genome {
+        let mut genome = spaces()[0].seeds()[0].clone();
+        if let Net::Table(net) = &mut genome.net {
+            let block = |&(motif, width)| TableBlock { motif, width, dropout: 0.1 };
+            *net = TableNet {
+                norm,
+                numeric: NumericEncoding::Plain,
+                blocks: blocks.iter().map(block).collect(),
+                ..net.clone()
+            };
+        }
+        genome
+    }
+
+    const CONV: ConvBlock = ConvBlock {
+        motif: ConvMotif::ConvNormAct,
+        kernel: 3,
+        dilation: 1,
+        groups: 1,
+        quarters: 4,
+        branches: 1,
+        skip: false,
+    };
+    const RESIDUAL: ConvBlock = ConvBlock { motif: ConvMotif::Residual, skip: true, ..CONV };
+
+    /// A stem of 16 channels, then stages as given; each after the first has stride 2.
+    fn images(activation: Act, norm: Norm, stages: &[(usize, &[ConvBlock])]) -> Genome {
+        let stage = |(index, &(width, blocks)): (usize, &(usize, &[ConvBlock]))| Stage {
+            down: if index == 0 { Downsample::None } else { Downsample::Stride },
+            width,
+            blocks: blocks.to_vec(),
+        };
+        let net = ImageNet {
+            stem: Stem { width: 16, kernel: 3, stride: 1 },
+            stages: stages.iter().enumerate().map(stage).collect(),
+            norm,
+            activation,
+            head: Head { pool: GlobalPool::Average, hidden: 0, dropout: 0.0 },
+        };
+        Genome { net: Net::Image(net), training: spaces()[6].seeds()[0].training }
+    }
+
+    #[test]
+    fn edits_of_tables() {
+        use TableMotif::{Gated, Linear, Residual};
+        let cases = [
+            (Norm::Batch, vec![(Linear, 64)], vec![(Linear, 64), (Residual, 96)], true),
+            (Norm::Layer, vec![(Linear, 64)], vec![(Linear, 64), (Residual, 96)], true),
+            (Norm::Batch, vec![(Linear, 64)], vec![(Linear, 96)], true),
+            (Norm::Batch, vec![(Linear, 96)], vec![(Linear, 64)], false),
+            (Norm::Layer, vec![(Linear, 64)], vec![(Linear, 96)], false),
+            (Norm::Layer, vec![(Linear, 64), (Residual, 64)], vec![(Linear, 64), (Residual, 96)], true),
+            (Norm::None, vec![(Gated, 64)], vec![(Gated, 96), (Residual, 16)], true),
+            (Norm::Batch, vec![(Linear, 64)], vec![(Linear, 64), (Linear, 64)], false),
+            (Norm::Batch, vec![(Linear, 64), (Residual, 64)], vec![(Linear, 64)], false),
+            (Norm::Batch, vec![(Linear, 64)], vec![(Gated, 64)], false),
+        ];
+        for (norm, parent, child, kept) in cases {
+            assert_eq!(preserves(&tables(norm, &parent), &tables(norm, &child)), kept, "{norm:?} {parent:?} {child:?}");
+        }
+        let parent = tables(Norm::Batch, &[(Linear, 64)]);
+        assert!(!preserves(&parent, &tables(Norm::Layer, &[(Linear, 64)])));
+        let mut trained = parent.clone();
+        trained.training.learning_rate = 0.5;
+        assert!(preserves(&parent, &trained));
+    }
+
+    #[test]
+    fn deeper_images_need_relu_and_no_negative_input() {
+        let pair = |activation, norm, before: &[ConvBlock], after: &[ConvBlock]| {
+            preserves(
+                &images(activation, norm, &[(16, before), (32, before)]),
+                &images(activation, norm, &[(16, before), (32, after)]),
+            )
+        };
+        assert!(pair(Act::Relu, Norm::Batch, &[CONV], &[CONV, RESIDUAL]));
+        assert!(pair(Act::Relu, Norm::None, &[RESIDUAL], &[RESIDUAL, RESIDUAL]));
+        assert!(!pair(Act::Silu, Norm::Batch, &[CONV], &[CONV, RESIDUAL]));
+        assert!(!pair(Act::Relu, Norm::Batch, &[CONV], &[RESIDUAL, CONV]));
+        assert!(!pair(Act::Relu, Norm::Batch, &[CONV], &[CONV, CONV]));
+        // The second stage's skip is a projection, whose output may be negative.
+        let skipping = ConvBlock { skip: true, ..CONV };
+        assert!(!pair(Act::Relu, Norm::Batch, &[skipping], &[skipping, RESIDUAL]));
+    }
+
+    #[test]
+    fn wider_stages_must_not_mix_channels() {
+        let pair = |norm, block: ConvBlock, reader: ConvBlock| {
+            preserves(
+                &images(Act::Relu, norm, &[(32, &[block]), (64, &[reader])]),
+                &images(Act::Relu, norm, &[(48, &[block]), (64, &[reader])]),
+            )
+        };
+        assert!(pair(Norm::Batch, CONV, CONV));
+        assert!(pair(Norm::None, RESIDUAL, RESIDUAL));
+        assert!(pair(Norm::Batch, CONV, ConvBlock { motif: ConvMotif::Inception, branches: 3, ..CONV }));
+        assert!(!pair(Norm::Layer, CONV, CONV));
+        assert!(!pair(Norm::Batch, ConvBlock { groups: 4, ..CONV }, CONV));
+        assert!(!pair(Norm::Batch, CONV, ConvBlock { groups: 4, ..CONV }));
+        assert!(!pair(Norm::Batch, CONV, ConvBlock { motif: ConvMotif::Dense, branches: 2, ..CONV }));
+        assert!(!pair(Norm::Batch, ConvBlock { motif: ConvMotif::Dense, branches: 2, ..CONV }, CONV));
+        // From 16 channels to 16 the residual block's skip is the identity; to 24 it is a projection.
+        let (narrow, wide) =
+            (images(Act::Relu, Norm::Batch, &[(16, &[RESIDUAL])]), images(Act::Relu, Norm::Batch, &[(24, &[RESIDUAL])]));
+        assert!(!preserves(&narrow, &wide));
+    }
+
+    #[test]
+    fn genes_of_a_block() {
+        let changed = |parent: ConvBlock, child: ConvBlock| {
+            preserves(
+                &images(Act::Relu, Norm::Batch, &[(16, &[parent]), (32, &[parent])]),
+                &images(Act::Relu, Norm::Batch, &[(16, &[parent]), (32, &[child])]),
+            )
+        };
+        assert!(changed(CONV, ConvBlock { kernel: 5, ..CONV }));
+        assert!(!changed(ConvBlock { kernel: 5, ..CONV }, CONV));
+        assert!(!changed(CONV, ConvBlock { dilation: 2, ..CONV }));
+        let pointwise = ConvBlock { kernel: 1, ..CONV };
+        assert!(changed(pointwise, ConvBlock { kernel: 3, dilation: 2, ..CONV }));
+        // The second stage changes the shape, so a new skip is a projection that starts at zero.
+        assert!(changed(CONV, ConvBlock { skip: true, ..CONV }));
+        assert!(!changed(ConvBlock { skip: true, ..CONV }, CONV));
+        let bottleneck = ConvBlock { motif: ConvMotif::Bottleneck, quarters: 2, ..RESIDUAL };
+        assert!(changed(bottleneck, ConvBlock { quarters: 4, ..bottleneck }));
+        assert!(!changed(ConvBlock { quarters: 4, ..bottleneck }, bottleneck));
+        let identity = ConvBlock { skip: true, ..CONV };
+        let first = images(Act::Relu, Norm::Batch, &[(16, &[CONV])]);
+        assert!(!preserves(&first, &images(Act::Relu, Norm::Batch, &[(16, &[identity])])));
+    }
+
+    #[test]
+    fn kinds_of_input_do_not_mix() {
+        assert!(!preserves(
+            &tables(Norm::Batch, &[(TableMotif::Linear, 16)]),
+            &images(Act::Relu, Norm::Batch, &[(16, &[CONV])])
+        ));
+    }
+}

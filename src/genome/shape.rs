@@ -30,6 +30,7 @@ impl Size {
 
     /// After a convolution with "same" padding and this stride.
     pub fn strided(self, stride: usize) -> Self {
+        let stride = stride.max(1);
         Self { height: self.height.div_ceil(stride), width: self.width.div_ceil(stride) }
     }
 }
@@ -115,17 +116,18 @@ fn has_no_stride(motif: ConvMotif) -> bool {
 /// Hidden channels of [`ConvMotif::Bottleneck`]: `width · quarters / 4`, at least 1, rounded up to a multiple of
 /// `groups`.
 pub fn bottleneck_width(width: usize, quarters: usize, groups: usize) -> usize {
-    (width * quarters / 4).max(1).next_multiple_of(groups.max(1))
+    let groups = groups.max(1);
+    (width.saturating_mul(quarters) / 4).max(1).div_ceil(groups).saturating_mul(groups)
 }
 
 /// Channels of each branch of [`ConvMotif::Inception`]: `width · quarters / 16`, rounded down to even, at least 8.
 pub fn inception_width(width: usize, quarters: usize) -> usize {
-    (width * quarters / 16 / 2 * 2).max(8)
+    (width.saturating_mul(quarters) / 16 / 2 * 2).max(8)
 }
 
 /// Channels that each layer of [`ConvMotif::Dense`] adds: `width · quarters / 16`, rounded down to even, at least 8.
 pub fn dense_growth(width: usize, quarters: usize) -> usize {
-    (width * quarters / 16 / 2 * 2).max(8)
+    (width.saturating_mul(quarters) / 16 / 2 * 2).max(8)
 }
 
 /// Hidden channels of a block of a stage with `width` channels, for motifs whose `quarters` matter.
@@ -156,4 +158,47 @@ pub(super) fn always_skips(motif: ConvMotif) -> bool {
 /// Padding on each side that keeps the resolution.
 pub(super) fn padding(block: &ConvBlock) -> usize {
     block.dilation * (block.kernel.saturating_sub(1) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::{Net, tests::spaces};
+
+    #[test]
+    fn hidden_widths_by_hand() {
+        assert_eq!(bottleneck_width(64, 1, 1), 16);
+        assert_eq!(bottleneck_width(24, 3, 4), 20); // 18, up to a multiple of 4
+        assert_eq!(bottleneck_width(2, 1, 1), 1);
+        assert_eq!(inception_width(128, 4), 32);
+        assert_eq!(inception_width(40, 5), 12); // 12.5
+        assert_eq!(inception_width(8, 4), 8);
+        assert_eq!(dense_growth(96, 3), 18);
+        assert_eq!(dense_growth(16, 1), 8);
+    }
+
+    #[test]
+    fn pools_round_down_and_strides_round_up() {
+        let size = Size { height: 7, width: 10 };
+        assert_eq!(size.pooled(), Size { height: 3, width: 5 });
+        assert_eq!(size.strided(2), Size { height: 4, width: 5 });
+        assert_eq!((size.side(), size.area()), (7, 70));
+    }
+
+    #[test]
+    fn a_net_by_hand() {
+        // 16/32/64 residual at 28×28, each stage but the first with stride 2.
+        let Net::Image(mut net) = spaces()[6].seeds()[1].net.clone() else { panic!("a net for images") };
+        net.stem.stride = 2;
+        let shape = ImageShape::of(&net, Size { height: 28, width: 27 });
+        assert_eq!(shape.stem, Size { height: 14, width: 14 });
+        let first = shape.stages[1].blocks[0];
+        assert_eq!((first.inputs, first.outputs, first.stride, first.to.height), (16, 32, 2, 7));
+        assert!(first.projects() && !shape.stages[0].blocks[0].projects());
+        assert_eq!(shape.stages[2].blocks[0].to, Size { height: 4, width: 4 });
+        net.stages[2].down = Downsample::AveragePool;
+        let pooled = ImageShape::of(&net, Size { height: 28, width: 27 });
+        assert_eq!(pooled.stages[2].pool, Downsample::AveragePool);
+        assert_eq!(pooled.stages[2].blocks[0].from, Size { height: 3, width: 3 });
+    }
 }

@@ -215,6 +215,13 @@ fn narrower(space: &SearchSpace, genome: &Genome) -> Vec<Genome> {
                     add(&|net| net.stages[index].width = width);
                 }
             }
+            // Narrowing one place alone may cost more, where skips then need projections.
+            add(&|net| {
+                let stages = net.stages.iter_mut().map(|stage| &mut stage.width);
+                for width in stages.chain([&mut net.stem.width]) {
+                    *width = below(&limits.widths, *width).unwrap_or(*width);
+                }
+            });
         }
         _ => {}
     }

@@ -75,7 +75,7 @@ proptest! {
         let mut genome = space.birth(&mut ChaCha8Rng::seed_from_u64(seed));
         spoil(&mut genome, &numbers, &floats);
         space.repair(&mut genome);
-        prop_assert_eq!(space.contains(&genome), Ok(()));
+        prop_assert_eq!(space.contains(&genome), Ok(()), "{}", genome.json());
     }
 }
 
