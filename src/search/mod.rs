@@ -15,8 +15,6 @@ mod shares;
 pub mod strategy;
 #[cfg(test)]
 mod synthetic;
-#[cfg(test)]
-mod tuning;
 
 pub use driver::{DEFAULT_LAG, Search, rng};
 pub use error::{SearchError, UnknownStrategy};

@@ -73,22 +73,37 @@ pub fn quality(genome: &Genome) -> f64 {
 
 /// Evaluates candidates: the score is the quality less what is left to train, with a little noise that depends on the
 /// candidate alone. Training that was inherited counts.
-#[derive(Default)]
 pub struct World {
+    /// What is lost without any training.
+    untrained: f64,
+    /// A full length of training divides that by e to this power.
+    pace: f64,
     /// Training that candidates have had in full lengths, that of their parents included.
     trained: BTreeMap<u64, f64>,
     /// Examples consumed by all.
     pub examples: u64,
 }
 
+impl Default for World {
+    fn default() -> World {
+        World::new(0.1, 1.2)
+    }
+}
+
 impl World {
+    /// A world where a net without training loses `untrained`, and each full length of training divides that by e to
+    /// the power of `pace`.
+    pub fn new(untrained: f64, pace: f64) -> World {
+        World { untrained, pace, trained: BTreeMap::new(), examples: 0 }
+    }
+
     /// What becomes of candidate `number`.
     pub fn evaluate(&mut self, number: u64, proposal: Proposal) -> Evaluated {
         let before = proposal.inherit.map_or(0.0, |parent| self.trained[&parent]);
         let trained = before + proposal.length;
         self.trained.insert(number, trained);
         let noise = 0.004 * (rng(9, number, 0).random::<f64>() - 0.5);
-        let score = quality(&proposal.genome) - 0.1 * (-1.2 * trained).exp() + noise;
+        let score = quality(&proposal.genome) - self.untrained * (-self.pace * trained).exp() + noise;
         let examples = (proposal.length * 10_000.0) as u64;
         self.examples += examples;
         Evaluated { number, proposal, score: Some(score), parameters: 1000, examples }

@@ -1,7 +1,7 @@
 //! Arms: the ways in which the genetic strategy makes a candidate.
 
 mod birth;
-
+mod crossover;
 mod eems;
 mod evsm;
 mod mutation;
@@ -11,7 +11,7 @@ use crate::genome::{Genome, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
 /// All arms.
-pub static ALL: &[&Entry] = &[&birth::ENTRY, &mutation::ENTRY, &evsm::ENTRY, &eems::ENTRY];
+pub static ALL: &[&Entry] = &[&birth::ENTRY, &crossover::ENTRY, &mutation::ENTRY, &evsm::ENTRY, &eems::ENTRY];
 
 /// An arm of the list.
 pub struct Entry {
@@ -48,7 +48,7 @@ pub struct Draft {
     pub parents: Vec<u64>,
     /// Edits in words.
     pub edits: Vec<String>,
-    /// Edits as indices into [`crate::genome::mutation::ALL`].
+    /// Those of the edits that are mutations, as indices into [`crate::genome::mutation::ALL`].
     pub kinds: Vec<usize>,
     /// Whether it starts from the trained weights of its first parent.
     pub inherits: bool,

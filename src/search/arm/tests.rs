@@ -34,16 +34,18 @@ fn the_list_is_the_folder() {
 fn drafts_are_valid_and_made_from_members() {
     let state = state(12);
     for entry in ALL {
-        let mut arm = (entry.make)();
+        let (mut arm, mut drafts) = ((entry.make)(), 0);
         for stream in 0..200 {
-            let draft = arm.draft(&state, &mut rng(1, 1, stream)).unwrap();
+            let Some(draft) = arm.draft(&state, &mut rng(1, 1, stream)) else { continue };
+            drafts += 1;
             assert_eq!(state.space.contains(&draft.genome), Ok(()), "{}", entry.name);
             assert!(draft.parents.iter().all(|&parent| state.population.get(parent).is_some()));
-            assert_eq!(draft.edits.len(), draft.kinds.len());
+            assert!(draft.kinds.len() <= draft.edits.len());
             assert!(draft.length > 0.0 && draft.length <= 1.0);
             assert_eq!(draft.inherits, draft.length < 1.0, "{}: a short training goes on from weights", entry.name);
             assert!(!draft.inherits || !draft.parents.is_empty());
         }
+        assert!(drafts > 150, "{}: {drafts}", entry.name);
     }
 }
 

@@ -136,7 +136,7 @@ fn drawn(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
         left -= **weight;
         left < 0.0
     });
-    hit.or_else(|| positive().last()).map(|(index, _)| index)
+    hit.or_else(|| positive().next_back()).map(|(index, _)| index)
 }
 
 impl Strategy for Ga {

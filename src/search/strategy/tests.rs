@@ -69,19 +69,20 @@ fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
 /// Hashes of the first 120 proposals in the synthetic world. Change one only with a change that is meant to alter the
 /// search: of the strategy itself, of the genome's births and mutations, or of the random streams. Studies that were
 /// journalled before such a change cannot be resumed after it.
-const PINNED: &[(&str, &str)] = &[("ga", ""), ("random", "")];
+const PINNED: &[(&str, &str)] = &[("ga", "13ede84f383cabbd"), ("random", "670cfcb9ad58e3ff")];
 
 #[test]
 fn seeds_reproduce_and_the_sequence_is_pinned() {
+    let mut found = Vec::new();
     for entry in ALL {
         let first = proposals(entry, 1, LAG, 120);
-        assert_eq!(first, proposals(entry, 1, LAG, 120));
-        assert_ne!(first, proposals(entry, 2, LAG, 120));
+        assert!(first == proposals(entry, 1, LAG, 120), "{} does not reproduce", entry.name);
+        assert!(first != proposals(entry, 2, LAG, 120), "{} ignores its seed", entry.name);
         let digest = Sha256::digest(serde_json::to_vec(&first).unwrap());
-        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let pinned = PINNED.iter().find(|(name, _)| *name == entry.name).map(|(_, pinned)| *pinned);
-        assert_eq!(Some(digest.as_str()), pinned, "{}", entry.name);
+        found.push((entry.name, digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()));
     }
+    let found: Vec<(&str, &str)> = found.iter().map(|(name, digest)| (*name, digest.as_str())).collect();
+    assert_eq!(found, PINNED);
 }
 
 #[test]
@@ -98,13 +99,13 @@ fn a_replay_goes_on_like_the_run_that_was_never_stopped() {
         run(&mut search(entry, table(), 4, LAG), LAG, 60, evaluate).unwrap();
         let lines: Vec<String> = told.iter().map(|evaluated| serde_json::to_string(evaluated).unwrap()).collect();
         let journal: Vec<Evaluated> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(journal, told, "scores are read back to the last bit");
+        assert!(journal == told, "scores are read back to the last bit");
         let evaluate = |number: u64, proposal| match journal.get(usize::try_from(number).unwrap()) {
             Some(evaluated) => evaluated.clone(),
             None => world.evaluate(number, proposal),
         };
         let resumed = run(&mut search(entry, table(), 4, LAG), LAG, 90, evaluate).unwrap();
-        assert_eq!(resumed, whole, "{}", entry.name);
+        assert!(resumed == whole, "{}", entry.name);
     }
 }
 
@@ -117,7 +118,7 @@ fn results_that_come_early_change_nothing() {
             let mut world = World::default();
             let mut search = search(entry, table(), 6, LAG);
             let evaluate = |number, proposal| world.evaluate(number, proposal);
-            assert_eq!(run(&mut search, most_open, 100, evaluate).unwrap(), late, "{} {most_open}", entry.name);
+            assert!(run(&mut search, most_open, 100, evaluate).unwrap() == late, "{} {most_open}", entry.name);
         }
     }
 }
@@ -171,12 +172,12 @@ fn tiny_spaces_are_survived() {
 }
 
 /// Qualities of the first finalists of 20 searches, sorted.
-fn found(name: &str, count: u64) -> Vec<f64> {
+fn found(name: &str, count: u64, world: fn() -> World) -> Vec<f64> {
     let mut found: Vec<f64> = (100..120)
         .map(|seed| {
             let settings = Settings { expected_candidates: Some(count), ..Settings::default() };
             let mut search = Search::new(find(name).unwrap(), &settings, table(), seed, LAG).unwrap();
-            let mut world = World::default();
+            let mut world = world();
             let proposals = run(&mut search, LAG, count, |number, proposal| world.evaluate(number, proposal)).unwrap();
             quality(&proposals[usize::try_from(search.finalists(1)[0]).unwrap()].genome)
         })
@@ -187,8 +188,16 @@ fn found(name: &str, count: u64) -> Vec<f64> {
 
 #[test]
 fn breeding_finds_better_genomes_than_random_births_of_the_same_number() {
-    for (count, margin) in [(40, 0.1), (160, 0.07)] {
-        let (ga, random) = (found("ga", count), found("random", count));
+    for (count, margin) in [(40, 0.07), (160, 0.07)] {
+        let (ga, random) = (found("ga", count, World::default), found("random", count, World::default));
         assert!(ga[10] > random[10] + margin, "{count} candidates: ga {ga:.3?}, random {random:.3?}");
     }
+}
+
+#[test]
+fn genomes_do_not_win_by_the_length_of_their_lineage() {
+    // Where training is slow, inherited weights are worth more than most genes: 0.13 for each full length at first.
+    let slow = || World::new(0.5, 0.3);
+    let (ga, random) = (found("ga", 300, slow), found("random", 300, slow));
+    assert!(ga[10] > 0.9 && ga[10] > random[10] + 0.07, "ga {ga:.3?}, random {random:.3?}");
 }
