@@ -11,7 +11,7 @@ use crate::graph::{DType, Data, Dim, Graph, Shape, Target, Tensor, TensorType, d
 use crate::onnx;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Every engine of this machine. Without a library, one is installed, as for a user.
 fn engines() -> Vec<Arc<dyn Engine>> {
@@ -25,9 +25,13 @@ pub(super) fn onnxruntime() -> Arc<dyn Engine> {
 }
 
 /// A file of ONNX Runtime's library.
-pub(super) fn library() -> PathBuf {
-    onnxruntime();
-    locate_first(&Places::from_env(None), false).found.remove(0).path
+pub(crate) fn library() -> PathBuf {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        onnxruntime();
+        locate_first(&Places::from_env(None), false).found.remove(0).path
+    };
+    LIBRARY.get_or_init(find).clone()
 }
 
 /// Writes a shell script as a program. Another process does it: a file that this one still has open for writing, in a
