@@ -15,6 +15,7 @@ pub mod progress;
 mod quantity;
 pub mod resume;
 pub mod run;
+pub mod runtime;
 pub mod score;
 mod session;
 

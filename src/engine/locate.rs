@@ -3,6 +3,7 @@
 use ort_sys::OrtApiBase;
 use std::env;
 use std::ffi::{CStr, OsString};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -105,18 +106,16 @@ impl Places {
     }
 
     /// The files that may be the library, in the order in which they are tried. Where the user named one, there is no
-    /// other. `cuda` puts libraries with the CUDA provider first in the cache.
-    fn candidates(&self, cuda: bool) -> Vec<(Source, PathBuf)> {
-        if let Some(path) = &self.option {
-            return vec![(Source::Option, as_file(path))];
+    /// other. `cuda` puts libraries with the CUDA provider first in the cache. Python is started only if asked.
+    fn candidates(&self, cuda: bool) -> Box<dyn Iterator<Item = (Source, PathBuf)> + '_> {
+        let named = self.option.as_deref().map(|path| (Source::Option, path));
+        if let Some((source, path)) = named.or(self.variable.as_deref().map(|path| (Source::Variable, path))) {
+            return Box::new(iter::once((source, as_file(path))));
         }
-        if let Some(path) = &self.variable {
-            return vec![(Source::Variable, as_file(path))];
-        }
-        let cached = self.cache.iter().flat_map(|cache| cached(cache, cuda)).map(|path| (Source::Cache, path));
-        let python = self.python().into_iter().map(|path| (Source::Python, path));
+        let cached = self.cache.iter().flat_map(move |cache| cached(cache, cuda)).map(|path| (Source::Cache, path));
+        let python = iter::once_with(|| self.python()).flatten().map(|path| (Source::Python, path));
         let system = self.system.iter().map(|path| (Source::System, path.clone()));
-        cached.chain(python).chain(system).collect()
+        Box::new(cached.chain(python).chain(system))
     }
 
     /// Libraries of the `onnxruntime` package of the Python on the PATH.

@@ -7,7 +7,7 @@ mod onnxruntime;
 mod plan;
 mod select;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tract;
 
 pub use install::{Build, InstallError, Installed, install};

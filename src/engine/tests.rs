@@ -1,5 +1,8 @@
 //! One suite of problems, run on every engine.
 
+mod exported;
+mod operators;
+
 use super::{
     Choice, Device, Engine, EngineError, FeedMut, Places, Plan, Request, Session, Slot, StateSlot, Tract, locate_first,
     select,
@@ -9,25 +12,30 @@ use crate::graph::ops::linear::Linear;
 use crate::graph::ops::reduce::Mean;
 use crate::graph::{DType, Data, Dim, Graph, Shape, Target, Tensor, TensorType, differentiate, spell};
 use crate::onnx;
+use proptest::prelude::{ProptestConfig, prop, proptest};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// Every engine of this machine. Without a library, one is installed, as for a user.
+/// Every engine of this machine.
 fn engines() -> Vec<Arc<dyn Engine>> {
     vec![onnxruntime(), Arc::new(Tract)]
 }
 
-/// ONNX Runtime on the CPU.
-pub(super) fn onnxruntime() -> Arc<dyn Engine> {
+/// ONNX Runtime on the CPU. Without a library, one is installed, as for a user.
+pub(crate) fn onnxruntime() -> Arc<dyn Engine> {
     let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
     select(&request).unwrap_or_else(|e| panic!("the tests need ONNX Runtime: {e}")).engine
 }
 
 /// A file of ONNX Runtime's library.
-pub(super) fn library() -> PathBuf {
-    onnxruntime();
-    locate_first(&Places::from_env(None), false).found.remove(0).path
+pub(crate) fn library() -> PathBuf {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        onnxruntime();
+        locate_first(&Places::from_env(None), false).found.remove(0).path
+    };
+    LIBRARY.get_or_init(find).clone()
 }
 
 /// Writes a shell script as a program. Another process does it: a file that this one still has open for writing, in a
@@ -275,5 +283,124 @@ fn a_model_with_a_symbolic_batch_loads_for_a_fixed_one() {
             let row = f64::from(scale) * (0.5 * 0.1 - 0.3 - 2.0 * 0.5) + 1.0;
             close(&*engine, &session.fetch(0).unwrap()[..1], &[row]);
         }
+    }
+}
+
+/// `total.next = total + x` of this shape.
+fn running_sum(shape: &[usize]) -> (Vec<u8>, Plan) {
+    let mut g = Graph::new();
+    let (x, total) = (g.input("x", tensor(shape)), g.input("total", tensor(shape)));
+    let next = g.apply(Binary(BinaryKind::Add), &[total, x]).unwrap();
+    g.output("total.next", next);
+    let plan =
+        Plan { feeds: vec![slot("x", shape)], state: vec![state("total", Some("total.next"), shape)], fetches: vec![] };
+    (bytes(&g), plan)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn state_of_any_shape_and_age_is_read_as_it_is(
+        shape in prop::collection::vec(1usize..5, 0..4), steps in 0usize..5, first in -9i8..9, each in -9i8..9,
+    ) {
+        let elements = shape.iter().product::<usize>();
+        let ramp = |start: i8| (0..elements).map(|i| f32::from(start) + i as f32).collect::<Vec<f32>>();
+        for engine in engines() {
+            let (model, plan) = running_sum(&shape);
+            let mut session = engine.load(&model, plan).unwrap();
+            write(&mut *session, 0, &ramp(each));
+            session.write_state(0, &ramp(first)).unwrap();
+            for _ in 0..steps {
+                session.step().unwrap();
+            }
+            let mut total = vec![f32::NAN; elements];
+            session.read_state(0, &mut total).unwrap();
+            let wanted: Vec<f32> = ramp(first).iter().zip(ramp(each)).map(|(f, e)| f + steps as f32 * e).collect();
+            assert_eq!(total, wanted, "{}", engine.name());
+        }
+    }
+}
+
+#[test]
+fn zz_measure() {
+    use std::time::Instant;
+    let ort = onnxruntime();
+    for n in [1usize, 20] {
+        // n layers
+        let mut g = Graph::new();
+        let (bsz, d) = (8usize, 8usize);
+        let x = g.input("x", tensor(&[bsz, d]));
+        let y = g.input("y", tensor(&[bsz, d]));
+        let mut params = vec![];
+        let mut h = x;
+        for i in 0..n {
+            let w = g.input(format!("w{i}"), tensor(&[d, d]));
+            let b = g.input(format!("b{i}"), tensor(&[d]));
+            params.push((format!("w{i}"), w, vec![d, d]));
+            params.push((format!("b{i}"), b, vec![d]));
+            h = g.apply(Linear, &[h, w, b]).unwrap();
+        }
+        let df = g.apply(Binary(BinaryKind::Sub), &[h, y]).unwrap();
+        let sq = g.apply(Binary(BinaryKind::Mul), &[df, df]).unwrap();
+        let loss = g.apply(Mean, &[sq]).unwrap();
+        g.output("loss", loss);
+        let targets: Vec<_> = params.iter().map(|p| p.1).collect();
+        let grads = differentiate(&mut g, loss, &targets).unwrap();
+        let lr = g.input("lr", tensor(&[]));
+        let mut st = vec![];
+        // Adam by hand
+        for ((name, w, shape), gr) in params.iter().zip(grads) {
+            let m = g.input(format!("{name}.m"), tensor(shape));
+            let v = g.input(format!("{name}.v"), tensor(shape));
+            let mut bin = |k, a, b| g.apply(Binary(k), &[a, b]).unwrap();
+            let dm = bin(BinaryKind::Sub, gr, m);
+            let dm = bin(BinaryKind::Mul, dm, lr);
+            let m2 = bin(BinaryKind::Add, m, dm);
+            let g2 = bin(BinaryKind::Mul, gr, gr);
+            let dv = bin(BinaryKind::Sub, g2, v);
+            let dv = bin(BinaryKind::Mul, dv, lr);
+            let v2 = bin(BinaryKind::Add, v, dv);
+            let q = bin(BinaryKind::Mul, m2, lr);
+            let e = bin(BinaryKind::Add, v2, lr);
+            let q = bin(BinaryKind::Div, q, e);
+            let w2 = bin(BinaryKind::Sub, *w, q);
+            for (nm, o) in [(name.clone(), w2), (format!("{name}.m"), m2), (format!("{name}.v"), v2)] {
+                g.output(format!("{nm}.next"), o);
+                st.push(state(&nm, Some(&format!("{nm}.next")), shape));
+            }
+        }
+        let bytes = bytes(&g);
+        let nodes = onnx::read(&bytes).unwrap().nodes.len();
+        let plan = Plan {
+            feeds: vec![slot("x", &[bsz, d]), slot("y", &[bsz, d]), slot("lr", &[])],
+            state: st,
+            fetches: vec![slot("loss", &[])],
+        };
+        let mut loads = vec![];
+        for _ in 0..15 {
+            let t = Instant::now();
+            let s = ort.load(&bytes, plan.clone()).unwrap();
+            loads.push(t.elapsed().as_secs_f64() * 1e3);
+            drop(s);
+        }
+        loads.sort_by(f64::total_cmp);
+        let mut s = ort.load(&bytes, plan.clone()).unwrap();
+        write(&mut *s, 2, &[0.01]);
+        let mut times = vec![];
+        for _ in 0..3000 {
+            let t = Instant::now();
+            s.step().unwrap();
+            times.push(t.elapsed().as_secs_f64() * 1e6);
+        }
+        times.sort_by(f64::total_cmp);
+        eprintln!(
+            "layers {n} nodes {nodes} outputs {}: load min {:.2} median {:.2} ms; step min {:.1} median {:.1} us",
+            plan.state.len(),
+            loads[0],
+            loads[7],
+            times[0],
+            times[1500]
+        );
     }
 }
