@@ -3,6 +3,7 @@
 use ort_sys::OrtApiBase;
 use std::env;
 use std::ffi::{CStr, OsString};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -105,30 +106,46 @@ impl Places {
     }
 
     /// The files that may be the library, in the order in which they are tried. Where the user named one, there is no
-    /// other. `cuda` puts libraries with the CUDA provider first in the cache.
-    fn candidates(&self, cuda: bool) -> Vec<(Source, PathBuf)> {
-        if let Some(path) = &self.option {
-            return vec![(Source::Option, path.clone())];
+    /// other. `cuda` puts libraries with the CUDA provider first in the cache. Python is started only if asked.
+    fn candidates(&self, cuda: bool) -> Box<dyn Iterator<Item = (Source, PathBuf)> + '_> {
+        let named = self.option.as_deref().map(|path| (Source::Option, path));
+        if let Some((source, path)) = named.or(self.variable.as_deref().map(|path| (Source::Variable, path))) {
+            return Box::new(iter::once((source, as_file(path))));
         }
-        if let Some(path) = &self.variable {
-            return vec![(Source::Variable, path.clone())];
-        }
-        let cached = self.cache.iter().flat_map(|cache| cached(cache, cuda)).map(|path| (Source::Cache, path));
-        let python = self.python().into_iter().map(|path| (Source::Python, path));
+        let cached = self.cache.iter().flat_map(move |cache| cached(cache, cuda)).map(|path| (Source::Cache, path));
+        let python = iter::once_with(|| self.python()).flatten().map(|path| (Source::Python, path));
         let system = self.system.iter().map(|path| (Source::System, path.clone()));
-        cached.chain(python).chain(system).collect()
+        Box::new(cached.chain(python).chain(system))
     }
 
     /// Libraries of the `onnxruntime` package of the Python on the PATH.
     fn python(&self) -> Vec<PathBuf> {
-        const ASK: &str = "import importlib.util as u; s = u.find_spec('onnxruntime'); \
-                           print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')";
-        let Some(python) = self.program("python3").or_else(|| self.program("python")) else { return Vec::new() };
-        let answer = Command::new(python).args(["-c", ASK]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-        let Ok(answer) = answer else { return Vec::new() };
-        let package = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-        if package.is_empty() { Vec::new() } else { libraries(&Path::new(&package).join("capi")) }
+        self.package("onnxruntime").map(|package| libraries(&package.join("capi"))).unwrap_or_default()
     }
+
+    /// Folder of NVIDIA's packages, with the libraries of CUDA, of the Python on the PATH.
+    pub(super) fn nvidia(&self) -> Option<PathBuf> {
+        self.package("nvidia")
+    }
+
+    /// Folder of a package of the Python on the PATH.
+    fn package(&self, name: &str) -> Option<PathBuf> {
+        const ASK: &str = "import sys, importlib.util as u; s = u.find_spec(sys.argv[1]); \
+                           print(list(s.submodule_search_locations)[0] if s and s.submodule_search_locations else '')";
+        let python = self.program("python3").or_else(|| self.program("python"))?;
+        let mut command = Command::new(python);
+        command.args(["-c", ASK, name]).stdin(Stdio::null()).stderr(Stdio::null());
+        let answer = command.output().ok()?;
+        let folder = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        (!folder.is_empty()).then(|| PathBuf::from(folder))
+    }
+}
+
+/// The absolute path of a file; the dynamic loader would look for a bare name elsewhere. A name that is no file is left
+/// to the loader.
+fn as_file(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.is_file());
+    absolute.unwrap_or_else(|| path.to_owned())
 }
 
 /// Libraries in the folders of the cache, those of the wanted kind first, newer folders before older ones.
@@ -209,6 +226,9 @@ impl Located {
 /// # Errors
 /// Where it is not a library, not ONNX Runtime, or too old, in words.
 pub(super) fn library_version(path: &Path) -> Result<String, String> {
+    if path.is_absolute() && !path.is_file() {
+        return Err("there is no such file".into());
+    }
     // SAFETY: loading runs the file's initialisers; the user or the machine put it there as ONNX Runtime.
     let library = unsafe { libloading::Library::new(path) }.map_err(|e| format!("it cannot be loaded: {e}"))?;
     // SAFETY: every version of ONNX Runtime exports this symbol with this type.
@@ -226,4 +246,110 @@ fn usable(version: &str) -> bool {
     let mut parts = version.split('.');
     let minor = parts.next().filter(|major| *major == "1").and(parts.next()).and_then(|minor| minor.parse::<u32>().ok());
     minor.is_some_and(|minor| minor >= OLDEST_MINOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::{fake_program, library};
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// A machine with a library in every place.
+    struct Machine {
+        folder: tempfile::TempDir,
+        places: Places,
+    }
+
+    impl Machine {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let base = folder.path();
+            let link = |name: &str| {
+                let path = base.join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                symlink(library(), &path).unwrap();
+                path
+            };
+            link("cache/onnxruntime-1.32.0/libonnxruntime.so.1.32.0");
+            link("site/onnxruntime/capi/libonnxruntime.so.1.30.0");
+            let system = link("system/libonnxruntime.so");
+            let answer = format!("test \"$3\" = onnxruntime && echo {}/site/onnxruntime", base.display());
+            fake_program(&base.join("bin"), "python3", &answer);
+            let places = Places {
+                option: None,
+                variable: None,
+                cache: Some(base.join("cache")),
+                path: base.join("bin").into(),
+                system: vec![system],
+            };
+            Machine { folder, places }
+        }
+
+        fn sources(&self, cuda: bool) -> Vec<Source> {
+            locate(&self.places, cuda).found.iter().map(|f| f.source).collect()
+        }
+    }
+
+    #[test]
+    fn the_cache_comes_before_python_and_python_before_the_system() {
+        let machine = Machine::new();
+        assert_eq!(machine.sources(false), [Source::Cache, Source::Python, Source::System]);
+        let first = locate_first(&machine.places, false);
+        assert_eq!(first.found.len(), 1);
+        assert_eq!(first.found[0].source, Source::Cache);
+        fs::remove_dir_all(machine.folder.path().join("cache")).unwrap();
+        assert_eq!(machine.sources(false), [Source::Python, Source::System]);
+        fs::remove_dir_all(machine.folder.path().join("bin")).unwrap();
+        assert_eq!(machine.sources(false), [Source::System]);
+        fs::remove_dir_all(machine.folder.path().join("system")).unwrap();
+        let nothing = locate(&machine.places, false);
+        assert!(nothing.found.is_empty() && nothing.skipped.is_empty(), "{nothing:?}");
+    }
+
+    #[test]
+    fn a_named_library_is_the_only_one_that_is_tried() {
+        let mut machine = Machine::new();
+        machine.places.variable = Some(library());
+        assert_eq!(machine.sources(false), [Source::Variable]);
+        machine.places.option = Some(machine.folder.path().join("nowhere.so"));
+        let located = locate(&machine.places, false);
+        assert!(located.found.is_empty());
+        assert_eq!(located.skipped[0].source, Source::Option);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_skipped_with_a_reason() {
+        let mut machine = Machine::new();
+        let cached = machine.folder.path().join("cache/onnxruntime-1.32.0/libonnxruntime.so.1.32.0");
+        fs::remove_file(&cached).unwrap();
+        fs::write(&cached, "not a library").unwrap();
+        machine.places.system.insert(0, "libc.so.6".into());
+        let located = locate(&machine.places, false);
+        let sources: Vec<Source> = located.found.iter().map(|f| f.source).collect();
+        assert_eq!(sources, [Source::Python, Source::System]);
+        assert!(located.skipped[0].reason.contains("cannot be loaded"), "{:?}", located.skipped);
+        assert_eq!(located.skipped.len(), 1, "a system library of another name is no find");
+        assert!(library_version(Path::new("libc.so.6")).unwrap_err().contains("not ONNX Runtime"));
+    }
+
+    #[test]
+    fn with_cuda_the_library_beside_the_provider_comes_first_in_the_cache() {
+        let machine = Machine::new();
+        let gpu = machine.folder.path().join("cache/onnxruntime-gpu-1.31.1");
+        fs::create_dir(&gpu).unwrap();
+        symlink(library(), gpu.join("libonnxruntime.so.1.31.1")).unwrap();
+        fs::write(gpu.join("libonnxruntime_providers_cuda.so"), "").unwrap();
+        let first = |cuda| locate_first(&machine.places, cuda).found.remove(0).cuda;
+        assert!(first(true));
+        assert!(!first(false));
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let wanted = [("1.24.0", true), ("1.32.1", true), ("1.100.0", true), ("1.9.0", false), ("1.23.2", false)];
+        for (version, expected) in wanted.into_iter().chain([("2.0.0", false), ("", false), ("1.x", false)]) {
+            assert_eq!(usable(version), expected, "{version:?}");
+        }
+    }
 }

@@ -1,18 +1,46 @@
 //! One suite of problems, run on every engine.
 
-use super::{Engine, EngineError, FeedMut, OnnxRuntime, Places, Plan, Session, Slot, StateSlot, Tract, locate_first};
+use super::{
+    Choice, Device, Engine, EngineError, FeedMut, Places, Plan, Request, Session, Slot, StateSlot, Tract, locate_first,
+    select,
+};
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::linear::Linear;
 use crate::graph::ops::reduce::Mean;
 use crate::graph::{DType, Data, Dim, Graph, Shape, Target, Tensor, TensorType, differentiate, spell};
 use crate::onnx;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
-/// Every engine of this machine.
+/// Every engine of this machine. Without a library, one is installed, as for a user.
 fn engines() -> Vec<Arc<dyn Engine>> {
-    let located = locate_first(&Places::from_env(None), false);
-    let found = located.found.first().unwrap_or_else(|| panic!("ONNX Runtime is needed: {:?}", located.skipped));
-    vec![Arc::new(OnnxRuntime::cpu(&found.path).unwrap()), Arc::new(Tract)]
+    vec![onnxruntime(), Arc::new(Tract)]
+}
+
+/// ONNX Runtime on the CPU.
+pub(super) fn onnxruntime() -> Arc<dyn Engine> {
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
+    select(&request).unwrap_or_else(|e| panic!("the tests need ONNX Runtime: {e}")).engine
+}
+
+/// A file of ONNX Runtime's library.
+pub(crate) fn library() -> PathBuf {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        onnxruntime();
+        locate_first(&Places::from_env(None), false).found.remove(0).path
+    };
+    LIBRARY.get_or_init(find).clone()
+}
+
+/// Writes a shell script as a program. Another process does it: a file that this one still has open for writing, in a
+/// child that another test forks, cannot be run.
+pub(super) fn fake_program(folder: &Path, name: &str, script: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\""]).arg(folder.join(name)).arg(script);
+    assert!(shell.status().unwrap().success());
 }
 
 fn tensor(dims: &[usize]) -> TensorType {

@@ -23,6 +23,16 @@ pub enum DType {
 }
 
 impl DType {
+    /// Bytes of an element; of a string, those of its handle.
+    pub fn bytes(self) -> usize {
+        match self {
+            DType::F64 | DType::I64 => 8,
+            DType::F32 | DType::I32 => 4,
+            DType::U8 | DType::Bool => 1,
+            DType::Str => size_of::<String>(),
+        }
+    }
+
     /// True for the types that carry gradients.
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)

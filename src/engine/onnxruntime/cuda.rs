@@ -64,16 +64,37 @@ const FOLDERS: [&str; 8] = [
     "nvjitlink/lib",
 ];
 
-/// Opens the CUDA libraries that lie beside the runtime or in NVIDIA's packages next to it, so that the provider finds
+/// Number of NVIDIA devices of this machine.
+pub fn cuda_devices() -> usize {
+    let Ok(entries) = Path::new("/dev").read_dir() else { return 0 };
+    let device = |name: &str| name.strip_prefix("nvidia").is_some_and(|rest| rest.parse::<u32>().is_ok());
+    entries.flatten().filter(|entry| device(&entry.file_name().to_string_lossy())).count()
+}
+
+/// True where this machine has an NVIDIA device, whether or not it can be used.
+pub fn cuda_present() -> bool {
+    cuda_devices() > 0
+}
+
+/// Major version of the NVIDIA driver, where there is one.
+pub fn cuda_driver() -> Option<u32> {
+    driver_in(&std::fs::read_to_string("/proc/driver/nvidia/version").ok()?)
+}
+
+/// The major version in the driver's own words, `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  …`.
+fn driver_in(text: &str) -> Option<u32> {
+    let version = |word: &str| word.split_once('.').and_then(|(major, _)| major.parse().ok());
+    text.lines().next()?.split_whitespace().find_map(version)
+}
+
+/// Opens the CUDA libraries that lie beside the runtime or in NVIDIA's Python packages, so that the provider finds
 /// them. Those that are not there are left to the system's search path.
-pub(super) fn preload(library: &Path) -> Result<(), EngineError> {
+pub(super) fn preload(library: &Path, nvidia: Option<&Path>) -> Result<(), EngineError> {
     if !has_cuda(library) {
-        return Err(unavailable(
-            "cuda",
-            format!("{} was built without it; `evolve runtime install --cuda` gets one with it", library.display()),
-        ));
+        let reason = format!("{} was built without it; `evolve runtime install --cuda` gets one with it", library.display());
+        return Err(unavailable("cuda", reason));
     }
-    for file in cuda_libraries(library) {
+    for file in cuda_libraries(library, nvidia) {
         // SAFETY: NVIDIA's libraries run no code on loading that has preconditions.
         let opened = unsafe { libloading::Library::new(&file) };
         let opened = opened.map_err(|e| unavailable("cuda", format!("{} cannot be loaded: {e}", file.display())))?;
@@ -83,11 +104,11 @@ pub(super) fn preload(library: &Path) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Files to open, in order.
-fn cuda_libraries(library: &Path) -> Vec<PathBuf> {
-    let beside = library.parent().unwrap_or(Path::new("."));
-    let packages = beside.parent().and_then(Path::parent).unwrap_or(beside).join("nvidia");
-    let folders: Vec<PathBuf> = std::iter::once(beside.to_owned()).chain(FOLDERS.iter().map(|f| packages.join(f))).collect();
+/// Files to open, in order. `nvidia` is the folder of NVIDIA's Python packages.
+fn cuda_libraries(library: &Path, nvidia: Option<&Path>) -> Vec<PathBuf> {
+    let beside = library.parent().map(Path::to_owned);
+    let packages = nvidia.into_iter().flat_map(|base| FOLDERS.map(|folder| base.join(folder)));
+    let folders: Vec<PathBuf> = beside.into_iter().chain(packages).collect();
     LIBRARIES.iter().filter_map(|start| folders.iter().find_map(|folder| file_starting(folder, start))).collect()
 }
 
@@ -138,5 +159,39 @@ impl Op for Probe {
         let y = s.node("Conv", &[s.input(0), s.input(1)], vec![]);
         s.output(0, y);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_is_read_from_both_forms_of_its_words() {
+        let closed =
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\nGCC version: 12.2.0";
+        let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build";
+        assert_eq!(driver_in(closed), Some(535));
+        assert_eq!(driver_in(open), Some(580));
+        assert_eq!(driver_in(""), None);
+    }
+
+    #[test]
+    fn libraries_are_opened_in_the_order_in_which_they_need_each_other() {
+        let base = tempfile::tempdir().unwrap();
+        let put = |name: &str| {
+            let path = base.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            path
+        };
+        let library = put("lib/libonnxruntime.so.1.31.1");
+        let (cudnn, cublas) = (put("nvidia/cudnn/lib/libcudnn.so.9"), put("nvidia/cu13/lib/libcublas.so.13"));
+        let (lt, runtime) = (put("nvidia/cu13/lib/libcublasLt.so.13"), put("lib/libcudart.so.13"));
+        put("nvidia/cu13/lib/libcudart.so.13");
+        let nvidia = base.path().join("nvidia");
+        assert_eq!(cuda_libraries(&library, Some(&nvidia)), [runtime.clone(), lt, cublas, cudnn]);
+        assert_eq!(cuda_libraries(&library, None), [runtime]);
+        assert!(matches!(preload(&library, None), Err(EngineError::Unavailable { .. })));
     }
 }

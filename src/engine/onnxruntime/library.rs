@@ -4,6 +4,8 @@ use super::unavailable;
 use crate::engine::EngineError;
 use crate::engine::locate::library_version;
 use ort::environment::Environment;
+use ort::ortsys;
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,6 +46,16 @@ impl Library {
 
     pub(super) fn version(&self) -> &str {
         &self.version
+    }
+
+    pub(super) fn providers(&self) -> ort::Result<Vec<String>> {
+        let (mut names, mut count) = (std::ptr::null_mut(), 0);
+        ortsys![unsafe GetAvailableProviders(&mut names, &mut count)?];
+        // SAFETY: the call gave `count` strings that end with a zero and stay until they are released below.
+        let listed = (0..count as usize).map(|i| unsafe { CStr::from_ptr(*names.add(i)) }.to_string_lossy().into_owned());
+        let listed = listed.collect();
+        ortsys![unsafe ReleaseAvailableProviders(names, count)?];
+        Ok(listed)
     }
 
     pub(super) fn environment(&self) -> &Environment {

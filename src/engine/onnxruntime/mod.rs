@@ -5,7 +5,7 @@ mod library;
 mod model;
 mod session;
 
-pub use cuda::CudaOptions;
+pub use cuda::{CudaOptions, cuda_devices, cuda_driver, cuda_present};
 
 use super::{Engine, EngineError, Model, Plan, Session, kernels};
 use library::Library;
@@ -41,12 +41,13 @@ impl OnnxRuntime {
         Ok(OnnxRuntime { library: Library::open(path)?, placement: Placement::Cpu })
     }
 
-    /// Loads the library at `path` for a CUDA device and proves that it works by running a convolution there.
+    /// Loads the library at `path` for a CUDA device and proves that it works by running a convolution there. `nvidia`
+    /// is the folder of NVIDIA's Python packages, whose libraries are used where the system has none.
     ///
     /// # Errors
     /// As [`OnnxRuntime::cpu`], and where the library was built without CUDA, lacks a CUDA library, or finds no device.
-    pub fn cuda(path: &Path, options: CudaOptions) -> Result<Self, EngineError> {
-        cuda::preload(path)?;
+    pub fn cuda(path: &Path, options: CudaOptions, nvidia: Option<&Path>) -> Result<Self, EngineError> {
+        cuda::preload(path, nvidia)?;
         let engine = OnnxRuntime { library: Library::open(path)?, placement: Placement::Cuda(options) };
         cuda::prove(&engine)?;
         Ok(engine)
@@ -55,6 +56,14 @@ impl OnnxRuntime {
     /// Path of the loaded library.
     pub fn path(&self) -> &Path {
         self.library.path()
+    }
+
+    /// Names of the execution providers that the library was built with.
+    ///
+    /// # Errors
+    /// Where the library does not tell.
+    pub fn providers(&self) -> Result<Vec<String>, EngineError> {
+        self.library.providers().map_err(failed)
     }
 
     /// Options of every session: one thread that does not spin, since candidates are the parallel unit.

@@ -8,6 +8,7 @@ pub mod conv;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
+pub mod encode;
 pub mod encoding;
 pub mod linear;
 pub mod loss;
