@@ -1,7 +1,7 @@
 //! Values of operators worked out by hand, in ONNX Runtime and in the embedded engine; batches symbolic where a net that
 //! is exported has them.
 
-use evolve::engine::{Engine, OnnxRuntime, Places, Tract, locate_first};
+use evolve::engine::{Choice, Device, Engine, Request, Tract, select};
 use evolve::graph::ops::dropout::Dropout;
 use evolve::graph::ops::embedding::{Embedding, OneHot};
 use evolve::graph::ops::encoding::{FeatureLinear, Periodic, PiecewiseLinear};
@@ -10,6 +10,7 @@ use evolve::graph::ops::optimizer::{AdamStep, ClipByNorm, ExponentialAverage, Sg
 use evolve::graph::ops::softmax::Softmax;
 use evolve::graph::{DType, Data, Dim, Graph, Op, Target, Tensor, spell};
 use std::f32::consts::LN_2;
+use std::sync::Arc;
 
 /// Runs one operator on both engines and compares its outputs with what is wanted. The first axis of inputs up to
 /// `batched` is the symbolic batch.
@@ -43,10 +44,11 @@ fn check(op: impl Op, batched: usize, inputs: &[Tensor], wanted: &[&[f32]]) {
     }
 }
 
-fn engines() -> Vec<Box<dyn Engine>> {
-    let located = locate_first(&Places::from_env(None), false);
-    let found = located.found.first().unwrap_or_else(|| panic!("ONNX Runtime is needed: {:?}", located.skipped));
-    vec![Box::new(OnnxRuntime::cpu(&found.path).unwrap()), Box::new(Tract)]
+/// Every engine of this machine. Without a library, one is installed, as for a user.
+fn engines() -> [Arc<dyn Engine>; 2] {
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
+    let selected = select(&request).unwrap_or_else(|e| panic!("the tests need ONNX Runtime: {e}"));
+    [selected.engine, Arc::new(Tract)]
 }
 
 fn floats(shape: &[usize], values: &[f32]) -> Tensor {
