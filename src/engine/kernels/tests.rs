@@ -2,7 +2,8 @@
 
 use super::memory::Memory;
 use super::{ALL, optimizer};
-use crate::engine::{Engine, EngineError, OnnxRuntime, Places, locate_first};
+use crate::engine::tests::onnxruntime;
+use crate::engine::{Engine, EngineError};
 use crate::graph::ops::activation::ActivationKind;
 use crate::graph::ops::loss::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 use crate::graph::ops::norm::{BatchNorm, BatchNormGrad};
@@ -19,12 +20,6 @@ use std::collections::BTreeSet;
 
 /// Largest difference accepted, relative to the largest value of the output.
 const TOLERANCE: f32 = 1e-5;
-
-fn engine() -> OnnxRuntime {
-    let located = locate_first(&Places::from_env(None), false);
-    let found = located.found.first().unwrap_or_else(|| panic!("ONNX Runtime is needed: {:?}", located.skipped));
-    OnnxRuntime::cpu(&found.path).unwrap()
-}
 
 fn sample(feed: &Feed, rng: &mut ChaCha8Rng) -> Tensor {
     let (shape, mut values): (&[usize], Vec<f32>) = match feed {
@@ -73,7 +68,7 @@ fn kernel_of(case: &Case) -> Option<Kernel> {
     case.op.kernel(&types.iter().collect::<Vec<_>>())
 }
 
-fn run(engine: &OnnxRuntime, model: &[u8], inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
+fn run(engine: &dyn Engine, model: &[u8], inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
     engine.load_model(model)?.run(inputs)
 }
 
@@ -81,7 +76,7 @@ fn floats(tensor: &Tensor) -> &[f32] {
     tensor.as_f32().unwrap()
 }
 
-fn compare(engine: &OnnxRuntime, case: &Case, seed: u64) {
+fn compare(engine: &dyn Engine, case: &Case, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let inputs: Vec<Tensor> = case.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
     let wanted = run(engine, &model(case, Target::Portable), &inputs).unwrap();
@@ -123,7 +118,7 @@ fn large_cases() -> Vec<Case> {
 
 #[test]
 fn kernels_equal_the_standard_spelling() {
-    let engine = engine();
+    let engine = onnxruntime();
     let mut seen = BTreeSet::new();
     let listed = ops::ALL.iter().flat_map(|entry| (entry.cases)());
     for (i, case) in listed.chain(large_cases()).enumerate() {
@@ -131,7 +126,7 @@ fn kernels_equal_the_standard_spelling() {
             seen.insert(kernel.op_type);
             // Fed at random, y is not the normalisation's own: the next test feeds what belongs together.
             if kernel.op_type != "BatchNormGrad" {
-                compare(&engine, &case, i as u64);
+                compare(&*engine, &case, i as u64);
             }
         }
     }
@@ -142,20 +137,20 @@ fn kernels_equal_the_standard_spelling() {
 
 #[test]
 fn batch_norm_gradients_equal_the_standard_spelling() {
-    let engine = engine();
+    let engine = onnxruntime();
     for (i, x) in [vec![128, 17], vec![7, 1], vec![8, 17, 7, 7], vec![4, 1, 28, 28], vec![5, 16, 1, 1]].iter().enumerate() {
         for activation in [None].into_iter().chain(ActivationKind::ALL.map(Some)) {
             let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
             let op = BatchNorm { epsilon: 1e-5, activation };
             let forward = Case::new(op, vec![Feed::Normal(x.clone()), Feed::Positive(vec![x[1]]), Feed::Normal(vec![x[1]])]);
             let inputs: Vec<Tensor> = forward.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
-            let outputs = run(&engine, &model(&forward, Target::Portable), &inputs).unwrap();
+            let outputs = run(&*engine, &model(&forward, Target::Portable), &inputs).unwrap();
             let dy = sample(&Feed::Normal(x.clone()), &mut rng);
             let all = [&dy, &inputs[0], &outputs[0], &inputs[1], &inputs[2], &outputs[1], &outputs[2]].map(Clone::clone);
             let feeds = all.iter().map(|t| Feed::Normal(t.shape.clone())).collect();
             let backward = Case::new(BatchNormGrad(op), feeds);
-            let wanted = run(&engine, &model(&backward, Target::Portable), &all).unwrap();
-            let given = run(&engine, &model(&backward, Target::CpuKernels), &all).unwrap();
+            let wanted = run(&*engine, &model(&backward, Target::Portable), &all).unwrap();
+            let given = run(&*engine, &model(&backward, Target::CpuKernels), &all).unwrap();
             // The sums over a channel cancel, so that their rounding grows with the number of terms.
             let terms = (x.iter().product::<usize>() / x[1]) as f32;
             for (wanted, given) in wanted.iter().zip(&given) {
@@ -175,14 +170,14 @@ fn a_mean_far_from_zero_keeps_the_variance() {
     let case = Case::new(op, vec![Feed::Normal(vec![64, 2]), Feed::Positive(vec![2]), Feed::Normal(vec![2])]);
     let x: Vec<f32> = (0..128).map(|i| 1000.0 + (i / 2 % 4) as f32).collect();
     let inputs = [Tensor::f32(&[64, 2], x), Tensor::f32(&[2], vec![1.0; 2]), Tensor::f32(&[2], vec![0.0; 2])];
-    let outputs = run(&engine(), &model(&case, Target::CpuKernels), &inputs).unwrap();
+    let outputs = run(&*onnxruntime(), &model(&case, Target::CpuKernels), &inputs).unwrap();
     assert_eq!(floats(&outputs[1]), [1001.5; 2]);
     assert_eq!(floats(&outputs[2]), [1.25; 2]);
 }
 
 #[test]
 fn not_a_number_passes_every_kernel() {
-    let engine = engine();
+    let engine = onnxruntime();
     for case in large_cases() {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut inputs: Vec<Tensor> = case.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
@@ -191,7 +186,7 @@ fn not_a_number_passes_every_kernel() {
         if let Data::F32(values) = &mut inputs[at].data {
             values[0] = f32::NAN;
         }
-        let outputs = run(&engine, &model(&case, Target::CpuKernels), &inputs).unwrap();
+        let outputs = run(&*engine, &model(&case, Target::CpuKernels), &inputs).unwrap();
         assert!(floats(&outputs[0])[0].is_nan(), "{:?} on {:?} hides NaN", case.op, case.inputs);
     }
 }
@@ -205,8 +200,8 @@ fn an_optimizer_steps_state_in_place() {
     let case = Case::new(op, feeds);
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let inputs: Vec<Tensor> = case.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
-    let engine = engine();
-    let wanted = run(&engine, &model(&case, Target::CpuKernels), &inputs).unwrap();
+    let engine = onnxruntime();
+    let wanted = run(&*engine, &model(&case, Target::CpuKernels), &inputs).unwrap();
 
     let mut buffers: Vec<Vec<f32>> = inputs.iter().map(|t| floats(t).to_vec()).collect();
     let all: Vec<Memory> = buffers.iter_mut().map(|buffer| Memory::over(buffer)).collect();
@@ -242,14 +237,14 @@ impl Op for Raw {
 
 #[test]
 fn misfits_are_errors_of_the_run() {
-    let engine = engine();
+    let engine = onnxruntime();
     let attempt = |op_type, attributes, inputs: &[&[usize]], outputs: &[&[usize]]| {
         let outputs = outputs.iter().map(|s| Shape::fixed(s)).collect();
         let feeds = inputs.iter().map(|s| Feed::Positive(s.to_vec())).collect();
         let case = Case::new(Raw { kernel: Kernel { op_type, attributes }, outputs }, feeds);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let tensors: Vec<Tensor> = case.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
-        match run(&engine, &model(&case, Target::CpuKernels), &tensors) {
+        match run(&*engine, &model(&case, Target::CpuKernels), &tensors) {
             Ok(_) => panic!("{op_type} took {inputs:?}"),
             Err(e) => e.to_string(),
         }
