@@ -1,8 +1,31 @@
 //! Data: sources, schema and task inference, split, fitted preprocessing.
+//!
+//! [`load`] goes the whole way: a [`source`] reads raw inputs and the target, the target poses the task, rows are split,
+//! and [`Preprocessing`] is fitted on the training part. [`read_inputs`] and [`read_labelled`] read further files for a
+//! model that exists.
 
+mod error;
+mod infer;
+mod inputs;
+mod load;
+mod preprocess;
+mod raw;
 mod schema;
+pub mod source;
+mod split;
+mod target;
 
-pub use schema::{CategoricalFeature, InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
+pub use error::DataError;
+pub use inputs::{read_inputs, read_labelled};
+pub use load::{Dataset, Options, load};
+pub use preprocess::{
+    CategoryEncoder, ImageEncoder, InputEncoder, LogScale, NetInputs, NumberEncoder, Preprocessing, TableEncoder,
+    TableInputs,
+};
+pub use raw::{Column, RawBatch, TextColumn};
+pub use schema::{CategoricalFeature, Field, FieldKind, InputSpec, NumericFeature, OutputSpec, Schema, Task, TaskKind};
+pub use source::FileDigest;
+pub use split::Validation;
 
 /// Rows of one part of a dataset, preprocessed.
 #[derive(Debug, Clone)]

@@ -1,5 +1,21 @@
 //! Engines: loading ONNX models and running them with state that stays where the engine keeps it.
 
+mod install;
+pub mod kernels;
+mod locate;
+mod onnxruntime;
+mod plan;
+mod select;
+#[cfg(test)]
+mod tests;
+mod tract;
+
+pub use install::{Build, InstallError, Installed, install};
+pub use locate::{Found, Located, OLDEST_MINOR, Places, Skipped, Source, locate, locate_first};
+pub use onnxruntime::{CudaOptions, OnnxRuntime, cuda_devices, cuda_driver, cuda_present};
+pub use select::{Choice, Device, Request, Selected, select, select_in};
+pub use tract::Tract;
+
 use crate::graph::{DType, Tensor};
 use std::fmt::Debug;
 

@@ -1,11 +1,30 @@
 //! Genomes: what a net is made of and how it is trained, without weights.
 
+mod align;
+mod canonical;
+mod count;
+pub mod crossover;
+mod distance;
 mod domain;
+mod draw;
 mod genes;
+mod morphism;
+pub mod mutation;
+mod shape;
+mod space;
 
+pub use align::{Alignment, align};
+pub use count::{encoded_width, macs, parameters};
+pub use distance::distance;
 pub use domain::{Domain, InputDomain};
 pub use genes::{
     Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet,
     Initialisation, Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif, TableNet,
     Training,
 };
+pub use morphism::preserves;
+pub use shape::{BlockShape, ImageShape, Size, StageShape, bottleneck_width, dense_growth, downsampling, inception_width};
+pub use space::{ImageLimits, Limits, SearchSpace, TableLimits};
+
+#[cfg(test)]
+mod tests;

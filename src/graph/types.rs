@@ -23,9 +23,32 @@ pub enum DType {
 }
 
 impl DType {
+    /// Bytes of an element; of a string, those of its handle.
+    pub fn bytes(self) -> usize {
+        match self {
+            DType::F64 | DType::I64 => 8,
+            DType::F32 | DType::I32 => 4,
+            DType::U8 | DType::Bool => 1,
+            DType::Str => size_of::<String>(),
+        }
+    }
+
     /// True for the types that carry gradients.
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// Number of the type in ONNX, as attributes such as `to` of `Cast` want it.
+    pub fn code(self) -> i64 {
+        match self {
+            DType::F32 => 1,
+            DType::U8 => 2,
+            DType::I32 => 6,
+            DType::I64 => 7,
+            DType::Str => 8,
+            DType::Bool => 9,
+            DType::F64 => 11,
+        }
     }
 }
 

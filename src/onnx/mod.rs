@@ -1,7 +1,12 @@
 //! Between [`crate::graph`] and ONNX `ModelProto`.
 
+mod check;
+mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
+pub use read::{Extents, InitializerInfo, NodeInfo, Summary, ValueInfo, read};
 pub use write::{Metadata, write};
 
 /// Opset of `ai.onnx` in models without strings: the newest for which no engine loses a kernel.
@@ -12,3 +17,20 @@ pub const IR_VERSION: i64 = 8;
 pub const STRING_OPSET: i64 = 19;
 /// IR version that goes with [`STRING_OPSET`].
 pub const STRING_IR_VERSION: i64 = 9;
+
+/// Why bytes are not a model that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OnnxError {
+    /// The bytes are no `ModelProto`.
+    #[error("this is not an ONNX model: {reason}")]
+    Broken {
+        /// What the parser objects to.
+        reason: String,
+    },
+    /// It is a `ModelProto`, but not one that can be used.
+    #[error("the ONNX model cannot be used: {}", problems.join("; "))]
+    Invalid {
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
+}

@@ -1,8 +1,32 @@
 //! Searching: strategies that propose genomes and are told how they did. Knows nothing of how a genome is evaluated.
+//!
+//! [`Search`] drives one [`Strategy`] from the list [`strategy::ALL`]: it hands out proposals by number, keeps a genome
+//! from being proposed twice, passes results on in order and with a fixed lag, and remembers the finalists.
+
+pub mod arm;
+mod credit;
+mod driver;
+mod edits;
+mod error;
+mod head_start;
+mod population;
+mod settings;
+mod shares;
+pub mod strategy;
+#[cfg(test)]
+mod synthetic;
+#[cfg(test)]
+mod tuning;
+
+pub use driver::{DEFAULT_LAG, Search, rng};
+pub use error::{SearchError, UnknownStrategy};
+pub use population::{Member, Population};
+pub use settings::Settings;
 
 use crate::genome::Genome;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A genome to be evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +44,7 @@ pub struct Proposal {
 /// How a genome came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
-    /// Arm of the strategy, such as `birth`, `crossover`, `evsm`, `eems`.
+    /// Arm of the strategy, such as `birth`, `crossover`, `evsm`, `eems`; `seed` for a genome made by hand.
     pub arm: String,
     /// Edits in words, such as `widen stages.1 64 → 96`; empty for births.
     pub edits: Vec<String>,
@@ -49,8 +73,24 @@ pub struct Evaluated {
 /// strategy is a pure function of its settings and of what it was told, and resuming is replaying.
 pub trait Strategy: Send {
     /// Proposes candidate `number`. All randomness comes from `rng`, which is derived from the study's seed and
-    /// `number`. The driver asks again, with a fresh stream, where a genome was proposed before.
+    /// `number`. The driver asks again, with a fresh stream, where a genome was proposed before: being asked twice for
+    /// one number means that the first answer was a repetition.
     fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal;
+
     /// Takes note of what became of a candidate.
     fn tell(&mut self, evaluated: &Evaluated);
+
+    /// Candidates whose trained weights it may still name in [`Proposal::inherit`]. A bounded set; empty for strategies
+    /// that inherit nothing.
+    fn reachable(&self) -> BTreeSet<u64> {
+        BTreeSet::new()
+    }
+}
+
+impl Proposal {
+    /// A genome that is trained from scratch, at the full candidate length, and descends from no candidate.
+    pub(crate) fn newborn(arm: &str, genome: Genome) -> Proposal {
+        let origin = Origin { arm: arm.to_owned(), edits: Vec::new(), parents: Vec::new() };
+        Proposal { genome, origin, inherit: None, length: 1.0 }
+    }
 }

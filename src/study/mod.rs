@@ -1,5 +1,231 @@
 //! A study: the run of a search, its folder, and going on with it.
+//!
+//! The journal is the state: everything else (population, streams of random numbers, which weights are still wanted) is
+//! rebuilt by asking and telling the search again in the order of candidate numbers.
 
+mod error;
+mod evaluator;
+mod event;
+mod finals;
+mod folder;
+mod journal;
+pub mod lengths;
 mod record;
+mod search;
+mod settings;
+mod store;
 
-pub use record::{Candidate, Choice, Costs, Finalist, Outcome, Record, Timing};
+pub use error::StudyError;
+pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
+pub use event::Event;
+pub use folder::{Folder, write_whole};
+pub use journal::Journal;
+pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, Outcome, Record, Timing};
+pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, Settings, TrainingSettings};
+pub use store::Store;
+
+use crate::data::Dataset;
+use crate::engine::Engine;
+use crate::express;
+use crate::genome::SearchSpace;
+use crate::graph::Target;
+use crate::search::{Proposal, Search, strategy};
+use crate::train::{Setting, Weights, metric};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicBool;
+
+/// What a study runs with, which its settings do not hold.
+pub struct Resources<'a> {
+    /// The data, as the settings say.
+    pub dataset: &'a Dataset,
+    /// The engine, as the settings say.
+    pub engine: &'a dyn Engine,
+    /// Threads that train, one candidate each.
+    pub workers: usize,
+    /// Most bytes that all trainings may take together.
+    pub memory: u64,
+    /// Set to end the search and go on to exporting the best so far.
+    pub stop: &'a AtomicBool,
+}
+
+/// The result of a study.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// What is to be exported.
+    pub choice: Choice,
+    /// Its proposal.
+    pub candidate: Candidate,
+    /// Its weights.
+    pub weights: Weights,
+    /// Whether the user stopped the study before its end.
+    pub stopped: bool,
+}
+
+/// A study whose folder is open and locked.
+pub struct Study {
+    folder: Folder,
+    settings: Settings,
+    journal: Journal,
+    store: Store,
+    candidates: BTreeMap<u64, Candidate>,
+    /// Proposals under way.
+    proposals: BTreeMap<u64, Proposal>,
+    finals: Vec<Finals>,
+    finalists: Vec<Finalist>,
+    choice: Option<Choice>,
+}
+
+impl Study {
+    /// Begins a study: writes its settings and an empty journal.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn create(folder: Folder, settings: Settings) -> Result<Self, StudyError> {
+        settings.write(&folder)?;
+        Study::load(folder, settings)
+    }
+
+    /// Opens a study to go on with it.
+    ///
+    /// # Errors
+    /// Where its files are missing or damaged.
+    pub fn open(folder: Folder) -> Result<Self, StudyError> {
+        let settings = Settings::read(&folder)?;
+        Study::load(folder, settings)
+    }
+
+    fn load(folder: Folder, settings: Settings) -> Result<Self, StudyError> {
+        let (journal, records) = Journal::open(&folder.journal())?;
+        let store = Store::open(&folder.weights())?;
+        let mut study = Study {
+            folder,
+            settings,
+            journal,
+            store,
+            candidates: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            finals: vec![],
+            finalists: vec![],
+            choice: None,
+        };
+        for record in records {
+            study.note(record);
+        }
+        Ok(study)
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Allows more candidates or a longer budget than before.
+    ///
+    /// # Errors
+    /// Where the settings cannot be written.
+    pub fn extend(&mut self, candidates: Option<u64>, budget: Option<f64>) -> Result<(), StudyError> {
+        self.settings.search.candidates = candidates.or(self.settings.search.candidates);
+        self.settings.search.budget = budget.or(self.settings.search.budget);
+        self.settings.write(&self.folder)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// All records of the journal.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn records(&self) -> Result<Vec<Record>, StudyError> {
+        Journal::read(&self.folder.journal())
+    }
+
+    /// Seconds that all sessions have used so far, as far as the journal shows.
+    pub fn elapsed(&self) -> f64 {
+        let candidates = self.candidates.values().map(|c| c.timing.ended());
+        let finalists = self.finalists.iter().map(|f| f.timing.ended());
+        candidates.chain(finalists).fold(0.0, f64::max)
+    }
+
+    /// Searches, retrains the finalists and chooses what to export, as far as the journal does not hold it already.
+    ///
+    /// # Errors
+    /// Where nothing could be trained, the journal does not fit the search, or a file cannot be written.
+    pub fn run(
+        &mut self,
+        resources: &Resources<'_>,
+        clock: Clock,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Finished, StudyError> {
+        let metric = metric::find(&self.settings.search.metric, resources.dataset.task.kind)
+            .map_err(|e| StudyError::Settings { path: self.folder.settings(), reason: e.to_string() })?;
+        let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
+        let store = self.store.clone();
+        let workshop = Workshop {
+            setting: Setting {
+                task: &resources.dataset.task,
+                train: &resources.dataset.train,
+                validation: &resources.dataset.validation,
+                engine: resources.engine,
+                target: if kernels { Target::CpuKernels } else { Target::Portable },
+                metric,
+                stop: resources.stop,
+            },
+            store: &store,
+            memory: resources.memory / resources.workers.max(1) as u64,
+            clock,
+        };
+        let mut search = self.search(resources)?;
+        let choice = LocalPool::scoped(resources.workers, &workshop, |pool| {
+            self.search_phase(&mut search, pool, resources, clock, watch)?;
+            self.final_phase(&search, pool, resources, clock, watch)
+        })?;
+        let candidate = self.candidates.get(&choice.candidate).cloned();
+        let candidate = candidate.ok_or(StudyError::Diverges { number: choice.candidate })?;
+        let weights = self.store.get(&choice.weights)?;
+        Ok(Finished { choice, candidate, weights, stopped: evaluator::stopped(resources.stop) })
+    }
+
+    /// The search at its beginning.
+    fn search(&self, resources: &Resources<'_>) -> Result<Search, StudyError> {
+        let settings = &self.settings.search;
+        let domain = express::domain(&resources.dataset.task, resources.dataset.train.targets.len());
+        let bad = |reason: String| StudyError::Settings { path: self.folder.settings(), reason };
+        let strategy = strategy::find(&settings.strategy).map_err(|e| bad(e.to_string()))?;
+        let space = SearchSpace::preset(&domain);
+        Ok(Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?)
+    }
+
+    /// Appends a record, then takes it into the state.
+    fn append(&mut self, record: Record) -> Result<(), StudyError> {
+        self.journal.append(&record)?;
+        self.note(record);
+        Ok(())
+    }
+
+    fn note(&mut self, record: Record) {
+        match record {
+            Record::Candidate(mut c) => {
+                if let Outcome::Scored { curve, .. } = &mut c.outcome {
+                    // The journal has it; a long study needs the memory.
+                    *curve = vec![];
+                }
+                self.candidates.insert(c.number, *c);
+            }
+            Record::Finals(f) => self.finals.push(f),
+            Record::Finalist(f) => self.finalists.push(f),
+            Record::Choice(c) => self.choice = Some(c),
+        }
+    }
+
+    /// Removes weights that neither the search nor an export can reach any more.
+    fn sweep(&self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
+        let mut kept: HashSet<String> =
+            wanted.into_iter().filter_map(|n| self.candidates.get(&n)?.outcome.weights().map(str::to_owned)).collect();
+        kept.extend(self.finalists.iter().filter_map(|f| f.outcome.weights().map(str::to_owned)));
+        kept.extend(self.choice.iter().map(|c| c.weights.clone()));
+        self.store.retain(&kept)
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     search::Proposal,
-    train::{CurvePoint, Scores},
+    train::{Costs, CurvePoint, Scores},
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Record {
     /// A candidate of the search was evaluated.
-    Candidate(Candidate),
+    Candidate(Box<Candidate>),
+    /// The search ended and finalists were picked.
+    Finals(Finals),
     /// A finalist was trained at full length.
     Finalist(Finalist),
     /// The model to be exported was chosen.
@@ -33,9 +35,31 @@ pub struct Candidate {
     pub timing: Timing,
 }
 
+/// The end of a search: who is trained at full length, and how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finals {
+    /// Number of candidates evaluated before.
+    pub after: u64,
+    /// The finalists, best first.
+    pub entries: Vec<FinalEntry>,
+}
+
+/// A place in the finals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalEntry {
+    /// Candidate.
+    pub candidate: u64,
+    /// Training examples at full length.
+    pub examples: u64,
+    /// Whether it goes on from its searched weights.
+    pub warm: bool,
+}
+
 /// A finalist and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finalist {
+    /// Number of candidates evaluated before.
+    pub after: u64,
     /// Rank among the finalists, from 0.
     pub rank: u64,
     /// Candidate that it is.
@@ -49,12 +73,16 @@ pub struct Finalist {
 /// Which trained net is exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
+    /// Number of candidates evaluated before.
+    pub after: u64,
     /// Candidate it is.
     pub candidate: u64,
     /// Rank of the finalist whose weights are taken; `None` where those of the search are.
     pub finalist: Option<u64>,
     /// Its metrics on the validation part.
     pub scores: Scores,
+    /// SHA-256 of its weights in the store.
+    pub weights: String,
 }
 
 /// What became of a training.
@@ -76,8 +104,8 @@ pub enum Outcome {
     },
     /// It failed and is ranked last.
     Failed {
-        /// Kind of failure, such as `diverged`, `memory`, `panic`, `engine`.
-        kind: String,
+        /// Kind of failure.
+        kind: Failure,
         /// What happened.
         message: String,
         /// What it costs, as far as known.
@@ -85,24 +113,59 @@ pub enum Outcome {
     },
 }
 
-/// What a candidate costs, from its graph and its training length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Costs {
-    /// Trainable parameters.
-    pub parameters: u64,
-    /// Multiply-accumulate operations for one row at inference.
-    pub macs: u64,
-    /// Training examples consumed.
-    pub examples: u64,
-    /// Estimated peak memory of a training step in bytes.
-    pub memory: u64,
+/// Kind of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The loss or the metric stopped being a number.
+    Diverged,
+    /// It would not have fitted into memory.
+    Memory,
+    /// It panicked.
+    Panic,
+    /// The engine refused or failed.
+    Engine,
+    /// The genome could not be expressed.
+    Genome,
+}
+
+impl Outcome {
+    /// The study's metric turned so that higher is better, where there is one.
+    pub fn score(&self) -> Option<f64> {
+        match self {
+            Outcome::Scored { score, .. } => Some(*score),
+            Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// What it costs.
+    pub fn costs(&self) -> &Costs {
+        match self {
+            Outcome::Scored { costs, .. } | Outcome::Failed { costs, .. } => costs,
+        }
+    }
+
+    /// Its weights in the store.
+    pub fn weights(&self) -> Option<&str> {
+        match self {
+            Outcome::Scored { weights, .. } => Some(weights),
+            Outcome::Failed { .. } => None,
+        }
+    }
 }
 
 /// Clock and machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Timing {
-    /// Seconds from the start of the study to the start of this training, over all its sessions.
+    /// Seconds of the study, over all its sessions, until the training began.
     pub started: f64,
     /// Seconds that the training and scoring took.
     pub seconds: f64,
+}
+
+impl Timing {
+    /// Seconds of the study until the training ended.
+    pub fn ended(&self) -> f64 {
+        self.started + self.seconds
+    }
 }

@@ -1,8 +1,15 @@
 //! Training a candidate and scoring it.
 
+mod batches;
+mod evaluate;
 pub mod metric;
+mod trainer;
 
-use crate::graph::Tensor;
+pub use evaluate::{Evaluator, predictions_from_output};
+pub use trainer::{Request, Setting, Trained, costs, random, train};
+
+use crate::engine::EngineError;
+use crate::graph::{GraphError, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,4 +28,39 @@ pub struct CurvePoint {
     pub loss: f64,
     /// The study's metric on the validation part.
     pub metric: f64,
+}
+
+/// What a candidate costs, from its graph and its training length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Costs {
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-accumulate operations for one row at inference.
+    pub macs: u64,
+    /// Training examples consumed.
+    pub examples: u64,
+    /// Estimated peak memory of a training step in bytes.
+    pub memory: u64,
+}
+
+/// Why a training has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The genome cannot be expressed for the task.
+    #[error("the genome does not fit the task: {0}")]
+    Graph(#[from] GraphError),
+    /// The engine cannot load or run the training step.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The loss or the metric stopped being a number.
+    #[error("diverged after {examples} examples: {what} is not finite")]
+    Diverged {
+        /// Training examples consumed until then.
+        examples: u64,
+        /// `loss` or the name of the metric.
+        what: String,
+    },
+    /// The training was told to stop.
+    #[error("stopped before its end")]
+    Stopped,
 }

@@ -5,12 +5,19 @@
 
 pub mod activation;
 pub mod conv;
+pub mod dropout;
 pub mod elementwise;
+pub mod embedding;
+pub mod encode;
+pub mod encoding;
 pub mod linear;
+pub mod loss;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 pub mod reduce;
 pub mod shape;
+pub mod softmax;
 
 use super::Op;
 use std::sync::Arc;
@@ -79,6 +86,21 @@ pub static ALL: &[&Entry] = &[
     &activation::ACTIVATION,
     &linear::LINEAR,
     &linear::MAT_MUL,
+    &embedding::EMBEDDING,
+    &embedding::ONE_HOT,
+    &encoding::PIECEWISE_LINEAR,
+    &encoding::FEATURE_LINEAR,
+    &encoding::PERIODIC,
+    &dropout::DROPOUT,
+    &softmax::SOFTMAX,
+    &loss::SOFTMAX_CROSS_ENTROPY,
+    &loss::SOFTMAX_CROSS_ENTROPY_GRAD,
+    &loss::SQUARED_ERROR,
+    &loss::HUBER,
+    &optimizer::SGD_STEP,
+    &optimizer::ADAM_STEP,
+    &optimizer::EXPONENTIAL_AVERAGE,
+    &optimizer::CLIP_BY_NORM,
     &conv::CONV,
     &conv::CONV_INPUT_GRAD,
     &conv::CONV_BIAS_GRAD,

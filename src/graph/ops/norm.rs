@@ -9,7 +9,7 @@ pub use layer::{LAYER_NORM, LAYER_NORM_GRAD, LayerNorm, LayerNormGrad};
 
 use super::activation::{self, ActivationKind};
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
+use crate::graph::{Attribute, DType, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
 
 /// Axes of `x [N, C]` or `[N, C, H, W]` over which each channel's statistics are taken.
 fn pooled_axes(x: &Shape) -> Result<&'static [i64], ShapeError> {
@@ -107,6 +107,20 @@ impl Op for BatchNorm {
         }
         Ok(())
     }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        self.kernel_of("BatchNorm", inputs)
+    }
+}
+
+impl BatchNorm {
+    /// The kernel of this name. The activation is given by its position in [`ActivationKind::ALL`], −1 for none.
+    fn kernel_of(&self, op_type: &'static str, inputs: &[&TensorType]) -> Option<Kernel> {
+        let position = self.activation.and_then(|kind| ActivationKind::ALL.iter().position(|&k| k == kind));
+        let activation = Attribute::Int(position.map_or(-1, |i| i as i64));
+        let attributes = vec![("epsilon", Attribute::Float(self.epsilon)), ("activation", activation)];
+        inputs.iter().all(|t| t.dtype == DType::F32).then_some(Kernel { op_type, attributes })
+    }
 }
 
 /// act(x·scale + shift).
@@ -166,6 +180,10 @@ impl Op for BatchNormGrad {
             s.output(i, term);
         }
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        self.0.kernel_of("BatchNormGrad", inputs)
     }
 }
 

@@ -1,0 +1,95 @@
+//! Times a training step on one thread: `peer_step NET portable|kernels STEPS`. Prints one JSON object, as
+//! `torch_step.py` does.
+
+#[path = "../nets/mod.rs"]
+mod nets;
+
+use evolve::engine::select::{Choice, Device, Request, select};
+use evolve::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
+use evolve::express::{TrainingStep, initialise, training_step};
+use evolve::graph::{DType, Target, spell};
+use std::time::Instant;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let [name, spelling, steps] = &args[..] else {
+        eprintln!("usage: peer_step {} portable|kernels STEPS; run benches/peers/run.sh", nets::NAMES.join("|"));
+        return;
+    };
+    let steps: usize = steps.parse().expect("a number of steps");
+    let target = if spelling == "kernels" { Target::CpuKernels } else { Target::Portable };
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    let engine = select(&request).expect("ONNX Runtime").engine;
+    let began = Instant::now();
+    let mut session = load(name, target, engine.as_ref());
+    session.step().expect("a step");
+    let first = began.elapsed().as_secs_f64();
+    for _ in 0..2 {
+        session.step().expect("a step");
+    }
+    let (mut cpu, mut wall) = (vec![], vec![]);
+    for _ in 0..steps {
+        let (c, w) = (cpu_seconds(), Instant::now());
+        session.step().expect("a step");
+        cpu.push(cpu_seconds() - c);
+        wall.push(w.elapsed().as_secs_f64());
+    }
+    cpu.sort_by(f64::total_cmp);
+    wall.sort_by(f64::total_cmp);
+    println!(
+        "{}",
+        serde_json::json!({
+            "net": name, "mode": "evolve", "ms_cpu": cpu[steps / 2] * 1e3, "ms_wall_min": wall[0] * 1e3,
+            "first_step_ms": first * 1e3, "peak_mb": peak_mb(),
+        })
+    );
+}
+
+fn load(name: &str, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
+    let (genome, task) = nets::net(name).expect("a known net");
+    let step = training_step(&genome, &task, nets::BATCH).expect("a valid net");
+    let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
+    let state = params
+        .chain(step.moments.iter().cloned())
+        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape })
+        .collect();
+    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: f.shape.clone() }).collect();
+    let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: vec![] }];
+    let model = evolve::onnx::write(&spell(&step.graph, target).expect("a spelling"), &vec![]);
+    let mut session = engine.load(&model, Plan { feeds, state, fetches }).expect("a session");
+    let mut rng = evolve::train::random(0, 0);
+    for (slot, param) in step.params.iter().enumerate() {
+        let tensor = initialise(param, genome.training.initialisation, &mut rng);
+        session.write_state(slot, tensor.as_f32().expect("floats")).expect("state");
+    }
+    for (slot, feed) in step.feeds.iter().enumerate() {
+        if let FeedMut::F32(values) = session.feed(slot) {
+            fill(&feed.name, values);
+        }
+    }
+    session
+}
+
+/// Inputs that look like data; the tenth class for every row's target in turn.
+fn fill(name: &str, values: &mut [f32]) {
+    match name {
+        "lr" => values[0] = 1e-3,
+        "wd" => values[0] = 0.0,
+        "c1" | "c2" | "weights" => values.fill(1.0),
+        "targets" => values.iter_mut().enumerate().for_each(|(i, v)| *v = f32::from(u8::from(i % 10 == i / 10 % 10))),
+        _ => values.iter_mut().enumerate().for_each(|(i, v)| *v = ((i as f32) * 0.7).sin()),
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}

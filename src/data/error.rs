@@ -1,0 +1,148 @@
+//! Why data cannot be used: what is wrong, where, and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// An objection to a data file. Its message names the file, the line or column, and a way out.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file system refused.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No format recognises the file.
+    #[error("{} is of no known format; known are {known}", path.display())]
+    Format {
+        /// File or folder.
+        path: PathBuf,
+        /// Names of the formats.
+        known: String,
+    },
+    /// The file as a whole is not what its format demands.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// File or folder.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// One line of a text file is wrong.
+    #[error("{}, line {line}: {problem}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1; the first line of a record that spans several.
+        line: u64,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A table needs to know which column is to be predicted.
+    #[error("{} is a table: name the column to be predicted with --target; its columns are {columns}", path.display())]
+    NoTarget {
+        /// The file.
+        path: PathBuf,
+        /// Columns of the table.
+        columns: String,
+    },
+    /// The target is no column of the table.
+    #[error("{} has no column {target:?}; {near}", path.display())]
+    UnknownTarget {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        target: String,
+        /// Columns with near names, or all of them.
+        near: String,
+    },
+    /// Columns that a model reads are not in the file.
+    #[error("{} lacks {columns}, which the model reads", path.display())]
+    MissingColumns {
+        /// The file.
+        path: PathBuf,
+        /// The columns.
+        columns: String,
+    },
+    /// The target cannot be learnt.
+    #[error("target {target}: {problem}")]
+    Target {
+        /// Name of the target.
+        target: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Nothing is left that a net could read.
+    #[error("no column is left to predict from: {reasons}")]
+    NoInputs {
+        /// Why each column was dropped.
+        reasons: String,
+    },
+    /// An input has the name of an output of the exported model.
+    #[error("column {column:?} has the name of an output of the exported model; rename the column")]
+    ReservedName {
+        /// The column.
+        column: String,
+    },
+    /// There are too few rows to split.
+    #[error("{rows} rows with a target are too few: at least {least} are needed")]
+    TooFewRows {
+        /// Rows with a target.
+        rows: usize,
+        /// Rows needed.
+        least: usize,
+    },
+    /// The share of the validation part makes no sense.
+    #[error("a validation share of {share} is not between 0 and 1")]
+    Share {
+        /// What was asked for.
+        share: f64,
+    },
+    /// A batch does not have what the preprocessing was fitted on.
+    #[error("the batch does not fit the preprocessing: {problem}")]
+    Batch {
+        /// What is missing.
+        problem: String,
+    },
+}
+
+impl DataError {
+    /// An objection to a whole file.
+    pub(super) fn file(path: &Path, problem: impl Into<String>) -> Self {
+        DataError::File { path: path.into(), problem: problem.into() }
+    }
+
+    /// An objection to one line.
+    pub(super) fn line(path: &Path, line: u64, problem: impl Into<String>) -> Self {
+        DataError::Line { path: path.into(), line, problem: problem.into() }
+    }
+}
+
+/// How many names a message lists before it only counts the rest.
+const LISTED: usize = 12;
+
+/// Names for a message: quoted, separated by commas, the rest counted.
+pub(super) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+    let mut text = names.iter().take(LISTED).map(|n| format!("{:?}", n.as_ref())).collect::<Vec<_>>().join(", ");
+    if names.len() > LISTED {
+        text.push_str(&format!(" and {} more", names.len() - LISTED));
+    }
+    text
+}
+
+/// Names close to `wanted` by edit distance, nearest first, or else all names, for a message.
+pub(super) fn near_names<S: AsRef<str>>(wanted: &str, names: &[S]) -> String {
+    let folded = wanted.to_lowercase();
+    let mut near: Vec<(f64, &str)> = names
+        .iter()
+        .map(|n| (strsim::jaro_winkler(&folded, &n.as_ref().to_lowercase()), n.as_ref()))
+        .filter(|(similarity, _)| *similarity >= 0.75)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.truncate(3);
+    if near.is_empty() {
+        return format!("its columns are {}", quoted(names));
+    }
+    format!("near names: {}", quoted(&near.iter().map(|(_, n)| *n).collect::<Vec<_>>()))
+}

@@ -1,0 +1,273 @@
+//! Tables of delimited text with a header: CSV (RFC 4180), TSV, and the same with semicolons.
+//!
+//! Bytes become records, records vote for kinds of columns, and a second pass over the records fills typed columns: no
+//! cell is kept as a string of its own.
+
+use super::{FileDigest, Format, Purpose, Request, Source, bytes, missing_columns};
+use crate::data::DataError;
+use crate::data::error::{near_names, quoted};
+use crate::data::infer::{Kind, Kinds, number};
+use crate::data::raw::{Column, RawBatch, TextBuilder, is_missing};
+use crate::data::schema::{Field, FieldKind};
+use csv::{ReaderBuilder, StringRecord};
+use std::path::Path;
+
+/// Delimited text.
+pub static DELIMITED: Format = Format {
+    name: "CSV or TSV",
+    doc: "a text file with a header and cells separated by comma, semicolon or tab",
+    sniff: |path, _| path.is_file(),
+    read,
+};
+
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+/// Records by which the delimiter is chosen.
+const SNIFFED: usize = 50;
+
+fn read(request: &Request<'_>) -> Result<Source, DataError> {
+    let path = request.path;
+    let content = bytes(path)?;
+    let files = vec![FileDigest::of(path, &content)];
+    let text = checked_text(path, &content)?;
+    let records = Records { path, text, delimiter: delimiter(text) };
+    let header = header(&records)?;
+    let target = match request.target {
+        Some(name) => Some(position(path, &header, name)?),
+        None if matches!(request.purpose, Purpose::Learn) => {
+            return Err(DataError::NoTarget { path: path.into(), columns: quoted(&header) });
+        }
+        None => None,
+    };
+    let mut warnings = Vec::new();
+    let plan = match request.purpose {
+        Purpose::Learn => inferred(&records, &header, target, &mut warnings)?,
+        Purpose::Apply(fields) => given(path, &header, fields)?,
+    };
+    let (inputs, target_column) = fill(&records, &header, plan, target)?;
+    Ok(Source { inputs, target: target_column, target_name: request.target.map(Into::into), files, warnings })
+}
+
+/// The content as text without a byte order mark.
+fn checked_text<'a>(path: &Path, content: &'a [u8]) -> Result<&'a str, DataError> {
+    let line = |at: usize| 1 + content[..at].iter().filter(|&&b| b == b'\n').count() as u64;
+    if let Some(at) = content.iter().position(|&b| b == 0) {
+        return Err(DataError::line(path, line(at), "there is a zero byte: this is no text file"));
+    }
+    let text = std::str::from_utf8(content)
+        .map_err(|e| DataError::line(path, line(e.valid_up_to()), "the text is not UTF-8; convert the file to UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(DataError::file(path, "is empty; a header with the names of the columns and rows are expected"));
+    }
+    Ok(text)
+}
+
+/// The delimiter that gives the header's number of cells, at least two, to the most records; comma where none does.
+fn delimiter(text: &str) -> u8 {
+    let agreement = |delimiter: u8| {
+        let mut reader = reader(text, delimiter);
+        let lengths: Vec<usize> = reader.records().take(SNIFFED).map(|r| r.map_or(0, |r| r.len())).collect();
+        let header = lengths.first().copied().unwrap_or(0);
+        if header < 2 { (0, 0) } else { (lengths.iter().filter(|&&n| n == header).count(), header) }
+    };
+    let mut best = (b',', (0, 0));
+    for delimiter in DELIMITERS {
+        let score = agreement(delimiter);
+        if score > best.1 {
+            best = (delimiter, score);
+        }
+    }
+    best.0
+}
+
+fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
+    ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes())
+}
+
+/// The records of a text.
+struct Records<'a> {
+    path: &'a Path,
+    text: &'a str,
+    delimiter: u8,
+}
+
+impl Records<'_> {
+    /// Calls `each` for every record after the header with its line; all have `width` cells.
+    fn each(
+        &self,
+        width: usize,
+        mut each: impl FnMut(u64, &StringRecord) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        let mut reader = reader(self.text, self.delimiter);
+        let mut record = StringRecord::new();
+        let mut first = true;
+        while reader.read_record(&mut record).map_err(|e| DataError::file(self.path, e.to_string()))? {
+            if std::mem::take(&mut first) {
+                continue;
+            }
+            let line = record.position().map_or(0, |p| p.line());
+            if record.len() != width {
+                let problem = format!("{} where the header has {width}", cells(record.len()));
+                return Err(DataError::line(self.path, line, problem));
+            }
+            each(line, &record)?;
+        }
+        Ok(())
+    }
+}
+
+fn cells(n: usize) -> String {
+    if n == 1 { "1 cell".into() } else { format!("{n} cells") }
+}
+
+/// Names of the columns.
+fn header(records: &Records<'_>) -> Result<Vec<String>, DataError> {
+    let mut record = StringRecord::new();
+    reader(records.text, records.delimiter)
+        .read_record(&mut record)
+        .map_err(|e| DataError::file(records.path, e.to_string()))?;
+    let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
+    let mut sorted: Vec<&String> = names.iter().filter(|n| !n.is_empty()).collect();
+    sorted.sort();
+    let mut twice: Vec<&String> = sorted.windows(2).filter(|w| w[0] == w[1]).map(|w| w[0]).collect();
+    twice.dedup();
+    if !twice.is_empty() {
+        let problem = format!("several columns are called {}; give each column a name of its own", quoted(&twice));
+        return Err(DataError::line(records.path, 1, problem));
+    }
+    Ok(names)
+}
+
+fn position(path: &Path, header: &[String], name: &str) -> Result<usize, DataError> {
+    header.iter().position(|h| h == name).ok_or_else(|| DataError::UnknownTarget {
+        path: path.into(),
+        target: name.into(),
+        near: near_names(name, header),
+    })
+}
+
+/// What to do with a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    Skip,
+    Number,
+    Text,
+}
+
+/// Kinds of the columns from all their cells.
+fn inferred(
+    records: &Records<'_>,
+    header: &[String],
+    target: Option<usize>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Plan>, DataError> {
+    let mut kinds = vec![Kinds::default(); header.len()];
+    let mut rows = 0;
+    records.each(header.len(), |_, record| {
+        rows += 1;
+        kinds.iter_mut().zip(record).for_each(|(kinds, cell)| kinds.see(cell));
+        Ok(())
+    })?;
+    if rows == 0 {
+        return Err(DataError::file(records.path, "has a header but no row of data"));
+    }
+    let mut plan = Vec::with_capacity(header.len());
+    for (i, (name, kinds)) in header.iter().zip(kinds).enumerate() {
+        plan.push(match kinds.resolve() {
+            _ if Some(i) == target => Plan::Skip,
+            _ if name.is_empty() => {
+                warnings.push(format!("column {} has no name and is left out", i + 1));
+                Plan::Skip
+            }
+            Kind::Missing => {
+                warnings.push(format!("column {name:?} has no value in any row and is left out"));
+                Plan::Skip
+            }
+            Kind::Number => {
+                if kinds.unbounded() {
+                    warnings.push(format!("column {name:?} has numbers that are not finite; they count as missing"));
+                }
+                Plan::Number
+            }
+            Kind::Date => {
+                warnings.push(format!("column {name:?} holds dates; each date counts as a category of its own"));
+                Plan::Text
+            }
+            Kind::Text => Plan::Text,
+        });
+    }
+    Ok(plan)
+}
+
+/// Kinds of the columns that a model reads; all others are skipped.
+fn given(path: &Path, header: &[String], fields: &[Field]) -> Result<Vec<Plan>, DataError> {
+    let mut plan = vec![Plan::Skip; header.len()];
+    let mut missing = Vec::new();
+    for field in fields {
+        let kind = match field.kind {
+            FieldKind::Number => Plan::Number,
+            FieldKind::Text => Plan::Text,
+            FieldKind::Matrix { .. } | FieldKind::Image { .. } => {
+                return Err(DataError::file(path, format!("is a table with named columns, but the model reads {field}")));
+            }
+        };
+        match header.iter().position(|h| *h == field.name) {
+            Some(i) => plan[i] = kind,
+            None => missing.push(field.name.as_str()),
+        }
+    }
+    if missing.is_empty() { Ok(plan) } else { Err(missing_columns(path, &missing)) }
+}
+
+/// A column that is being filled.
+enum Filling {
+    Skip,
+    Number(Vec<f32>),
+    Text(TextBuilder),
+}
+
+/// Typed columns, and the target as text.
+fn fill(
+    records: &Records<'_>,
+    header: &[String],
+    plan: Vec<Plan>,
+    target: Option<usize>,
+) -> Result<(RawBatch, Option<crate::data::raw::TextColumn>), DataError> {
+    let mut filling: Vec<Filling> = plan
+        .into_iter()
+        .map(|p| match p {
+            Plan::Skip => Filling::Skip,
+            Plan::Number => Filling::Number(Vec::new()),
+            Plan::Text => Filling::Text(TextBuilder::new(0)),
+        })
+        .collect();
+    let mut targets = target.map(|_| TextBuilder::new(0));
+    let mut rows = 0;
+    records.each(header.len(), |line, record| {
+        rows += 1;
+        for ((cell, filling), name) in record.iter().zip(&mut filling).zip(header) {
+            match filling {
+                Filling::Skip => {}
+                Filling::Number(values) => values.push(number(cell).ok_or_else(|| {
+                    DataError::line(records.path, line, format!("column {name:?} holds {cell:?}, which is no number"))
+                })?),
+                Filling::Text(builder) if is_missing(cell) => builder.push_missing(),
+                Filling::Text(builder) => builder.push(cell),
+            }
+        }
+        if let (Some(targets), Some(at)) = (&mut targets, target) {
+            if is_missing(record[at].trim()) { targets.push_missing() } else { targets.push(&record[at]) }
+        }
+        Ok(())
+    })?;
+    let columns = filling
+        .into_iter()
+        .zip(header)
+        .filter_map(|(filling, name)| match filling {
+            Filling::Skip => None,
+            Filling::Number(values) => Some((name.clone(), Column::Number(values))),
+            Filling::Text(builder) => Some((name.clone(), Column::Text(builder.finish()))),
+        })
+        .collect();
+    Ok((RawBatch::Table { columns, rows }, targets.map(TextBuilder::finish)))
+}

@@ -1,0 +1,152 @@
+//! ONNX Runtime, loaded from a library file at run time through `ort`.
+
+mod cuda;
+mod library;
+mod model;
+mod session;
+
+pub use cuda::{CudaOptions, cuda_devices, cuda_driver, cuda_present};
+
+use super::{Engine, EngineError, Model, Plan, Session, kernels};
+use library::Library;
+use ort::memory::Allocator;
+use ort::operator::OperatorDomain;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Name in messages.
+const NAME: &str = "onnxruntime";
+
+/// Where sessions compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placement {
+    Cpu,
+    Cuda(CudaOptions),
+}
+
+/// ONNX Runtime on one device.
+#[derive(Debug, Clone)]
+pub struct OnnxRuntime {
+    library: Arc<Library>,
+    placement: Placement,
+}
+
+impl OnnxRuntime {
+    /// Loads the library at `path` for the CPU. A process loads one library; later calls must name the same.
+    ///
+    /// # Errors
+    /// Where the library cannot be loaded, is too old, or another one is loaded already.
+    pub fn cpu(path: &Path) -> Result<Self, EngineError> {
+        Ok(OnnxRuntime { library: Library::open(path)?, placement: Placement::Cpu })
+    }
+
+    /// Loads the library at `path` for a CUDA device and proves that it works by running a convolution there. `nvidia`
+    /// is the folder of NVIDIA's Python packages, whose libraries are used where the system has none.
+    ///
+    /// # Errors
+    /// As [`OnnxRuntime::cpu`], and where the library was built without CUDA, lacks a CUDA library, or finds no device.
+    pub fn cuda(path: &Path, options: CudaOptions, nvidia: Option<&Path>) -> Result<Self, EngineError> {
+        cuda::preload(path, nvidia)?;
+        let engine = OnnxRuntime { library: Library::open(path)?, placement: Placement::Cuda(options) };
+        cuda::prove(&engine)?;
+        Ok(engine)
+    }
+
+    /// Path of the loaded library.
+    pub fn path(&self) -> &Path {
+        self.library.path()
+    }
+
+    /// Names of the execution providers that the library was built with.
+    ///
+    /// # Errors
+    /// Where the library does not tell.
+    pub fn providers(&self) -> Result<Vec<String>, EngineError> {
+        self.library.providers().map_err(failed)
+    }
+
+    /// Options of every session: one thread that does not spin, since candidates are the parallel unit.
+    fn builder(&self) -> ort::Result<SessionBuilder> {
+        let mut builder = ort::session::Session::builder(self.library.environment())?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_inter_op_spinning(false)?
+            .with_memory_pattern(false)?
+            .with_optimization_level(GraphOptimizationLevel::All)?;
+        match self.placement {
+            Placement::Cpu => {
+                for domain in operators()? {
+                    builder = builder.with_operators(domain)?;
+                }
+            }
+            Placement::Cuda(options) => builder = builder.with_execution_providers([options.provider()])?,
+        }
+        Ok(builder)
+    }
+
+    fn session(&self, model: &[u8]) -> Result<ort::session::Session, EngineError> {
+        self.builder().and_then(|mut builder| builder.commit_from_memory(model)).map_err(refused)
+    }
+
+    /// Memory in which state lives.
+    fn allocator(&self, session: &ort::session::Session) -> ort::Result<Allocator> {
+        match self.placement {
+            Placement::Cpu => Ok(Allocator::default()),
+            Placement::Cuda(options) => Allocator::new(session, options.memory()?),
+        }
+    }
+}
+
+/// Domains of operators of our own that CPU sessions know. A domain is made for each session: it cannot be shared
+/// between threads, and costs microseconds.
+fn operators() -> ort::Result<Vec<Arc<OperatorDomain>>> {
+    Ok(vec![Arc::new(kernels::domain()?)])
+}
+
+impl Engine for OnnxRuntime {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> String {
+        self.library.version().to_owned()
+    }
+
+    fn device(&self) -> String {
+        match self.placement {
+            Placement::Cpu => "cpu".into(),
+            Placement::Cuda(options) => format!("cuda:{}", options.device),
+        }
+    }
+
+    fn has_kernels(&self) -> bool {
+        self.placement == Placement::Cpu
+    }
+
+    fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
+        let session = self.session(model)?;
+        let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);
+        plan.check(&inputs, &outputs).map_err(refused)?;
+        let allocator = self.allocator(&session).map_err(refused)?;
+        let on_host = self.placement == Placement::Cpu;
+        Ok(Box::new(session::BoundSession::new(session, &plan, &allocator, on_host).map_err(refused)?))
+    }
+
+    fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError> {
+        Ok(Box::new(model::WholeModel::new(self.session(model)?)?))
+    }
+}
+
+fn refused(reason: impl ToString) -> EngineError {
+    EngineError::Load { engine: NAME, reason: reason.to_string() }
+}
+
+fn failed(reason: impl ToString) -> EngineError {
+    EngineError::Run { engine: NAME, reason: reason.to_string() }
+}
+
+fn unavailable(what: impl ToString, reason: impl ToString) -> EngineError {
+    EngineError::Unavailable { what: what.to_string(), reason: reason.to_string() }
+}

@@ -1,0 +1,444 @@
+//! What building a net needs besides the graph: parameters by name, batch statistics, dropout masks.
+
+use crate::genome::{Act, Genome, Norm};
+use crate::graph::ops::activation::{Activation, ActivationKind};
+use crate::graph::ops::conv::Conv;
+use crate::graph::ops::dropout::Dropout;
+use crate::graph::ops::elementwise::{Binary, BinaryKind};
+use crate::graph::ops::linear::{Linear, MatMul};
+use crate::graph::ops::norm::{BatchNorm, BatchNormInference, LayerNorm};
+use crate::graph::ops::shape::Concat;
+use crate::graph::{DType, Graph, GraphError, Shape, ShapeError, Tensor, TensorType, Value};
+use std::collections::BTreeMap;
+
+/// Added to variances before the root is taken.
+const EPSILON: f32 = 1e-5;
+
+/// The tensors that a net reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FeatureInputs {
+    /// `[N, numeric features]` float32.
+    pub numeric: Option<Value>,
+    /// `[N, categorical features]` int64.
+    pub codes: Option<Value>,
+    /// `[N, channels, height, width]` float32.
+    pub image: Option<Value>,
+}
+
+/// A parameter or a running statistic of a net.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Name, such as `stages.0.blocks.1.conv.weight`.
+    pub name: String,
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Value before training.
+    pub init: Init,
+    /// False for running statistics.
+    pub trainable: bool,
+    /// Whether weight decay applies.
+    pub decay: bool,
+    /// Which axes are inputs and outputs.
+    pub axes: Axes,
+}
+
+impl Param {
+    /// Name of the graph input that holds it.
+    pub fn input(&self) -> String {
+        format!("p.{}", self.name)
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Value of a parameter before training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// This value everywhere.
+    Constant(f32),
+    /// Drawn as the genome's initialisation says.
+    Weight {
+        /// Inputs that each output sums.
+        fan_in: usize,
+        /// Outputs that each input reaches.
+        fan_out: usize,
+    },
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// Uniform within ± this bound.
+    Uniform(f32),
+}
+
+/// Channels that grow and shrink together: all that a residual stream carries, or one hidden layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Name, unique in the net.
+    pub group: String,
+    /// Number of channels.
+    pub extent: usize,
+}
+
+impl Segment {
+    /// Channels that all belong to one group.
+    pub fn one(group: impl Into<String>, extent: usize) -> Vec<Self> {
+        vec![Segment { group: group.into(), extent }]
+    }
+}
+
+/// Number of channels of several segments.
+fn total(segments: &[Segment]) -> usize {
+    segments.iter().map(|s| s.extent).sum()
+}
+
+/// Roles of a parameter's axes when a net grows or shrinks ([`super::inherit`]). New outputs are drawn afresh; new
+/// inputs start at zero, so that a net that grew computes what it did before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Axes {
+    /// The axis that runs over outputs, and the parts it is a concatenation of.
+    pub output: Option<(usize, Vec<Segment>)>,
+    /// The axis that runs over inputs, and the parts it is a concatenation of.
+    pub input: Option<(usize, Vec<Segment>)>,
+    /// Axes that hold a spatial kernel, which grows around its centre.
+    pub kernel: Vec<usize>,
+}
+
+/// A value of a net with what its channels (axis 1) are.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// The value.
+    pub value: Value,
+    /// Parts that its channels are a concatenation of.
+    pub channels: Vec<Segment>,
+}
+
+impl Flow {
+    /// Number of channels.
+    pub fn width(&self) -> usize {
+        total(&self.channels)
+    }
+
+    /// Another value with the same channels.
+    pub fn with(&self, value: Value) -> Flow {
+        Flow { value, channels: self.channels.clone() }
+    }
+}
+
+/// Where a net's parameters come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'w> {
+    /// Inputs of the graph.
+    Inputs,
+    /// Trained weights, as constants.
+    Constants(&'w BTreeMap<String, Tensor>),
+}
+
+/// A dropout mask that the host draws for each step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mask {
+    /// Name of the graph input, uint8.
+    pub name: String,
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Probability of a zero.
+    pub rate: f32,
+}
+
+/// A running statistic with the batch statistic that moves it.
+#[derive(Debug, Clone, Copy)]
+pub struct Statistic {
+    /// Index of the running statistic among the parameters.
+    pub param: usize,
+    /// The statistic over the batch.
+    pub batch: Value,
+}
+
+/// Builds a net into a graph.
+pub struct NetBuilder<'a> {
+    /// The graph.
+    pub graph: &'a mut Graph,
+    source: Source<'a>,
+    training: bool,
+    norm: Norm,
+    activation: Act,
+    path: Vec<String>,
+    params: Vec<Param>,
+    values: Vec<Value>,
+    statistics: Vec<Statistic>,
+    masks: Vec<Mask>,
+}
+
+/// All that building a net leaves besides its output.
+pub struct Built {
+    /// Parameters and running statistics.
+    pub params: Vec<Param>,
+    /// Their values in the graph.
+    pub values: Vec<Value>,
+    /// Running statistics to be moved.
+    pub statistics: Vec<Statistic>,
+    /// Dropout masks to be fed.
+    pub masks: Vec<Mask>,
+}
+
+impl<'a> NetBuilder<'a> {
+    /// A builder of an inference net.
+    pub fn inference(graph: &'a mut Graph, genome: &Genome, source: Source<'a>) -> Self {
+        NetBuilder::new(graph, genome, source, false)
+    }
+
+    /// A builder of a net in training: batch statistics and dropout.
+    pub fn training(graph: &'a mut Graph, genome: &Genome) -> Self {
+        NetBuilder::new(graph, genome, Source::Inputs, true)
+    }
+
+    fn new(graph: &'a mut Graph, genome: &Genome, source: Source<'a>, training: bool) -> Self {
+        let (norm, activation) = match &genome.net {
+            crate::genome::Net::Table(net) => (net.norm, net.activation),
+            crate::genome::Net::Image(net) => (net.norm, net.activation),
+        };
+        NetBuilder {
+            graph,
+            source,
+            training,
+            norm,
+            activation,
+            path: vec![],
+            params: vec![],
+            values: vec![],
+            statistics: vec![],
+            masks: vec![],
+        }
+    }
+
+    /// The parameters, where nothing else is of interest.
+    pub fn into_params(self) -> Vec<Param> {
+        self.params
+    }
+
+    /// Everything that building left.
+    pub fn finish(self) -> Built {
+        Built { params: self.params, values: self.values, statistics: self.statistics, masks: self.masks }
+    }
+
+    /// The net's normalisation.
+    pub fn norm_gene(&self) -> Norm {
+        self.norm
+    }
+
+    /// Builds a part whose parameters are named below `name`.
+    pub fn within<T>(
+        &mut self,
+        name: impl Into<String>,
+        build: impl FnOnce(&mut Self) -> Result<T, GraphError>,
+    ) -> Result<T, GraphError> {
+        self.path.push(name.into());
+        let result = build(self);
+        self.path.pop();
+        result
+    }
+
+    /// Name of a group of channels below the current path.
+    pub fn group(&self, name: &str) -> String {
+        let mut path = self.path.clone();
+        path.push(name.into());
+        path.join(".")
+    }
+
+    /// The error of a genome that does not fit its task.
+    pub fn misfit(&self, source: ShapeError) -> GraphError {
+        GraphError::Shape { operator: "net", place: self.path.join("."), inputs: String::new(), source }
+    }
+
+    /// Adds a parameter below the current path.
+    pub fn param(&mut self, name: &str, shape: &[usize], init: Init, decay: bool, axes: Axes) -> Result<Value, GraphError> {
+        self.add_param(name, shape, init, true, decay, axes)
+    }
+
+    fn add_param(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+        trainable: bool,
+        decay: bool,
+        axes: Axes,
+    ) -> Result<Value, GraphError> {
+        let mut path = self.path.clone();
+        path.push(name.into());
+        let param = Param { name: path.join("."), shape: shape.to_vec(), init, trainable, decay, axes };
+        let value = match self.source {
+            Source::Inputs => self.graph.input(param.input(), TensorType::new(DType::F32, Shape::fixed(shape))),
+            Source::Constants(weights) => match weights.get(&param.name) {
+                Some(tensor) if tensor.shape == shape => self.graph.constant(tensor.clone()),
+                Some(tensor) => {
+                    return Err(self.misfit(ShapeError::new(format!("{} is {:?}, not {shape:?}", param.name, tensor.shape))));
+                }
+                None => return Err(self.misfit(ShapeError::new(format!("the weights have no {}", param.name)))),
+            },
+        };
+        self.params.push(param);
+        self.values.push(value);
+        Ok(value)
+    }
+
+    /// `x·w + b`, `[N, outputs]`; `zero` starts it at zero. Its outputs are `channels`.
+    pub fn linear(&mut self, name: &str, x: &Flow, channels: Vec<Segment>, zero: bool) -> Result<Flow, GraphError> {
+        self.within(name, |b| {
+            let w = b.matrix(x, &channels, zero)?;
+            let axes = Axes { output: Some((0, channels.clone())), ..Axes::default() };
+            let bias = b.param("bias", &[total(&channels)], Init::Constant(0.0), false, axes)?;
+            let value = b.graph.apply(Linear, &[x.value, w, bias])?;
+            Ok(Flow { value, channels })
+        })
+    }
+
+    /// `x·w` for a layer whose normalisation brings the bias.
+    pub fn unbiased(&mut self, name: &str, x: &Flow, channels: Vec<Segment>) -> Result<Flow, GraphError> {
+        self.within(name, |b| {
+            let w = b.matrix(x, &channels, false)?;
+            let value = b.graph.apply(MatMul { transpose_a: false, transpose_b: false }, &[x.value, w])?;
+            Ok(Flow { value, channels })
+        })
+    }
+
+    fn matrix(&mut self, x: &Flow, channels: &[Segment], zero: bool) -> Result<Value, GraphError> {
+        let (inputs, outputs) = (x.width(), total(channels));
+        let init = if zero { Init::Constant(0.0) } else { Init::Weight { fan_in: inputs, fan_out: outputs } };
+        let axes = Axes { output: Some((1, channels.to_vec())), input: Some((0, x.channels.clone())), kernel: vec![] };
+        self.param("weight", &[inputs, outputs], init, true, axes)
+    }
+
+    /// A convolution with "same" padding. Its outputs are `channels`.
+    pub fn conv(&mut self, name: &str, x: &Flow, channels: Vec<Segment>, c: ConvGenes) -> Result<Flow, GraphError> {
+        let (outputs, depth, area) = (total(&channels), x.width() / c.groups, c.kernel * c.kernel);
+        let reach = c.dilation * (c.kernel - 1) / 2;
+        let op = Conv { stride: [c.stride; 2], pads: [reach; 4], dilation: [c.dilation; 2], groups: c.groups };
+        self.within(name, |b| {
+            let drawn = Init::Weight { fan_in: depth * area, fan_out: outputs / c.groups * area };
+            let init = if c.zero { Init::Constant(0.0) } else { drawn };
+            let output = Some((0, channels.clone()));
+            let input = (c.groups == 1).then(|| (1, x.channels.clone()));
+            let axes = Axes { output: output.clone(), input, kernel: vec![2, 3] };
+            let w = b.param("weight", &[outputs, depth, c.kernel, c.kernel], init, true, axes)?;
+            let value = if c.bias {
+                let axes = Axes { output, ..Axes::default() };
+                let bias = b.param("bias", &[outputs], Init::Constant(0.0), false, axes)?;
+                b.graph.apply(op, &[x.value, w, bias])?
+            } else {
+                b.graph.apply(op, &[x.value, w])?
+            };
+            Ok(Flow { value, channels })
+        })
+    }
+
+    /// The net's normalisation, then its activation where `activate` says so. `gamma` is the scale before training.
+    pub fn norm_act(&mut self, name: &str, x: &Flow, activate: bool, gamma: f32) -> Result<Flow, GraphError> {
+        let activation = activate.then(|| kind(self.activation));
+        match (self.norm, activation) {
+            (Norm::None, Some(_)) => self.act(x),
+            (Norm::None, None) => Ok(x.clone()),
+            (Norm::Batch, _) => self.within(name, |b| b.batch_norm(x, activation, gamma)),
+            (Norm::Layer, _) => self.within(name, |b| {
+                let (scale, shift) = b.scale_shift(x, gamma)?;
+                let y = x.with(b.graph.apply(LayerNorm { epsilon: EPSILON }, &[x.value, scale, shift])?);
+                if activate { b.act(&y) } else { Ok(y) }
+            }),
+        }
+    }
+
+    /// The role of the axis of a vector with one element for each channel of `x`.
+    fn per_channel(x: &Flow) -> Axes {
+        Axes { output: Some((0, x.channels.clone())), ..Axes::default() }
+    }
+
+    fn scale_shift(&mut self, x: &Flow, gamma: f32) -> Result<(Value, Value), GraphError> {
+        let (channels, axes) = ([x.width()], Self::per_channel(x));
+        let scale = self.param("gamma", &channels, Init::Constant(gamma), false, axes.clone())?;
+        let shift = self.param("beta", &channels, Init::Constant(0.0), false, axes)?;
+        Ok((scale, shift))
+    }
+
+    fn batch_norm(&mut self, x: &Flow, activation: Option<ActivationKind>, gamma: f32) -> Result<Flow, GraphError> {
+        let (channels, axes) = ([x.width()], Self::per_channel(x));
+        let (scale, shift) = self.scale_shift(x, gamma)?;
+        let first = self.params.len();
+        let mean = self.add_param("mean", &channels, Init::Constant(0.0), false, false, axes.clone())?;
+        let variance = self.add_param("variance", &channels, Init::Constant(1.0), false, false, axes)?;
+        if !self.training {
+            let op = BatchNormInference { epsilon: EPSILON, activation };
+            return Ok(x.with(self.graph.apply(op, &[x.value, scale, shift, mean, variance])?));
+        }
+        let outputs = self.graph.add(BatchNorm { epsilon: EPSILON, activation }, &[x.value, scale, shift])?;
+        let [y, batch_mean, batch_variance] = outputs[..] else {
+            return Err(self.misfit(ShapeError::new("batch normalisation has three outputs")));
+        };
+        self.statistics.push(Statistic { param: first, batch: batch_mean });
+        self.statistics.push(Statistic { param: first + 1, batch: batch_variance });
+        Ok(x.with(y))
+    }
+
+    /// The net's activation.
+    pub fn act(&mut self, x: &Flow) -> Result<Flow, GraphError> {
+        let kind = kind(self.activation);
+        Ok(x.with(self.graph.apply(Activation(kind), &[x.value])?))
+    }
+
+    /// `a + b`, with the channels of `a`.
+    pub fn sum(&mut self, a: &Flow, b: &Flow) -> Result<Flow, GraphError> {
+        Ok(a.with(self.graph.apply(Binary(BinaryKind::Add), &[a.value, b.value])?))
+    }
+
+    /// Channels side by side.
+    pub fn concat(&mut self, parts: &[Flow]) -> Result<Flow, GraphError> {
+        if let [only] = parts {
+            return Ok(only.clone());
+        }
+        let values: Vec<Value> = parts.iter().map(|p| p.value).collect();
+        let value = self.graph.apply(Concat { axis: 1 }, &values)?;
+        Ok(Flow { value, channels: parts.iter().flat_map(|p| p.channels.clone()).collect() })
+    }
+
+    /// Dropout on single elements in training, nothing at inference.
+    pub fn dropout(&mut self, x: &Flow, rate: f32) -> Result<Flow, GraphError> {
+        if !self.training || rate <= 0.0 {
+            return Ok(x.clone());
+        }
+        let shape = self.graph.ty(x.value).shape.extents().map_err(|e| self.misfit(e))?;
+        let name = format!("mask.{}", self.masks.len());
+        let mask = self.graph.input(name.clone(), TensorType::new(DType::U8, Shape::fixed(&shape)));
+        self.masks.push(Mask { name, shape, rate });
+        Ok(x.with(self.graph.apply(Dropout { rate }, &[x.value, mask])?))
+    }
+}
+
+/// Genes of one convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvGenes {
+    /// Kernel extent, odd.
+    pub kernel: usize,
+    /// Stride on both axes.
+    pub stride: usize,
+    /// Dilation on both axes.
+    pub dilation: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// Whether its weights start at zero, as the last ones of a residual branch without normalisation do.
+    pub zero: bool,
+}
+
+/// The graph's name of an activation gene.
+pub fn kind(act: Act) -> ActivationKind {
+    match act {
+        Act::Relu => ActivationKind::Relu,
+        Act::LeakyRelu => ActivationKind::LeakyRelu,
+        Act::Elu => ActivationKind::Elu,
+        Act::Gelu => ActivationKind::Gelu,
+        Act::Silu => ActivationKind::Silu,
+        Act::Tanh => ActivationKind::Tanh,
+        Act::Sigmoid => ActivationKind::Sigmoid,
+    }
+}

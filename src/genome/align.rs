@@ -1,0 +1,173 @@
+//! Which block of a child continues which block of its parent, for the inheritance of weights.
+
+use super::genes::{ConvBlock, ConvMotif, Downsample, Genome, ImageNet, Net, TableMotif, TableNet};
+
+/// For each block of a child the block of its parent that it continues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alignment {
+    /// Path of each block of the child, such as `blocks.2` or `stages.1.blocks.0`, in order, and of its parent's block;
+    /// `None` where the block is new.
+    pub blocks: Vec<(String, Option<String>)>,
+}
+
+impl Alignment {
+    /// Path of the parent's block that the child's block at `path` continues.
+    pub fn parent_of(&self, path: &str) -> Option<&str> {
+        self.blocks.iter().find(|(child, _)| child == path)?.1.as_deref()
+    }
+}
+
+/// Aligns the blocks of two genomes at least cost: matched blocks keep their order and have equal motifs; differences in
+/// width, kernel and resolution cost little, leaving a block of either side alone costs more. Among alignments of equal
+/// cost the child's earlier blocks are matched.
+pub fn align(parent: &Genome, child: &Genome) -> Alignment {
+    let (from, to) = (items(parent), items(child));
+    let matches = matched(&from, &to);
+    let blocks = to.iter().zip(matches).map(|(item, at)| (item.path(), at.map(|at| from[at].path()))).collect();
+    Alignment { blocks }
+}
+
+/// A block with what alignment compares.
+pub(super) struct Item {
+    /// Stage, for images.
+    pub(super) stage: Option<usize>,
+    /// Number in the stage, or in the net for tables.
+    pub(super) number: usize,
+    motif: Motif,
+    width: usize,
+    /// How often the resolution has been halved before the block.
+    halvings: usize,
+    conv: Option<ConvBlock>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Motif {
+    Table(TableMotif),
+    Conv(ConvMotif),
+}
+
+impl Item {
+    fn path(&self) -> String {
+        match self.stage {
+            Some(stage) => format!("stages.{stage}.blocks.{}", self.number),
+            None => format!("blocks.{}", self.number),
+        }
+    }
+}
+
+/// The blocks of a genome in order.
+pub(super) fn items(genome: &Genome) -> Vec<Item> {
+    match &genome.net {
+        Net::Table(net) => table_items(net),
+        Net::Image(net) => image_items(net),
+    }
+}
+
+fn table_items(net: &TableNet) -> Vec<Item> {
+    let item = |(number, block): (usize, &super::genes::TableBlock)| Item {
+        stage: None,
+        number,
+        motif: Motif::Table(block.motif),
+        width: block.width,
+        halvings: 0,
+        conv: None,
+    };
+    net.blocks.iter().enumerate().map(item).collect()
+}
+
+fn image_items(net: &ImageNet) -> Vec<Item> {
+    let mut halvings = net.stem.stride - 1;
+    let mut items = Vec::new();
+    for (index, stage) in net.stages.iter().enumerate() {
+        halvings += usize::from(stage.down != Downsample::None);
+        for (number, block) in stage.blocks.iter().enumerate() {
+            items.push(Item {
+                stage: Some(index),
+                number,
+                motif: Motif::Conv(block.motif),
+                width: stage.width,
+                halvings,
+                conv: Some(*block),
+            });
+        }
+    }
+    items
+}
+
+/// Cost of leaving a block alone. A match costs less than two of them, so blocks of one motif prefer to match.
+const ALONE: f64 = 1.0;
+
+/// Cost of matching two blocks; `None` where they cannot continue each other.
+fn cost(from: &Item, to: &Item) -> Option<f64> {
+    if from.motif != to.motif {
+        return None;
+    }
+    let genes = match (&from.conv, &to.conv) {
+        (Some(from), Some(to)) => conv_cost(from, to)?,
+        _ => 0.0,
+    };
+    let first = from.stage.is_some() && (from.number == 0) != (to.number == 0);
+    let place = [(0.2, first), (0.2, from.halvings != to.halvings), (0.1, from.stage != to.stage)];
+    Some(width_cost(from.width, to.width) + weighed(&place) + genes)
+}
+
+/// Cost of matching two blocks for images, wherever they stand; `None` where their motifs differ.
+pub(super) fn conv_cost(from: &ConvBlock, to: &ConvBlock) -> Option<f64> {
+    let genes = [
+        (0.2, from.kernel != to.kernel),
+        (0.1, from.dilation != to.dilation),
+        (0.2, from.groups != to.groups),
+        (0.1, from.quarters != to.quarters),
+        (0.2, from.branches != to.branches),
+        (0.1, from.skip != to.skip),
+    ];
+    (from.motif == to.motif).then(|| weighed(&genes))
+}
+
+/// At most 0.5, where one width is four times the other.
+pub(super) fn width_cost(from: usize, to: usize) -> f64 {
+    0.5 * (((from as f64).ln() - (to as f64).ln()).abs() / 4f64.ln()).min(1.0)
+}
+
+/// Sum of the weights of what holds.
+fn weighed(differences: &[(f64, bool)]) -> f64 {
+    differences.iter().filter(|(_, differs)| *differs).map(|(weight, _)| weight).sum()
+}
+
+/// For each of the child's blocks the index of the parent's block that it continues.
+pub(super) fn matched(from: &[Item], to: &[Item]) -> Vec<Option<usize>> {
+    pairs(from, to, cost)
+}
+
+/// Pairs the items of two lists in order at least cost, where an item left alone costs [`ALONE`] and `cost` is `None`
+/// for two that do not pair: for each item of `to` the index of its partner in `from`. Earlier items of `to` win ties.
+pub(super) fn pairs<T>(from: &[T], to: &[T], cost: impl Fn(&T, &T) -> Option<f64>) -> Vec<Option<usize>> {
+    let (rows, columns) = (from.len() + 1, to.len() + 1);
+    // best[i][j]: least cost of the first i items of `from` and the first j of `to`.
+    let mut best = vec![vec![0.0f64; columns]; rows];
+    for i in 0..rows {
+        for j in 0..columns {
+            if i == 0 || j == 0 {
+                best[i][j] = ALONE * (i + j) as f64;
+                continue;
+            }
+            let alone = (best[i - 1][j] + ALONE).min(best[i][j - 1] + ALONE);
+            let both = cost(&from[i - 1], &to[j - 1]).map_or(f64::INFINITY, |cost| best[i - 1][j - 1] + cost);
+            best[i][j] = alone.min(both);
+        }
+    }
+    let mut partners = vec![None; to.len()];
+    let (mut i, mut j) = (from.len(), to.len());
+    while i > 0 && j > 0 {
+        // Gaps first: walking backwards, that leaves later items alone and pairs earlier ones.
+        if best[i][j] == best[i][j - 1] + ALONE {
+            j -= 1;
+        } else if best[i][j] == best[i - 1][j] + ALONE {
+            i -= 1;
+        } else {
+            (i, j) = (i - 1, j - 1);
+            partners[j] = Some(i);
+        }
+    }
+    partners
+}

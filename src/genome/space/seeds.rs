@@ -1,0 +1,154 @@
+//! Strong genomes made by hand: the first candidates of a search.
+
+use super::{Limits, SearchSpace};
+use crate::genome::{
+    domain::InputDomain,
+    draw::nearest,
+    genes::{
+        Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet,
+        Initialisation, Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif,
+        TableNet, Training,
+    },
+    shape::Size,
+};
+
+/// The plainest block for images: 3×3 convolution, norm, activation.
+pub(super) const CONV: ConvBlock =
+    ConvBlock { motif: ConvMotif::ConvNormAct, kernel: 3, dilation: 1, groups: 1, quarters: 4, branches: 1, skip: false };
+const RESIDUAL: ConvBlock = ConvBlock { motif: ConvMotif::Residual, skip: true, ..CONV };
+const DEPTHWISE: ConvBlock = ConvBlock { motif: ConvMotif::ConvDepthwise, ..CONV };
+
+/// A linear block for tables.
+pub(super) fn linear(width: usize, dropout: f32) -> TableBlock {
+    TableBlock { motif: TableMotif::Linear, width, dropout }
+}
+
+/// A stage of these blocks; of one plain block where none are given.
+pub(super) fn stage(down: Downsample, width: usize, blocks: &[ConvBlock]) -> Stage {
+    Stage { down, width, blocks: if blocks.is_empty() { vec![CONV] } else { blocks.to_vec() } }
+}
+
+impl SearchSpace {
+    /// A handful of strong, distinct genomes for the task, best first.
+    ///
+    /// Tables: plain, piecewise and periodically encoded, and residual perceptrons. Images: nets in the manner of VGG
+    /// (Simonyan and Zisserman, 2015), ResNet (He et al., 2016) and MobileNet (Howard et al., 2017), as deep as the
+    /// images allow.
+    pub fn seeds(&self) -> Vec<Genome> {
+        let drafts = match (&self.domain.input, &self.limits) {
+            (InputDomain::Table { knots, .. }, Limits::Table(_)) => self.table_seeds(knots.len()),
+            (&InputDomain::Image { height, width, channels }, Limits::Image(_)) => {
+                self.image_seeds(Size { height, width }, channels)
+            }
+            _ => vec![],
+        };
+        let mut seeds: Vec<Genome> = Vec::with_capacity(drafts.len());
+        for mut seed in drafts {
+            self.repair(&mut seed);
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+            }
+        }
+        seeds
+    }
+
+    /// The plainest genome of the space's kind, before repair.
+    pub(super) fn plain(&self) -> Genome {
+        let net = match &self.limits {
+            Limits::Table(_) => Net::Table(mlp(NumericEncoding::Plain, Norm::Batch, vec![linear(64, 0.0), linear(64, 0.0)])),
+            Limits::Image(_) => Net::Image(convolutional(16, vec![stage(Downsample::None, 16, &[])])),
+        };
+        Genome { net, training: self.training(1e-3, 0.01) }
+    }
+
+    /// AdamW in one cycle, with the middle one of the space's batches.
+    fn training(&self, learning_rate: f32, weight_decay: f32) -> Training {
+        Training {
+            optimizer: Optimizer::AdamW { beta2: 0.999 },
+            learning_rate,
+            schedule: Schedule::OneCycle,
+            weight_decay,
+            label_smoothing: 0.0,
+            batch: nearest(&self.batches, if self.domain.rows < 5_000 { 32 } else { 128 }),
+            initialisation: Initialisation::HeNormal,
+            loss: if self.domain.classification { Loss::CrossEntropy } else { Loss::Mse },
+            augmentation: Augmentation::default(),
+        }
+    }
+
+    fn table_seeds(&self, features: usize) -> Vec<Genome> {
+        // Encodings multiply the input: short vectors where there are many features.
+        let dim = if features > 30 { 4 } else { 8 };
+        let piecewise = NumericEncoding::Piecewise { bins: 16, dim };
+        let periodic = NumericEncoding::Periodic { frequencies: 16, sigma: 0.3, dim };
+        let residual = |width, dropout| TableBlock { motif: TableMotif::Residual, width, dropout };
+        let seed = |net, learning_rate, weight_decay| Genome {
+            net: Net::Table(net),
+            training: self.training(learning_rate, weight_decay),
+        };
+        vec![
+            seed(mlp(piecewise, Norm::None, vec![linear(256, 0.1), linear(256, 0.1)]), 1e-3, 0.01),
+            seed(mlp(NumericEncoding::Plain, Norm::Batch, vec![linear(256, 0.1); 3]), 3e-3, 0.01),
+            seed(mlp(periodic, Norm::None, vec![linear(256, 0.1), linear(256, 0.1)]), 1e-3, 0.01),
+            seed(
+                mlp(NumericEncoding::Plain, Norm::Batch, vec![linear(192, 0.0), residual(384, 0.15), residual(384, 0.15)]),
+                2e-3,
+                0.01,
+            ),
+            seed(mlp(piecewise, Norm::Batch, vec![linear(192, 0.1), residual(256, 0.15)]), 2e-3, 0.01),
+            seed(
+                TableNet {
+                    categorical: CategoricalEncoding::Embedding { dim: 8 },
+                    activation: Act::Silu,
+                    ..mlp(NumericEncoding::Plain, Norm::None, vec![linear(384, 0.0), linear(192, 0.0)])
+                },
+                1e-3,
+                0.001,
+            ),
+        ]
+    }
+
+    fn image_seeds(&self, size: Size, channels: usize) -> Vec<Genome> {
+        // Mirroring is safe for most colour photographs, and wrong for digits and letters.
+        let augmentation = Augmentation { flip: channels > 1, shift: if size.side() >= 16 { 2 } else { 0 }, cutout: 0 };
+        let adam = Training { augmentation, ..self.training(2e-3, 0.02) };
+        let sgd = Training { optimizer: Optimizer::Sgd { momentum: 0.9 }, learning_rate: 0.08, weight_decay: 5e-4, ..adam };
+        let seed = |net, training| Genome { net: Net::Image(net), training };
+        let vgg = convolutional(32, pyramid(size, 32, Downsample::MaxPool, &[CONV]));
+        vec![
+            seed(vgg.clone(), Training { label_smoothing: 0.05, ..adam }),
+            seed(convolutional(16, pyramid(size, 16, Downsample::Stride, &[RESIDUAL])), sgd),
+            seed(convolutional(16, pyramid(size, 16, Downsample::MaxPool, &[CONV])), adam),
+            seed(convolutional(32, pyramid(size, 32, Downsample::Stride, &[DEPTHWISE])), adam),
+            seed(vgg, sgd),
+            seed(convolutional(32, pyramid(size, 32, Downsample::MaxPool, &[RESIDUAL])), sgd),
+        ]
+    }
+}
+
+fn mlp(numeric: NumericEncoding, norm: Norm, blocks: Vec<TableBlock>) -> TableNet {
+    TableNet { numeric, categorical: CategoricalEncoding::OneHot, norm, activation: Act::Relu, blocks }
+}
+
+fn convolutional(stem: usize, stages: Vec<Stage>) -> ImageNet {
+    ImageNet {
+        stem: Stem { width: stem, kernel: 3, stride: 1 },
+        stages,
+        norm: Norm::Batch,
+        activation: Act::Relu,
+        head: Head { pool: GlobalPool::Average, hidden: 0, dropout: 0.0 },
+    }
+}
+
+/// Stages that double the channels as they halve the resolution, until the side is 8 or less, but at
+/// least once.
+fn pyramid(size: Size, width: usize, down: Downsample, blocks: &[ConvBlock]) -> Vec<Stage> {
+    let mut stages = vec![stage(Downsample::None, width, blocks)];
+    let (mut side, mut channels) = (size.side(), width);
+    while side > 8 || stages.len() < 2 {
+        channels = (channels * 2).min(256);
+        stages.push(stage(down, channels, blocks));
+        side /= 2;
+    }
+    stages
+}

@@ -1,0 +1,84 @@
+//! EEMS, the elastic search: neighbours that keep their parent's trained weights and are trained a short while.
+
+use super::{Arm, Draft, Entry, State, Told};
+use crate::{
+    genome::mutation::{self, Kind},
+    search::{Member, edits::edited},
+};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+/// Children without a gain after which a parent is left alone.
+const FRUITLESS: u32 = 4;
+
+/// Chance of a second edit.
+const SECOND: f64 = 0.25;
+
+pub(super) static ENTRY: Entry = Entry {
+    name: "eems",
+    doc: "a good genome with a small edit, trained on from its parent's weights",
+    share: 0.27,
+    make: || Box::new(Eems { elastic: elastic(), fruitless: BTreeMap::new() }),
+};
+
+/// Entries of [`mutation::ALL`] whose children can go on from the weights: those that preserve the function, those that
+/// drop a little of it, and those that change the training only.
+fn elastic() -> Vec<usize> {
+    let entries = mutation::ALL.iter().enumerate();
+    entries.filter(|(_, m)| m.preserving || m.shrinking || m.kind == Kind::Training).map(|(index, _)| index).collect()
+}
+
+struct Eems {
+    elastic: Vec<usize>,
+    /// For members of the population, children since the last gain.
+    fruitless: BTreeMap<u64, u32>,
+}
+
+impl Eems {
+    fn parent<'a>(&self, state: &'a State, rng: &mut ChaCha8Rng) -> Option<&'a Member> {
+        let fruitful = |member: &&Member| self.fruitless.get(&member.number).is_none_or(|&count| count < FRUITLESS);
+        let members: Vec<&Member> = state.population.members().iter().filter(fruitful).collect();
+        if members.is_empty() {
+            return None;
+        }
+        // Members come best first, so the best of a tournament is the one of least index.
+        let drawn = (0..state.settings.tournament).map(|_| rng.random_range(0..members.len())).min();
+        drawn.map(|index| members[index])
+    }
+
+    fn without_gain(&mut self, parent: Option<u64>) {
+        if let Some(parent) = parent {
+            *self.fruitless.entry(parent).or_default() += 1;
+        }
+    }
+}
+
+impl Arm for Eems {
+    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        self.fruitless.retain(|&number, _| state.population.get(number).is_some());
+        let parent = self.parent(state, rng)?;
+        let count = if rng.random_bool(SECOND) { 2 } else { 1 };
+        let child = edited(&state.space, &parent.genome, &state.inherited, &self.elastic, count, rng)?;
+        Some(Draft {
+            genome: child.genome,
+            parents: vec![parent.number],
+            edits: child.words,
+            kinds: child.kinds,
+            inherits: true,
+            length: state.settings.elastic_length,
+        })
+    }
+
+    fn repeated(&mut self, parent: Option<u64>, _state: &State) {
+        self.without_gain(parent);
+    }
+
+    fn told(&mut self, told: Told, _state: &State) {
+        if told.above_parent {
+            self.fruitless.extend(told.parent.map(|parent| (parent, 0)));
+        } else {
+            self.without_gain(told.parent);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Arms: the ways in which the genetic strategy makes a candidate.
+
+mod birth;
+
+mod eems;
+mod evsm;
+mod mutation;
+
+use super::{Population, Settings, credit::EditCredit};
+use crate::genome::{Genome, SearchSpace};
+use rand_chacha::ChaCha8Rng;
+
+/// All arms.
+pub static ALL: &[&Entry] = &[&birth::ENTRY, &mutation::ENTRY, &evsm::ENTRY, &eems::ENTRY];
+
+/// An arm of the list.
+pub struct Entry {
+    /// Name, as candidates carry it in [`super::Origin::arm`].
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    /// Its share of the candidates before anything is known.
+    pub share: f64,
+    /// Builds it.
+    pub make: fn() -> Box<dyn Arm>,
+}
+
+/// What arms see of the search.
+pub struct State {
+    /// The search space.
+    pub space: SearchSpace,
+    /// The settings.
+    pub settings: Settings,
+    /// Scored candidates that survive; the trained weights of all of them are there.
+    pub population: Population,
+    /// Credit of edits whose children are trained from scratch.
+    pub(super) fresh: EditCredit,
+    /// Credit of edits whose children inherit weights.
+    pub(super) inherited: EditCredit,
+}
+
+/// A candidate as an arm drafts it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The genome.
+    pub genome: Genome,
+    /// Candidates it is made from.
+    pub parents: Vec<u64>,
+    /// Edits in words.
+    pub edits: Vec<String>,
+    /// Edits as indices into [`crate::genome::mutation::ALL`].
+    pub kinds: Vec<usize>,
+    /// Whether it starts from the trained weights of its first parent.
+    pub inherits: bool,
+    /// Length of its training as a share of a full one.
+    pub length: f64,
+}
+
+/// How a draft did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told {
+    /// Its first parent, where it has one.
+    pub parent: Option<u64>,
+    /// Whether its score was above that of the first parent. False where it failed.
+    pub above_parent: bool,
+}
+
+/// One way to make candidates. It is a pure function of what it is told and of the random generator.
+pub trait Arm: Send {
+    /// Drafts a candidate; `None` where it has nothing to offer now.
+    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft>;
+
+    /// Its last draft was a genome that had been proposed before; `parent` was the first parent.
+    fn repeated(&mut self, _parent: Option<u64>, _state: &State) {}
+
+    /// How a draft of its did. The population in `state` has taken the candidate in already.
+    fn told(&mut self, _told: Told, _state: &State) {}
+}
+
+#[cfg(test)]
+mod tests;

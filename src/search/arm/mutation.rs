@@ -1,0 +1,42 @@
+//! Mutation of a tournament's winner by one or a few edits.
+
+use super::{Arm, Draft, Entry, State};
+use crate::{genome::mutation, search::edits::edited};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// Chance of each further edit.
+const ANOTHER: f64 = 0.35;
+
+/// Most edits at once.
+const MOST_EDITS: usize = 4;
+
+pub(super) static ENTRY: Entry = Entry {
+    name: "mutation",
+    doc: "a good genome with one or a few edits",
+    share: 0.17,
+    make: || Box::new(Mutation { all: (0..mutation::ALL.len()).collect() }),
+};
+
+struct Mutation {
+    all: Vec<usize>,
+}
+
+impl Arm for Mutation {
+    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft> {
+        let parent = state.population.tournament(state.settings.tournament, rng)?;
+        let mut count = 1;
+        while count < MOST_EDITS && rng.random_bool(ANOTHER) {
+            count += 1;
+        }
+        let child = edited(&state.space, &parent.genome, &state.fresh, &self.all, count, rng)?;
+        Some(Draft {
+            genome: child.genome,
+            parents: vec![parent.number],
+            edits: child.words,
+            kinds: child.kinds,
+            inherits: false,
+            length: 1.0,
+        })
+    }
+}

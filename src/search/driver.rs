@@ -1,0 +1,180 @@
+//! The driver of a search: numbers, lag, repetitions, finalists.
+
+use super::{Evaluated, Member, Population, Proposal, SearchError, Settings, Strategy, population::Niche, strategy::Entry};
+use crate::genome::{Genome, SearchSpace};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+/// Lag of a study that states none: enough to keep a handful of workers busy.
+pub const DEFAULT_LAG: u64 = 8;
+
+/// Times that the strategy is asked for one candidate before random births take its place.
+const ATTEMPTS: u64 = 32;
+
+/// Random births tried for one candidate before the space counts as exhausted.
+const LAST_RESORT: u64 = 1000;
+
+/// The random stream number `stream` of candidate `number` in a study with seed `seed`.
+///
+/// The three numbers fill the key of the generator, so that streams of different candidates never overlap.
+#[must_use]
+pub fn rng(seed: u64, number: u64, stream: u64) -> ChaCha8Rng {
+    let mut key = *b"................evolve..........";
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&number.to_le_bytes());
+    key[24..].copy_from_slice(&stream.to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
+
+/// A search that is asked for candidates and told what became of them.
+///
+/// Candidate `k` is bred from exactly the results of the candidates `0 … k−lag`. Results may be told earlier; the
+/// driver holds them back until they are due, so that neither the number of workers nor their timing reaches a
+/// proposal. Asking and telling the same on a new search gives the same proposals: that is how a study is resumed.
+pub struct Search {
+    strategy: Box<dyn Strategy>,
+    space: SearchSpace,
+    seed: u64,
+    lag: u64,
+    next: u64,
+    told: u64,
+    /// Told, but not yet due at the strategy.
+    early: VecDeque<Evaluated>,
+    /// Asked for, but not yet told.
+    open: BTreeMap<u64, Open>,
+    proposed: HashSet<String>,
+    /// The best of all by score, one a niche, for the final training.
+    best: Population,
+}
+
+/// What has to be remembered of a proposal until its result comes.
+struct Open {
+    hash: String,
+    inherit: Option<u64>,
+}
+
+impl Search {
+    /// Starts a search. `lag` is how many candidates are under way at most, at least 1.
+    ///
+    /// # Errors
+    /// A setting that is out of its range.
+    pub fn new(
+        strategy: &Entry,
+        settings: &Settings,
+        space: SearchSpace,
+        seed: u64,
+        lag: u64,
+    ) -> Result<Search, SearchError> {
+        settings.check()?;
+        if lag == 0 {
+            return Err(SearchError::Setting { name: "lag", given: lag.to_string(), range: "at least 1" });
+        }
+        let niche = Niche { radius: Niche::of(&space, settings).radius, capacity: 1 };
+        Ok(Search {
+            strategy: (strategy.make)(settings, &space),
+            best: Population::new(settings.finalists, 1, niche),
+            space,
+            seed,
+            lag,
+            next: 0,
+            told: 0,
+            early: VecDeque::new(),
+            open: BTreeMap::new(),
+            proposed: HashSet::new(),
+        })
+    }
+
+    /// Proposes candidate `number`, a genome that was not proposed before. Numbers are asked for in order from 0.
+    ///
+    /// # Errors
+    /// A number out of turn; a result missing that the candidate is bred from; a space with no new genome.
+    pub fn ask(&mut self, number: u64) -> Result<Proposal, SearchError> {
+        if number != self.next {
+            return Err(SearchError::AskedOutOfTurn { number, expected: self.next });
+        }
+        let needed = (number + 1).saturating_sub(self.lag);
+        if self.told < needed {
+            return Err(SearchError::AskedTooEarly { number, told: self.told, needed, lag: self.lag });
+        }
+        let due = self.early.iter().take_while(|evaluated| evaluated.number < needed).count();
+        for evaluated in self.early.drain(..due) {
+            self.strategy.tell(&evaluated);
+        }
+        let (proposal, hash) = self.new_proposal(number)?;
+        self.proposed.insert(hash.clone());
+        self.open.insert(number, Open { hash, inherit: proposal.inherit });
+        self.next += 1;
+        Ok(proposal)
+    }
+
+    /// The first answer that was not proposed before, and its canonical hash.
+    fn new_proposal(&mut self, number: u64) -> Result<(Proposal, String), SearchError> {
+        for attempt in 0..ATTEMPTS {
+            let proposal = self.strategy.ask(number, &mut rng(self.seed, number, attempt));
+            let hash = proposal.genome.hash();
+            if !self.proposed.contains(&hash) {
+                return Ok((proposal, hash));
+            }
+        }
+        for attempt in ATTEMPTS..ATTEMPTS + LAST_RESORT {
+            let genome: Genome = self.space.birth(&mut rng(self.seed, number, attempt));
+            let hash = genome.hash();
+            if !self.proposed.contains(&hash) {
+                return Ok((Proposal::newborn("birth", genome), hash));
+            }
+        }
+        Err(SearchError::Exhausted { proposed: self.next })
+    }
+
+    /// Takes note of what became of a candidate, in order of the numbers.
+    ///
+    /// # Errors
+    /// A number out of turn; a genome that this search did not propose under that number; a score that is not finite.
+    pub fn tell(&mut self, evaluated: Evaluated) -> Result<(), SearchError> {
+        let number = evaluated.number;
+        if number != self.told {
+            return Err(SearchError::ToldOutOfTurn { number, expected: self.told });
+        }
+        if let Some(score) = evaluated.score.filter(|score| !score.is_finite()) {
+            return Err(SearchError::NotFinite { number, score });
+        }
+        let told = evaluated.proposal.genome.hash();
+        match self.open.get(&number) {
+            Some(open) if open.hash == told && open.inherit == evaluated.proposal.inherit => {}
+            other => {
+                let proposed = other.map_or_else(|| "nothing".to_owned(), |open| open.hash.clone());
+                return Err(SearchError::Foreign { number, told, proposed });
+            }
+        }
+        self.open.remove(&number);
+        self.told += 1;
+        if let Some(member) = Member::of(&evaluated) {
+            self.best.insert(member);
+        }
+        self.early.push_back(evaluated);
+        Ok(())
+    }
+
+    /// The best candidates by score for the final training, best first: of each niche the best, then, where there are
+    /// not so many niches, the others. Of equal scores the one with fewer parameters goes first. At most as many as the
+    /// setting `finalists`; fewer than `n` where fewer were scored.
+    #[must_use]
+    pub fn finalists(&self, n: usize) -> Vec<u64> {
+        self.best.ranked().into_iter().take(n).map(|member| member.number).collect()
+    }
+
+    /// Candidates whose weights may still be inherited or exported: what the strategy may name, what was told but is
+    /// not due yet, parents of what is under way, and finalists. The weights of all others can be deleted, also in a
+    /// study that is stopped here and asked for more later.
+    #[must_use]
+    pub fn reachable(&self) -> BTreeSet<u64> {
+        let mut numbers = self.strategy.reachable();
+        numbers.extend(self.early.iter().filter(|evaluated| evaluated.score.is_some()).map(|evaluated| evaluated.number));
+        numbers.extend(self.open.values().filter_map(|open| open.inherit));
+        numbers.extend(self.best.members().iter().map(|member| member.number));
+        numbers
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! A bounded population with elitist survival and niches.
+
+use super::{Evaluated, Settings, driver::rng};
+use crate::genome::{Genome, SearchSpace, distance};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use std::cmp::Ordering;
+
+/// A scored candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Number of the candidate.
+    pub number: u64,
+    /// Its genome.
+    pub genome: Genome,
+    /// Its score, higher is better.
+    pub score: f64,
+    /// What the training that its inherited weights had before is expected to be worth, in units of the score.
+    pub head_start: f64,
+    /// Trainable parameters.
+    pub parameters: u64,
+}
+
+impl Member {
+    /// A candidate as it was scored; `None` where it failed.
+    #[must_use]
+    pub fn of(evaluated: &Evaluated) -> Option<Member> {
+        Some(Member {
+            number: evaluated.number,
+            genome: evaluated.proposal.genome.clone(),
+            score: evaluated.score?,
+            head_start: 0.0,
+            parameters: evaluated.parameters,
+        })
+    }
+
+    /// The score that its genome is expected to have after one full training from scratch. Selection compares these,
+    /// so that a lineage does not win by the length of its training alone.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.score - self.head_start
+    }
+
+    /// Best first: by value, then fewer parameters, then the older.
+    fn rank(&self, other: &Member) -> Ordering {
+        other
+            .value()
+            .total_cmp(&self.value())
+            .then(self.parameters.cmp(&other.parameters))
+            .then(self.number.cmp(&other.number))
+    }
+}
+
+/// When genomes are so near that they compete with each other first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Niche {
+    /// Distance under which two genomes share a niche.
+    pub radius: f64,
+    /// Members that a niche keeps.
+    pub capacity: usize,
+}
+
+impl Niche {
+    /// Niches of a search space: the radius is a share of the mean distance between random births. The births are the
+    /// same in every study, so that the radius is a property of the space.
+    #[must_use]
+    pub fn of(space: &SearchSpace, settings: &Settings) -> Niche {
+        const BIRTHS: u64 = 12;
+        let births: Vec<Genome> = (0..BIRTHS).map(|number| space.birth(&mut rng(0, number, 0))).collect();
+        let distances: Vec<f64> =
+            births.iter().enumerate().flat_map(|(i, a)| births[..i].iter().map(move |b| distance(a, b))).collect();
+        let mean = distances.iter().sum::<f64>() / distances.len() as f64;
+        Niche { radius: settings.niche_radius * mean, capacity: settings.niche_capacity }
+    }
+}
+
+/// The best candidates so far, at most a fixed number.
+///
+/// Survival is elitist and by clearing (Pétrowski, 1996): the best by score always stay; of the others, those that have
+/// enough better members within the radius of their niche go first, the worst of them before the rest.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// Best first by value.
+    members: Vec<Member>,
+    /// Distances between members, in their order.
+    distances: Vec<Vec<f64>>,
+    capacity: usize,
+    elites: usize,
+    niche: Niche,
+}
+
+impl Population {
+    /// An empty population of at most `capacity` members, of which the `elites` best by score cannot be displaced.
+    #[must_use]
+    pub fn new(capacity: usize, elites: usize, niche: Niche) -> Population {
+        Population { members: Vec::new(), distances: Vec::new(), capacity, elites, niche }
+    }
+
+    /// All members, best first by value.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The best by value.
+    #[must_use]
+    pub fn best(&self) -> Option<&Member> {
+        self.members.first()
+    }
+
+    /// A member by the number of its candidate.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Member> {
+        self.members.iter().find(|member| member.number == number)
+    }
+
+    /// How far the best is ahead of the middle: the scale on which gains are judged. 0 where all are equal.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        match (self.members.first(), self.members.get(self.members.len() / 2)) {
+            (Some(best), Some(middle)) => best.value() - middle.value(),
+            _ => 0.0,
+        }
+    }
+
+    /// The best of `size` members drawn with replacement.
+    #[must_use]
+    pub fn tournament(&self, size: usize, rng: &mut ChaCha8Rng) -> Option<&Member> {
+        if self.members.is_empty() {
+            return None;
+        }
+        let drawn = (0..size.max(1)).map(|_| rng.random_range(0..self.members.len())).min();
+        drawn.map(|index| &self.members[index])
+    }
+
+    /// Members in the order in which they survive: those that their niche keeps, best first, then the others.
+    #[must_use]
+    pub fn ranked(&self) -> Vec<&Member> {
+        self.survival().into_iter().map(|index| &self.members[index]).collect()
+    }
+
+    /// Adds a member and, where there is no room, drops the one that survives last.
+    pub fn insert(&mut self, member: Member) {
+        let place = self.members.partition_point(|other| other.rank(&member) == Ordering::Less);
+        let mut row: Vec<f64> = self.members.iter().map(|other| distance(&member.genome, &other.genome)).collect();
+        for (distances, &from) in self.distances.iter_mut().zip(&row) {
+            distances.insert(place, from);
+        }
+        row.insert(place, 0.0);
+        self.distances.insert(place, row);
+        self.members.insert(place, member);
+        if self.members.len() > self.capacity {
+            self.drop_last();
+        }
+    }
+
+    fn drop_last(&mut self) {
+        let mut by_score: Vec<usize> = (0..self.members.len()).collect();
+        by_score.sort_by(|&a, &b| self.members[b].score.total_cmp(&self.members[a].score));
+        let elites = &by_score[..self.elites.min(by_score.len())];
+        let last = self.survival().into_iter().rev().find(|index| !elites.contains(index));
+        if let Some(last) = last {
+            self.members.remove(last);
+            self.distances.remove(last);
+            for distances in &mut self.distances {
+                distances.remove(last);
+            }
+        }
+    }
+
+    fn survival(&self) -> Vec<usize> {
+        let (mut kept, mut cleared): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        for index in 0..self.members.len() {
+            let better = kept.iter().filter(|&&other| self.distances[index][other] < self.niche.radius).count();
+            if better < self.niche.capacity { kept.push(index) } else { cleared.push(index) }
+        }
+        kept.append(&mut cleared);
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::synthetic::table;
+
+    fn member(number: u64, genome: Genome, score: f64) -> Member {
+        Member { number, genome, score, head_start: 0.0, parameters: 10 }
+    }
+
+    fn births(count: u64) -> Vec<Genome> {
+        (0..count).map(|number| table().birth(&mut rng(2, number, 0))).collect()
+    }
+
+    fn numbers(population: &Population) -> Vec<u64> {
+        population.members().iter().map(|member| member.number).collect()
+    }
+
+    /// Each niche is a genome of its own.
+    const APART: Niche = Niche { radius: 1e-9, capacity: 1 };
+
+    #[test]
+    fn keeps_the_best_in_order() {
+        let mut population = Population::new(3, 1, APART);
+        for ((number, genome), score) in (0..).zip(births(6)).zip([0.3, 0.9, 0.1, 0.5, 0.2, 0.7]) {
+            population.insert(member(number, genome, score));
+        }
+        assert_eq!(numbers(&population), [1, 5, 3]);
+        assert_eq!(population.best().map(|member| member.number), Some(1));
+        assert!((population.spread() - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn of_equal_scores_fewer_parameters_then_the_older_goes_first() {
+        let mut population = Population::new(4, 1, APART);
+        for ((number, genome), parameters) in (0..).zip(births(3)).zip([30, 20, 20]) {
+            population.insert(Member { parameters, ..member(number, genome, 0.5) });
+        }
+        assert_eq!(numbers(&population), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_crowded_niche_goes_first_but_the_elite_stays() {
+        let genomes = births(3);
+        // Everything is one niche of two members.
+        let mut crowded = Population::new(3, 1, Niche { radius: f64::INFINITY, capacity: 2 });
+        let crowd = [(0, 0.9), (1, 0.8), (2, 0.7)];
+        crowd.iter().for_each(|&(number, score)| crowded.insert(member(number, genomes[number as usize].clone(), score)));
+        assert_eq!(crowded.ranked().iter().map(|member| member.number).collect::<Vec<_>>(), [0, 1, 2]);
+
+        // Two copies of one genome and a worse but different one: the second copy goes.
+        let mut population = Population::new(2, 1, APART);
+        population.insert(member(0, genomes[0].clone(), 0.9));
+        population.insert(member(1, genomes[0].clone(), 0.8));
+        population.insert(member(2, genomes[1].clone(), 0.1));
+        assert_eq!(numbers(&population), [0, 2]);
+
+        // The best by score stays even where its value is the lowest and its niche is full.
+        let mut population = Population::new(2, 1, APART);
+        population.insert(member(0, genomes[0].clone(), 0.9));
+        population.insert(Member { head_start: 0.5, ..member(1, genomes[0].clone(), 1.0) });
+        population.insert(member(2, genomes[1].clone(), 0.7));
+        assert_eq!(numbers(&population), [0, 1]);
+    }
+
+    #[test]
+    fn distances_follow_their_members() {
+        let space = table();
+        let mut population = Population::new(5, 2, Niche::of(&space, &Settings::default()));
+        for number in 0..60 {
+            let genome = space.birth(&mut rng(4, number, 0));
+            population.insert(member(number, genome, (number * 7 % 11) as f64));
+            for (a, row) in population.members.iter().zip(&population.distances) {
+                let expected: Vec<f64> = population.members.iter().map(|b| distance(&a.genome, &b.genome)).collect();
+                assert_eq!(row, &expected);
+            }
+        }
+        assert_eq!(population.members().len(), 5);
+    }
+
+    #[test]
+    fn larger_tournaments_select_harder() {
+        let mut population = Population::new(8, 1, APART);
+        (0..).zip(births(8)).for_each(|(number, genome)| population.insert(member(number, genome, -(number as f64))));
+        let mut rng = rng(0, 0, 0);
+        let mut wins = |size| (0..2000).filter(|_| population.tournament(size, &mut rng).unwrap().number == 0).count();
+        // 1 − (7/8)^size of 2000.
+        assert!((190..310).contains(&wins(1)));
+        assert!((580..740).contains(&wins(3)));
+        assert!(Population::new(8, 1, APART).tournament(3, &mut rng).is_none());
+    }
+}

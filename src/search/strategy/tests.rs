@@ -1,0 +1,194 @@
+//! What every strategy of the list has to hold; a new one joins by its line in the list.
+
+use super::*;
+use crate::search::{
+    Evaluated, Proposal, Search,
+    synthetic::{World, images, quality, run, table, tiny},
+};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeSet, path::Path};
+
+const LAG: u64 = 8;
+
+fn search(entry: &Entry, space: SearchSpace, seed: u64, lag: u64) -> Search {
+    Search::new(entry, &Settings::default(), space, seed, lag).unwrap()
+}
+
+/// Proposals of a search in the synthetic world.
+fn proposals(entry: &Entry, seed: u64, lag: u64, count: u64) -> Vec<Proposal> {
+    let mut world = World::default();
+    run(&mut search(entry, table(), seed, lag), lag, count, |number, proposal| world.evaluate(number, proposal)).unwrap()
+}
+
+#[test]
+fn the_list_is_the_folder_and_its_entries_can_be_found() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/search/strategy");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> =
+        files.filter(|file| file != "mod.rs" && file != "tests.rs").map(|file| file.replace(".rs", "")).collect();
+    let names: BTreeSet<String> = ALL.iter().map(|entry| entry.name.to_owned()).collect();
+    assert_eq!(names, files);
+    assert_eq!(names.len(), ALL.len());
+    for entry in ALL {
+        assert!(!entry.doc.is_empty());
+        assert_eq!(find(entry.name).unwrap().name, entry.name);
+    }
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_near_ones() {
+    let unknown = find("randon").err().unwrap();
+    assert_eq!(unknown.near, ["random"]);
+    assert_eq!(unknown.to_string(), "there is no search strategy `randon`; did you mean random?; known are: ga, random");
+    assert!(find("xyz").err().unwrap().near.is_empty());
+}
+
+#[test]
+fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
+    for entry in ALL {
+        for space in [table(), images()] {
+            let mut search = search(entry, space.clone(), 5, LAG);
+            let mut hashes = BTreeSet::new();
+            let evaluate = |number, proposal: Proposal| {
+                // Any score that has nothing to do with the number's order.
+                let score = Some((number * 37 % 101) as f64);
+                Evaluated { number, proposal, score, parameters: number * 13 % 7, examples: 1 }
+            };
+            let proposals = run(&mut search, LAG, 300, evaluate).unwrap();
+            for (number, proposal) in (0..).zip(&proposals) {
+                assert_eq!(space.contains(&proposal.genome), Ok(()), "{} {number}", entry.name);
+                assert!(hashes.insert(proposal.genome.hash()), "{} {number}", entry.name);
+                assert!(proposal.length > 0.0 && proposal.length <= 1.0);
+                let known = |&parent: &u64| parent + LAG <= number;
+                assert!(proposal.origin.parents.iter().all(known) && proposal.inherit.iter().all(known));
+            }
+        }
+    }
+}
+
+/// Hashes of the first 120 proposals in the synthetic world. Change one only with a change that is meant to alter the
+/// search: of the strategy itself, of the genome's births and mutations, or of the random streams. Studies that were
+/// journalled before such a change cannot be resumed after it.
+const PINNED: &[(&str, &str)] = &[("ga", ""), ("random", "")];
+
+#[test]
+fn seeds_reproduce_and_the_sequence_is_pinned() {
+    for entry in ALL {
+        let first = proposals(entry, 1, LAG, 120);
+        assert_eq!(first, proposals(entry, 1, LAG, 120));
+        assert_ne!(first, proposals(entry, 2, LAG, 120));
+        let digest = Sha256::digest(serde_json::to_vec(&first).unwrap());
+        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let pinned = PINNED.iter().find(|(name, _)| *name == entry.name).map(|(_, pinned)| *pinned);
+        assert_eq!(Some(digest.as_str()), pinned, "{}", entry.name);
+    }
+}
+
+#[test]
+fn a_replay_goes_on_like_the_run_that_was_never_stopped() {
+    for entry in ALL {
+        let whole = proposals(entry, 4, LAG, 90);
+        // Stopped after 60 and drained; then resumed from what the journal says.
+        let mut world = World::default();
+        let mut told = Vec::new();
+        let evaluate = |number, proposal| {
+            told.push(world.evaluate(number, proposal));
+            told[told.len() - 1].clone()
+        };
+        run(&mut search(entry, table(), 4, LAG), LAG, 60, evaluate).unwrap();
+        let lines: Vec<String> = told.iter().map(|evaluated| serde_json::to_string(evaluated).unwrap()).collect();
+        let journal: Vec<Evaluated> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(journal, told, "scores are read back to the last bit");
+        let evaluate = |number: u64, proposal| match journal.get(usize::try_from(number).unwrap()) {
+            Some(evaluated) => evaluated.clone(),
+            None => world.evaluate(number, proposal),
+        };
+        let resumed = run(&mut search(entry, table(), 4, LAG), LAG, 90, evaluate).unwrap();
+        assert_eq!(resumed, whole, "{}", entry.name);
+    }
+}
+
+#[test]
+fn results_that_come_early_change_nothing() {
+    for entry in ALL {
+        let late = proposals(entry, 6, LAG, 100);
+        for most_open in 1..LAG {
+            // With fewer workers than the lag, results are there before they are due.
+            let mut world = World::default();
+            let mut search = search(entry, table(), 6, LAG);
+            let evaluate = |number, proposal| world.evaluate(number, proposal);
+            assert_eq!(run(&mut search, most_open, 100, evaluate).unwrap(), late, "{} {most_open}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn failures_are_survived_and_never_win() {
+    for entry in ALL {
+        let mut search = search(entry, table(), 7, LAG);
+        let all_fail = |number, proposal| Evaluated { number, proposal, score: None, parameters: 0, examples: 0 };
+        run(&mut search, LAG, 120, all_fail).unwrap();
+        assert!(search.finalists(5).is_empty() && search.reachable().is_empty());
+    }
+    for entry in ALL {
+        let mut search = search(entry, table(), 7, LAG);
+        let mut world = World::default();
+        let fails = |number: u64| number % 3 != 1;
+        let evaluate = |number, proposal: Proposal| {
+            assert!(proposal.inherit.is_none_or(|parent| !fails(parent)));
+            let evaluated = world.evaluate(number, proposal);
+            Evaluated { score: evaluated.score.filter(|_| !fails(number)), ..evaluated }
+        };
+        run(&mut search, LAG, 120, evaluate).unwrap();
+        assert!(search.finalists(5).iter().all(|&number| !fails(number)));
+        assert!(search.reachable().iter().all(|&number| !fails(number)));
+    }
+}
+
+#[test]
+fn equal_and_enormous_scores_are_survived() {
+    for entry in ALL {
+        for scale in [0.0, 1e300, -1e300, 1e-300] {
+            let mut search = search(entry, table(), 8, LAG);
+            let evaluate = |number: u64, proposal| {
+                let score = Some((number % 5) as f64 * scale);
+                Evaluated { number, proposal, score, parameters: 1, examples: 1 }
+            };
+            run(&mut search, LAG, 80, evaluate).unwrap();
+            assert_eq!(search.finalists(2).len(), 2);
+        }
+    }
+}
+
+#[test]
+fn tiny_spaces_are_survived() {
+    for entry in ALL {
+        let mut search = search(entry, tiny(), 9, LAG);
+        let mut world = World::default();
+        let proposals = run(&mut search, LAG, 400, |number, proposal| world.evaluate(number, proposal)).unwrap();
+        assert!(proposals.iter().all(|proposal| tiny().contains(&proposal.genome).is_ok()), "{}", entry.name);
+    }
+}
+
+/// Qualities of the first finalists of 20 searches, sorted.
+fn found(name: &str, count: u64) -> Vec<f64> {
+    let mut found: Vec<f64> = (100..120)
+        .map(|seed| {
+            let settings = Settings { expected_candidates: Some(count), ..Settings::default() };
+            let mut search = Search::new(find(name).unwrap(), &settings, table(), seed, LAG).unwrap();
+            let mut world = World::default();
+            let proposals = run(&mut search, LAG, count, |number, proposal| world.evaluate(number, proposal)).unwrap();
+            quality(&proposals[usize::try_from(search.finalists(1)[0]).unwrap()].genome)
+        })
+        .collect();
+    found.sort_by(f64::total_cmp);
+    found
+}
+
+#[test]
+fn breeding_finds_better_genomes_than_random_births_of_the_same_number() {
+    for (count, margin) in [(40, 0.1), (160, 0.07)] {
+        let (ga, random) = (found("ga", count), found("random", count));
+        assert!(ga[10] > random[10] + margin, "{count} candidates: ga {ga:.3?}, random {random:.3?}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Errors of a study.
+
+use crate::search::SearchError;
+use crate::train::TrainError;
+use std::path::PathBuf;
+
+/// Why a study cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// The folder already holds a study.
+    #[error("{} already holds a study; go on with `evolve resume {}`, or choose another --out", .0.display(), .0.display())]
+    Exists(PathBuf),
+    /// The folder holds no study.
+    #[error("{} holds no study: it has no study.toml", .0.display())]
+    Missing(PathBuf),
+    /// Another process works on the study.
+    #[error("{} is being worked on by another process; wait for it or end it first", .0.display())]
+    Locked(PathBuf),
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// `read`, `write`, …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `study.toml` does not parse.
+    #[error("{} is damaged: {reason}", path.display())]
+    Settings {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A line of the journal before its last does not parse.
+    #[error("{} is damaged in line {line}: {reason}; only a torn last line can be repaired", path.display())]
+    Journal {
+        /// Which file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The journal was written by a search that proposes otherwise.
+    #[error(
+        "candidate {number} of the journal is not what this search proposes; the study was made with other settings or another version of evolve"
+    )]
+    Diverges {
+        /// Number of the candidate.
+        number: u64,
+    },
+    /// The data files changed since the study began.
+    #[error("{name} has changed since the study began; restore it or start a new study")]
+    DataChanged {
+        /// Name of the file.
+        name: String,
+    },
+    /// Weights that the journal names are not in the store, or are damaged.
+    #[error("weights {hash} are missing or damaged: {reason}")]
+    Weights {
+        /// SHA-256 that names them.
+        hash: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No candidate could be trained.
+    #[error("all {candidates} candidates failed; the first: {first}")]
+    NothingTrained {
+        /// How many were tried.
+        candidates: usize,
+        /// Message of the first failure.
+        first: String,
+    },
+    /// The budget ended before the first candidate did.
+    #[error("the budget was over before the first candidate was trained; give more time")]
+    NoTime,
+    /// The search cannot propose.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// The probe of the machine's speed failed.
+    #[error("the first training failed: {0}")]
+    Probe(TrainError),
+}
+
+impl StudyError {
+    /// An error of reading or writing a file.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        StudyError::Io { action, path: path.into(), source }
+    }
+}

@@ -1,0 +1,241 @@
+//! Evaluating candidates: jobs in, outcomes out.
+
+use super::{Failure, Outcome, Store, StudyError, Timing};
+use crate::express;
+use crate::genome::Genome;
+use crate::train::{self, Costs, Request, Setting, TrainError, Weights};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What is to be trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Number of the candidate, or rank of the finalist.
+    pub number: u64,
+    /// The genome.
+    pub genome: Genome,
+    /// Seed of its training.
+    pub seed: u64,
+    /// Training examples.
+    pub examples: u64,
+    /// What it starts from.
+    pub start: Option<Start>,
+}
+
+/// Trained weights to start from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// Genome that they belong to.
+    pub genome: Genome,
+    /// SHA-256 of them in the store.
+    pub weights: String,
+}
+
+/// A job with its outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// The job.
+    pub job: Job,
+    /// What became of it; `None` where it was told to stop.
+    pub outcome: Option<Outcome>,
+    /// Clock.
+    pub timing: Timing,
+}
+
+/// Where jobs are evaluated.
+pub trait Evaluator {
+    /// Takes a job; jobs begin in the order they come.
+    fn submit(&mut self, job: Job);
+    /// Waits for the next job that ends; `None` where none is under way.
+    ///
+    /// # Errors
+    /// Where an outcome cannot be kept.
+    fn next(&mut self) -> Result<Option<Done>, StudyError>;
+    /// Takes back all jobs that have not begun, and returns how many.
+    fn withdraw(&mut self) -> usize;
+}
+
+/// What the threads of a [`LocalPool`] work with.
+pub struct Workshop<'a> {
+    /// What all trainings share.
+    pub setting: Setting<'a>,
+    /// Where weights are kept.
+    pub store: &'a Store,
+    /// Most bytes that one training may take.
+    pub memory: u64,
+    /// Start of the study's clock, and the seconds that earlier sessions used.
+    pub clock: Clock,
+}
+
+/// The study's clock, which goes on where an earlier session ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    began: Instant,
+    before: f64,
+}
+
+impl Clock {
+    /// A clock that shows `before` seconds now.
+    pub fn new(before: f64) -> Self {
+        Clock { began: Instant::now(), before }
+    }
+
+    /// Seconds of the study, over all its sessions.
+    pub fn now(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Threads of this process, one training each.
+pub struct LocalPool<'s> {
+    shared: &'s Shared,
+    results: Receiver<Result<Done, StudyError>>,
+    under_way: usize,
+}
+
+impl LocalPool<'_> {
+    /// Runs `body` with a pool of `workers` threads, which end with it.
+    pub fn scoped<T>(workers: usize, workshop: &Workshop<'_>, body: impl FnOnce(&mut LocalPool<'_>) -> T) -> T {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new() };
+        std::thread::scope(|scope| {
+            let (sender, results) = channel();
+            for _ in 0..workers.max(1) {
+                let (sender, shared) = (sender.clone(), &shared);
+                scope.spawn(move || work(shared, workshop, &sender));
+            }
+            let value = body(&mut LocalPool { shared: &shared, results, under_way: 0 });
+            shared.lock().closed = true;
+            shared.changed.notify_all();
+            value
+        })
+    }
+}
+
+impl Evaluator for LocalPool<'_> {
+    fn submit(&mut self, job: Job) {
+        self.under_way += 1;
+        self.shared.lock().jobs.push_back(job);
+        self.shared.changed.notify_one();
+    }
+
+    fn next(&mut self) -> Result<Option<Done>, StudyError> {
+        if self.under_way == 0 {
+            return Ok(None);
+        }
+        self.under_way -= 1;
+        // A worker holds its sender as long as the pool lives, so a result always comes.
+        self.results.recv().ok().transpose()
+    }
+
+    fn withdraw(&mut self) -> usize {
+        let mut queue = self.shared.lock();
+        let count = queue.jobs.len();
+        queue.jobs.clear();
+        self.under_way -= count;
+        count
+    }
+}
+
+fn work(shared: &Shared, workshop: &Workshop<'_>, results: &Sender<Result<Done, StudyError>>) {
+    while let Some(job) = shared.take() {
+        let started = workshop.clock.now();
+        let result = evaluate(workshop, &job).map(|outcome| {
+            let timing = Timing { started, seconds: workshop.clock.now() - started };
+            Done { job, outcome, timing }
+        });
+        if results.send(result).is_err() {
+            return;
+        }
+    }
+}
+
+/// Trains one job; a failure of the candidate is an outcome, a failure of the store an error.
+fn evaluate(workshop: &Workshop<'_>, job: &Job) -> Result<Option<Outcome>, StudyError> {
+    let setting = &workshop.setting;
+    let costs = match train::costs(&job.genome, setting.task, setting.train.targets.len()) {
+        Ok(costs) => costs,
+        Err(e) => return Ok(Some(failed(&e, Costs::default()))),
+    };
+    if costs.memory > workshop.memory {
+        let message = format!("a step needs about {} MiB, {} MiB are allowed", costs.memory >> 20, workshop.memory >> 20);
+        return Ok(Some(Outcome::Failed { kind: Failure::Memory, message, costs }));
+    }
+    let start = match &job.start {
+        Some(start) => Some(begin(workshop, job, start)?),
+        None => None,
+    };
+    let request = Request { genome: &job.genome, seed: job.seed, examples: job.examples, start };
+    let trained = match catch_unwind(AssertUnwindSafe(|| train::train(setting, request))) {
+        Ok(Ok(trained)) => trained,
+        Ok(Err(TrainError::Stopped)) => return Ok(None),
+        Ok(Err(e)) => return Ok(Some(failed(&e, costs))),
+        Err(panic) => {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+            return Ok(Some(Outcome::Failed { kind: Failure::Panic, message, costs }));
+        }
+    };
+    let weights = workshop.store.put(&trained.weights)?;
+    let (scores, score, costs, curve) = (trained.scores, trained.score, trained.costs, trained.curve);
+    Ok(Some(Outcome::Scored { scores, score, costs, curve, weights }))
+}
+
+/// Weights to start from, fitted to the job's genome.
+fn begin(workshop: &Workshop<'_>, job: &Job, start: &Start) -> Result<Weights, StudyError> {
+    let weights = workshop.store.get(&start.weights)?;
+    if start.genome.net == job.genome.net {
+        return Ok(weights);
+    }
+    let mut rng = train::random(job.seed, 4);
+    express::inherit(&start.genome, &weights, &job.genome, workshop.setting.task, &mut rng)
+        .map_err(|e| StudyError::Weights { hash: start.weights.clone(), reason: e.to_string() })
+}
+
+fn failed(error: &TrainError, costs: Costs) -> Outcome {
+    let kind = match error {
+        TrainError::Graph(_) => Failure::Genome,
+        TrainError::Diverged { .. } => Failure::Diverged,
+        TrainError::Engine(_) | TrainError::Stopped => Failure::Engine,
+    };
+    Outcome::Failed { kind, message: error.to_string(), costs }
+}
+
+/// Whether the user asked to stop.
+pub(super) fn stopped(stop: &AtomicBool) -> bool {
+    stop.load(Ordering::Relaxed)
+}

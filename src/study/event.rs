@@ -1,0 +1,34 @@
+//! What a study tells whoever watches it.
+
+use super::{Candidate, Choice, Finalist, Finals};
+
+/// Something that happened in a study, in the order it happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The search begins or goes on.
+    Started {
+        /// Candidates that the journal already holds.
+        done: u64,
+        /// Most candidates that will be evaluated, where that is limited.
+        candidates: Option<u64>,
+        /// Seconds of the whole budget, where there is one.
+        budget: Option<f64>,
+        /// Seconds used by earlier sessions.
+        elapsed: f64,
+        /// Training examples of a candidate of ordinary size.
+        examples: u64,
+    },
+    /// A candidate was evaluated and journaled.
+    Candidate {
+        /// Its record.
+        candidate: &'a Candidate,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// The search ended and finalists were picked.
+    Finals(&'a Finals),
+    /// A finalist was trained and journaled.
+    Finalist(&'a Finalist),
+    /// The model to be exported was chosen.
+    Choice(&'a Choice),
+}

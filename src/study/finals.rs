@@ -1,0 +1,150 @@
+//! The final phase: training the finalists at full length and choosing what to export.
+
+use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
+use super::{
+    Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, lengths,
+};
+use crate::search::Search;
+
+/// Stream from which the training of finalists is seeded.
+const FINAL_STREAM: u64 = 1 << 33;
+/// Passes over the training part beyond which a finalist starts afresh: so long a training gains nothing from the
+/// searched weights, which a small dataset has already been fitted to.
+const WARM_EPOCHS: f64 = 12.0;
+
+impl Study {
+    pub(super) fn final_phase(
+        &mut self,
+        search: &Search,
+        evaluator: &mut dyn Evaluator,
+        resources: &Resources<'_>,
+        clock: Clock,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Choice, StudyError> {
+        let after = self.candidates.len() as u64;
+        if let Some(choice) = self.choice.as_ref().filter(|c| c.after == after) {
+            return Ok(choice.clone());
+        }
+        if self.candidates.values().all(|c| c.outcome.score().is_none()) {
+            return Err(self.nothing_trained());
+        }
+        if stopped(resources.stop) {
+            // What was picked in haste is not journaled: a resumed search picks anew.
+            let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false };
+            let entries = search.finalists(self.settings.training.finalists).into_iter().map(entry).collect();
+            let choice = self.choose(&Finals { after, entries })?;
+            watch(Event::Choice(&choice));
+            return Ok(choice);
+        }
+        let finals = match self.finals.iter().rev().find(|f| f.after == after) {
+            Some(finals) => finals.clone(),
+            None => {
+                let finals = Finals { after, entries: self.entries(search, resources, clock) };
+                self.append(Record::Finals(finals.clone()))?;
+                finals
+            }
+        };
+        watch(Event::Finals(&finals));
+        self.train_finalists(&finals, evaluator, resources, watch)?;
+        let choice = self.choose(&finals)?;
+        if !stopped(resources.stop) {
+            self.append(Record::Choice(choice.clone()))?;
+            self.sweep(search.reachable())?;
+        }
+        watch(Event::Choice(&choice));
+        Ok(choice)
+    }
+
+    fn nothing_trained(&self) -> StudyError {
+        let first = self.candidates.values().find_map(|c| match &c.outcome {
+            Outcome::Failed { message, .. } => Some(message.clone()),
+            Outcome::Scored { .. } => None,
+        });
+        match first {
+            Some(first) => StudyError::NothingTrained { candidates: self.candidates.len(), first },
+            None => StudyError::NoTime,
+        }
+    }
+
+    /// Who is trained, and how long: as long as the budget allows, or a fixed multiple of a candidate's length.
+    fn entries(&self, search: &Search, resources: &Resources<'_>, clock: Clock) -> Vec<FinalEntry> {
+        let lengths = &self.settings.training;
+        let rows = resources.dataset.train.targets.len();
+        let picked: Vec<&Candidate> =
+            search.finalists(lengths.finalists).iter().filter_map(|n| self.candidates.get(n)).collect();
+        let turns = picked.len().div_ceil(resources.workers.max(1)).max(1);
+        let left = self
+            .settings
+            .search
+            .budget
+            .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
+        let entry = |c: &&Candidate| {
+            let costs = c.outcome.costs();
+            let full = lengths.candidate_examples(costs.macs, 1.0) as f64;
+            let wanted = match left {
+                Some(left) => left * costs.examples as f64 / c.timing.seconds.max(1e-3),
+                None => full * lengths.final_factor,
+            };
+            let examples = wanted.min(lengths.final_examples as f64) as u64;
+            let warm = (examples as f64) < WARM_EPOCHS * rows as f64;
+            FinalEntry { candidate: c.number, examples, warm }
+        };
+        picked.iter().map(entry).collect()
+    }
+
+    fn train_finalists(
+        &mut self,
+        finals: &Finals,
+        evaluator: &mut dyn Evaluator,
+        resources: &Resources<'_>,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), StudyError> {
+        use rand::Rng;
+        for (rank, entry) in (0..).zip(&finals.entries) {
+            let done = self.finalists.iter().any(|f| f.after == finals.after && f.rank == rank);
+            let Some(c) = self.candidates.get(&entry.candidate).filter(|_| !done && entry.examples > 0) else {
+                continue;
+            };
+            let genome = c.proposal.genome.clone();
+            let start = match c.outcome.weights() {
+                Some(weights) if entry.warm => Some(Start { genome: genome.clone(), weights: weights.to_owned() }),
+                _ => None,
+            };
+            let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
+            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start });
+        }
+        while let Some(done) = evaluator.next()? {
+            let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {
+                evaluator.withdraw();
+                continue;
+            };
+            let finalist = Finalist {
+                after: finals.after,
+                rank: done.job.number,
+                candidate: entry.candidate,
+                outcome,
+                timing: done.timing,
+            };
+            self.append(Record::Finalist(finalist.clone()))?;
+            watch(Event::Finalist(&finalist));
+        }
+        Ok(())
+    }
+
+    /// The best on the validation part, of the finalists at full length and as the search left them; the former where
+    /// equal.
+    fn choose(&self, finals: &Finals) -> Result<Choice, StudyError> {
+        let after = finals.after;
+        let trained = self.finalists.iter().filter(|f| f.after == after).map(|f| (f.candidate, Some(f.rank), &f.outcome));
+        let searched = finals.entries.iter().filter_map(|e| self.candidates.get(&e.candidate));
+        let mut best: Option<(f64, Choice)> = None;
+        for (candidate, finalist, outcome) in trained.chain(searched.map(|c| (c.number, None, &c.outcome))) {
+            let Outcome::Scored { scores, score, weights, .. } = outcome else { continue };
+            if best.as_ref().is_none_or(|(b, _)| score > b) {
+                let (scores, weights) = (scores.clone(), weights.clone());
+                best = Some((*score, Choice { after, candidate, finalist, scores, weights }));
+            }
+        }
+        best.map(|(_, choice)| choice).ok_or_else(|| self.nothing_trained())
+    }
+}

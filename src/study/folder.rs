@@ -1,0 +1,125 @@
+//! The folder of a study: where its files are, its lock, writing files whole.
+
+use super::StudyError;
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The folder of a study, locked for this process.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder of a new study, or takes one that holds none yet.
+    ///
+    /// # Errors
+    /// Where it holds a study, is locked, or cannot be written.
+    pub fn create(root: &Path) -> Result<Self, StudyError> {
+        let made = !root.exists();
+        fs::create_dir_all(root).map_err(|e| StudyError::io("create", root, e))?;
+        let folder = Folder::lock(root).inspect_err(|_| {
+            if made {
+                // Nothing is left behind; what is not empty stays.
+                let _ = fs::remove_dir(root);
+            }
+        })?;
+        if folder.settings().exists() || folder.journal().exists() {
+            return Err(StudyError::Exists(root.into()));
+        }
+        Ok(folder)
+    }
+
+    /// Opens the folder of a study.
+    ///
+    /// # Errors
+    /// Where it holds none or is locked.
+    pub fn open(root: &Path) -> Result<Self, StudyError> {
+        if !root.join("study.toml").is_file() {
+            return Err(StudyError::Missing(root.into()));
+        }
+        Folder::lock(root)
+    }
+
+    fn lock(root: &Path) -> Result<Self, StudyError> {
+        let path = root.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| StudyError::io("write", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Folder { root: root.into(), _lock: file }),
+            Err(TryLockError::WouldBlock) => Err(StudyError::Locked(root.into())),
+            Err(TryLockError::Error(e)) => Err(StudyError::io("lock", path, e)),
+        }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `study.toml`.
+    pub fn settings(&self) -> PathBuf {
+        self.root.join("study.toml")
+    }
+
+    /// `journal.jsonl`.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl")
+    }
+
+    /// `weights/`.
+    pub fn weights(&self) -> PathBuf {
+        self.root.join("weights")
+    }
+
+    /// `best.onnx`.
+    pub fn model(&self) -> PathBuf {
+        self.root.join("best.onnx")
+    }
+}
+
+/// Writes a file whole or not at all: under another name in the same folder, synced, then renamed.
+///
+/// # Errors
+/// Where the folder cannot be written or the disk is full; the file is then as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".evolve-").tempfile_in(parent)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        set_readable(file.as_file())?;
+        file.persist(path).map_err(|e| e.error)?;
+        sync_folder(parent)
+    };
+    write().map_err(|e| StudyError::io("write", path, e))
+}
+
+/// Temporary files are private; results are as readable as any new file usually is.
+#[cfg(unix)]
+fn set_readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_readable(_file: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Makes a rename last.
+#[cfg(unix)]
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+pub(super) fn sync_folder(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `study.toml`: every setting, resolved. The same settings give the same study.
+
+use super::{Folder, StudyError, folder::write_whole};
+use crate::data::Task;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// All settings of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Version of evolve that began the study.
+    pub version: String,
+    /// Where the data is and how it is read.
+    pub data: DataSettings,
+    /// How the search goes.
+    pub search: SearchSettings,
+    /// How long candidates and finalists train.
+    pub training: TrainingSettings,
+    /// What runs them.
+    pub engine: EngineSettings,
+    /// What the nets read and say.
+    pub schema: Task,
+}
+
+/// Where the data is and how it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSettings {
+    /// File or folder.
+    pub path: PathBuf,
+    /// Target column of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// A file with the validation part, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_file: Option<PathBuf>,
+    /// Share of the rows in the validation part, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_share: Option<f64>,
+    /// Files that were read, with the SHA-256 of each.
+    pub files: Vec<FileSettings>,
+}
+
+/// A data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSettings {
+    /// Name without its folder.
+    pub name: String,
+    /// SHA-256 of its content.
+    pub sha256: String,
+}
+
+/// How the search goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchSettings {
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Candidate k is bred from candidates 0 … k−lag.
+    pub lag: u64,
+    /// Most candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u64>,
+    /// Seconds for search, retraining and export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// Name of the metric.
+    pub metric: String,
+    /// The strategy's own settings.
+    pub strategy_settings: crate::search::Settings,
+}
+
+/// How long candidates and finalists train. Lengths are counted in examples; a candidate whose net costs more trains on
+/// fewer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSettings {
+    /// What a candidate may cost: training examples times (multiply-accumulates of one row + [`Self::overhead`]).
+    pub effort: f64,
+    /// Most training examples of a candidate.
+    pub examples: u64,
+    /// What an example costs besides its multiply-accumulates, in the same unit.
+    pub overhead: f64,
+    /// Candidates that are trained at full length at the end.
+    pub finalists: usize,
+    /// Full length as a multiple of a candidate's, where no budget decides.
+    pub final_factor: f64,
+    /// Most training examples of a finalist.
+    pub final_examples: u64,
+}
+
+impl TrainingSettings {
+    /// Training examples of a candidate whose net needs `macs` multiply-accumulates for a row, at the share `length`.
+    pub fn candidate_examples(&self, macs: u64, length: f64) -> u64 {
+        let affordable = self.effort / (macs as f64 + self.overhead);
+        ((affordable.min(self.examples as f64) * length) as u64).max(1)
+    }
+}
+
+/// What runs the candidates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    /// `onnxruntime` or `tract`.
+    pub name: String,
+    /// Version of the library.
+    pub version: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Whether the training kernels are used.
+    pub kernels: bool,
+}
+
+impl Settings {
+    /// Reads the settings of a study.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or does not parse.
+    pub fn read(folder: &Folder) -> Result<Self, StudyError> {
+        let path = folder.settings();
+        let text = std::fs::read_to_string(&path).map_err(|e| StudyError::io("read", &path, e))?;
+        toml::from_str(&text).map_err(|e| StudyError::Settings { path, reason: e.to_string() })
+    }
+
+    /// Writes the settings.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write(&self, folder: &Folder) -> Result<(), StudyError> {
+        let path = folder.settings();
+        let text =
+            toml::to_string_pretty(self).map_err(|e| StudyError::Settings { path: path.clone(), reason: e.to_string() })?;
+        write_whole(&path, text.as_bytes())
+    }
+}

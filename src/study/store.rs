@@ -1,0 +1,107 @@
+//! Trained weights by content.
+
+use super::{StudyError, folder::write_whole};
+use crate::graph::Tensor;
+use crate::train::Weights;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A folder of `safetensors` files, each named by the SHA-256 of its bytes.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Opens the store, making its folder where there is none.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made.
+    pub fn open(folder: &Path) -> Result<Self, StudyError> {
+        fs::create_dir_all(folder).map_err(|e| StudyError::io("create", folder, e))?;
+        Ok(Store { folder: folder.into() })
+    }
+
+    fn path(&self, hash: &str) -> PathBuf {
+        self.folder.join(format!("{hash}.safetensors"))
+    }
+
+    /// Stores weights and returns their hash.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub fn put(&self, weights: &Weights) -> Result<String, StudyError> {
+        let bytes = encode(weights).map_err(|reason| StudyError::Weights { hash: "to be stored".into(), reason })?;
+        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let path = self.path(&hash);
+        if !path.exists() {
+            write_whole(&path, &bytes)?;
+        }
+        Ok(hash)
+    }
+
+    /// Loads weights.
+    ///
+    /// # Errors
+    /// Where they are missing or damaged.
+    pub fn get(&self, hash: &str) -> Result<Weights, StudyError> {
+        let bad = |reason: String| StudyError::Weights { hash: hash.into(), reason };
+        let bytes = fs::read(self.path(hash)).map_err(|e| bad(e.to_string()))?;
+        let found: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        if found != hash {
+            return Err(bad("the content does not match the name".into()));
+        }
+        decode(&bytes).map_err(bad)
+    }
+
+    /// Removes all weights whose hash is not among `kept`.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or a file not be removed.
+    pub fn retain(&self, kept: &HashSet<String>) -> Result<(), StudyError> {
+        let entries = fs::read_dir(&self.folder).map_err(|e| StudyError::io("read", &self.folder, e))?;
+        for entry in entries {
+            let path = entry.map_err(|e| StudyError::io("read", &self.folder, e))?.path();
+            let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+            if path.extension().is_some_and(|e| e == "safetensors") && !kept.contains(stem) {
+                fs::remove_file(&path).map_err(|e| StudyError::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(weights: &Weights) -> Result<Vec<u8>, String> {
+    let bytes: BTreeMap<&String, (&[usize], Vec<u8>)> = weights
+        .iter()
+        .map(|(name, t)| {
+            let values = t.as_f32().unwrap_or_default();
+            (name, (t.shape.as_slice(), values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        })
+        .collect();
+    let views: Vec<(&String, TensorView<'_>)> = bytes
+        .iter()
+        .map(|(name, (shape, data))| {
+            Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| e.to_string())?))
+        })
+        .collect::<Result<_, String>>()?;
+    safetensors::serialize(views, None).map_err(|e| e.to_string())
+}
+
+fn decode(bytes: &[u8]) -> Result<Weights, String> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    tensors
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            if view.dtype() != Dtype::F32 {
+                return Err(format!("{name} is {:?}, not F32", view.dtype()));
+            }
+            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            Ok((name, Tensor::f32(view.shape(), values)))
+        })
+        .collect()
+}

@@ -1,0 +1,144 @@
+//! Large-batch evaluation.
+
+use super::metric::Predictions;
+use super::{TrainError, Weights, batches};
+use crate::data::{Features, OutputSpec, Part, Task};
+use crate::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
+use crate::express::{self, Param};
+use crate::genome::Genome;
+use crate::graph::{DType, Dim, Target, spell};
+use crate::onnx;
+
+/// Rows of an evaluation batch of a table, and of images.
+const TABLE_BATCH: usize = 1024;
+const IMAGE_BATCH: usize = 250;
+
+/// A genome's inference graph, loaded to predict parts of a dataset.
+pub struct Evaluator {
+    session: Box<dyn Session>,
+    feeds: Vec<Slot>,
+    params: Vec<Param>,
+    batch: usize,
+    task: Task,
+    images: Option<batches::Images>,
+}
+
+impl Evaluator {
+    /// Loads the inference graph for parts of about `rows` rows.
+    ///
+    /// # Errors
+    /// Where the genome does not fit the task or the engine refuses the graph.
+    pub fn new(genome: &Genome, task: &Task, rows: usize, engine: &dyn Engine, target: Target) -> Result<Self, TrainError> {
+        let images = batches::Images::new(&task.input);
+        let batch = if images.is_some() { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
+        let inference = express::inference(genome, task, Dim::Fixed(batch))?;
+        let state =
+            inference.params.iter().map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() }).collect();
+        let feeds = feature_slots(task, batch);
+        let fetches = vec![Slot { name: express::OUTPUT.into(), dtype: DType::F32, shape: vec![batch, task.outputs()] }];
+        let model = onnx::write(&spell(&inference.graph, target)?, &vec![]);
+        let session = engine.load(&model, Plan { feeds: feeds.clone(), state, fetches })?;
+        Ok(Evaluator { session, feeds, params: inference.params, batch, task: task.clone(), images })
+    }
+
+    /// Sets the weights.
+    ///
+    /// # Errors
+    /// Where the engine fails to take them.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<(), TrainError> {
+        for (slot, param) in self.params.iter().enumerate() {
+            if let Some(values) = weights.get(&param.name).and_then(|t| t.as_f32()) {
+                self.session.write_state(slot, values)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The net's output for each row of `part`, `rows × outputs`.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub fn outputs(&mut self, part: &Part) -> Result<Vec<f32>, TrainError> {
+        let rows = batches::rows(part);
+        let width = self.task.outputs();
+        let mut outputs = Vec::with_capacity(rows * width);
+        let mut start = 0;
+        while start < rows {
+            let count = self.batch.min(rows - start);
+            let chunk: Vec<u32> = (start as u32..(start + count) as u32).collect();
+            for (slot, feed) in self.feeds.iter().enumerate() {
+                fill_features(&feed.name, self.session.feed(slot), part, &chunk, self.images.as_ref());
+            }
+            self.session.step()?;
+            outputs.extend_from_slice(&self.session.fetch(0)?[..count * width]);
+            start += count;
+        }
+        Ok(outputs)
+    }
+
+    /// What the net says about each row of `part`.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub fn predict(&mut self, part: &Part) -> Result<Predictions, TrainError> {
+        Ok(predictions_from_output(&self.task, self.outputs(part)?))
+    }
+}
+
+/// The feeds that hold a net's features.
+pub(super) fn feature_slots(task: &Task, batch: usize) -> Vec<Slot> {
+    use crate::data::InputSpec;
+    let slot = |name: &str, dtype, shape| Slot { name: name.into(), dtype, shape };
+    match &task.input {
+        InputSpec::Table { numeric, categorical } => {
+            let mut slots = vec![];
+            if !numeric.is_empty() {
+                slots.push(slot("numeric", DType::F32, vec![batch, numeric.len()]));
+            }
+            if !categorical.is_empty() {
+                slots.push(slot("codes", DType::I64, vec![batch, categorical.len()]));
+            }
+            slots
+        }
+        InputSpec::Image { height, width, channels, .. } => {
+            vec![slot("image", DType::F32, vec![batch, *channels, *height, *width])]
+        }
+    }
+}
+
+/// Fills the feed `name` with the features of `rows`, without augmentation.
+pub(super) fn fill_features(name: &str, feed: FeedMut<'_>, part: &Part, rows: &[u32], images: Option<&batches::Images>) {
+    match (name, feed, &part.features, images) {
+        ("numeric", FeedMut::F32(into), Features::Table { numeric, .. }, _) => {
+            batches::gather(numeric, numeric.len() / batches::rows(part).max(1), rows, into);
+        }
+        ("codes", FeedMut::I64(into), Features::Table { codes, .. }, _) => {
+            batches::gather(codes, codes.len() / batches::rows(part).max(1), rows, into);
+        }
+        ("image", FeedMut::F32(into), Features::Images { pixels }, Some(images)) => images.gather(pixels, rows, into),
+        _ => {}
+    }
+}
+
+/// A net's raw output as predictions: softmax of logits, or values in the units of the data.
+pub fn predictions_from_output(task: &Task, mut output: Vec<f32>) -> Predictions {
+    match &task.output {
+        OutputSpec::Classes { names, .. } => {
+            for row in output.chunks_exact_mut(names.len()) {
+                let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let mut sum = 0.0;
+                for v in row.iter_mut() {
+                    *v = (*v - max).exp();
+                    sum += *v;
+                }
+                for v in row {
+                    *v /= sum;
+                }
+            }
+            Predictions::Probabilities { classes: names.len(), values: output }
+        }
+        OutputSpec::Value { mean, std } => {
+            Predictions::Values(output.into_iter().map(|v| (f64::from(v) * std + mean) as f32).collect())
+        }
+    }
+}
