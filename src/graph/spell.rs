@@ -176,12 +176,17 @@ impl State<'_> {
     }
 }
 
+/// What two nodes that compute the same share.
+type Twin = (&'static str, &'static str, Vec<Option<Term>>, usize, String);
+
 /// The growing list of nodes and constants.
 #[derive(Default)]
 struct Writer {
     spelled: Spelled,
     /// Small constants already written, by type, shape and bytes.
     pool: HashMap<(DType, Vec<usize>, Vec<u8>), Term>,
+    /// Nodes already written, by operator, domain, inputs, number of outputs and attributes.
+    twins: HashMap<Twin, Vec<Term>>,
     /// Start of the names of the nodes being written.
     label: String,
     /// Names of inputs and outputs, which nothing else may take: a column may be called `t0`.
@@ -222,7 +227,27 @@ impl Writer {
         term
     }
 
+    /// Outputs of a node, which is written unless it was before. Operators are functions of their inputs, so twins
+    /// are equal; a gradient may thus repeat nodes of its forward operator. tract 0.23.9 fails to run some graphs
+    /// with twins, whose merging leaves a placeholder behind.
     fn emit(
+        &mut self,
+        op_type: &'static str,
+        domain: &'static str,
+        inputs: Vec<Option<Term>>,
+        outputs: usize,
+        attributes: Attributes,
+    ) -> Vec<Term> {
+        let twin = (op_type, domain, inputs, outputs, format!("{attributes:?}"));
+        if let Some(outputs) = self.twins.get(&twin) {
+            return outputs.clone();
+        }
+        let made = self.write(op_type, domain, twin.2.clone(), outputs, attributes);
+        self.twins.insert(twin, made.clone());
+        made
+    }
+
+    fn write(
         &mut self,
         op_type: &'static str,
         domain: &'static str,
@@ -244,7 +269,7 @@ impl Writer {
             source
         } else {
             self.label = name.into();
-            let term = self.emit("Identity", "", vec![Some(source)], 1, vec![])[0];
+            let term = self.write("Identity", "", vec![Some(source)], 1, vec![])[0];
             self.spelled.names[term.index()] = name.into();
             term
         };
@@ -351,5 +376,30 @@ impl Speller<'_> {
     /// Adds the place to a shape rule's objection.
     pub fn shaped<T>(&self, result: Result<T, super::ShapeError>) -> Result<T, GraphError> {
         result.map_err(|e| self.refuse(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Shape;
+    use crate::graph::ops::activation::{Activation, ActivationKind};
+    use crate::graph::ops::elementwise::{Binary, BinaryKind};
+
+    #[test]
+    fn equal_nodes_are_written_once_and_every_output_has_its_name() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", TensorType::new(DType::F32, Shape::fixed(&[3])));
+        let twins = [(); 2].map(|()| graph.apply(Activation(ActivationKind::Tanh), &[x]).unwrap());
+        let other = graph.apply(Activation(ActivationKind::Relu), &[x]).unwrap();
+        let sum = graph.apply(Binary(BinaryKind::Add), &[twins[0], twins[1]]).unwrap();
+        for (name, value) in [("a", twins[0]), ("b", twins[1]), ("c", twins[0]), ("d", other), ("e", sum)] {
+            graph.output(name, value);
+        }
+        let spelled = spell(&graph, Target::Portable).unwrap();
+        let types: Vec<&str> = spelled.nodes.iter().map(|n| n.op_type).collect();
+        assert_eq!(types, ["Tanh", "Relu", "Add", "Identity", "Identity"]);
+        let names: Vec<&str> = spelled.outputs.iter().map(|(t, _)| spelled.names[t.index()].as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e"]);
     }
 }
