@@ -45,7 +45,7 @@ impl Study {
             }
         };
         watch(Event::Finals(&finals));
-        self.train_finalists(&finals, evaluator, resources, watch)?;
+        self.train_finalists(&finals, evaluator, watch)?;
         let choice = self.choose(&finals)?;
         if !stopped(resources.stop) {
             self.append(Record::Choice(choice.clone()))?;
@@ -96,7 +96,6 @@ impl Study {
         &mut self,
         finals: &Finals,
         evaluator: &mut dyn Evaluator,
-        resources: &Resources<'_>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), StudyError> {
         use rand::Rng;
