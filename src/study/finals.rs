@@ -80,7 +80,7 @@ impl Study {
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
         let entry = |c: &&Candidate| {
             let costs = c.outcome.costs();
-            let full = lengths.candidate_examples(costs.macs, 1.0) as f64;
+            let full = lengths.candidate_examples(costs, c.proposal.genome.training.batch, 1.0) as f64;
             let wanted = match left {
                 Some(left) => left * costs.examples as f64 / c.timing.seconds.max(1e-3),
                 None => full * lengths.final_factor,
