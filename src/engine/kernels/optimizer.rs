@@ -33,12 +33,15 @@ fn decay_of(flags: &[i64], i: usize) -> f32 {
     flags.get(i).map_or(0.0, |&flag| if flag == 0 { 0.0 } else { 1.0 })
 }
 
-/// Runs `step` on blocks of the parts of one parameter: reads all `N` parts, writes the parts that `written` names.
-fn in_blocks<const N: usize>(
+/// Runs `step`, an `#[inline(always)]` function, on blocks of the parts of one parameter: reads all `N` parts, writes the
+/// parts that `written` names.
+#[inline(always)]
+fn in_blocks<F: Copy, const N: usize>(
     inputs: &[Memory],
     outputs: &[Memory],
     written: &[usize],
-    step: impl Fn(&mut [[f32; BLOCK]; N], usize),
+    step: impl Fn(&mut [[f32; BLOCK]; N], usize, F),
+    factors: F,
 ) {
     let mut parts = [[0.0_f32; BLOCK]; N];
     let total = inputs.iter().chain(outputs).map(Memory::len).min().unwrap_or(0);
@@ -47,7 +50,7 @@ fn in_blocks<const N: usize>(
         for (part, input) in parts.iter_mut().zip(inputs) {
             input.read(at, &mut part[..length]);
         }
-        step(&mut parts, length);
+        step(&mut parts, length, factors);
         for (output, &part) in outputs.iter().zip(written) {
             output.write(at, &parts[part][..length]);
         }
@@ -65,19 +68,32 @@ impl Sgd {
     pub(super) fn run(&self, inputs: &[Memory], outputs: &[Memory]) {
         let (lr, wd) = (inputs[0].first(), inputs[1].first());
         for (i, (parts, next)) in inputs[2..].chunks_exact(3).zip(outputs.chunks_exact(2)).enumerate() {
-            let (momentum, wd) = (self.momentum, wd * decay_of(&self.decay, i));
-            widest(|| in_blocks::<3>(parts, next, &[0, 2], |block, length| sgd(block, length, lr, wd, momentum)));
+            let factors = SgdFactors { rate: lr, decay: wd * decay_of(&self.decay, i), momentum: self.momentum };
+            widest(step_sgd, (parts, next, factors));
         }
     }
 }
 
+/// Factors that one parameter's elements share.
+#[derive(Clone, Copy)]
+struct SgdFactors {
+    rate: f32,
+    decay: f32,
+    momentum: f32,
+}
+
+#[inline(always)]
+fn step_sgd((parts, next, factors): (&[Memory], &[Memory], SgdFactors)) {
+    in_blocks(parts, next, &[0, 2], sgd, factors);
+}
+
 /// Steps a block of `w, g, v`; what lies beyond `length` is not read by anyone.
 #[inline(always)]
-fn sgd([w, g, v]: &mut [[f32; BLOCK]; 3], length: usize, lr: f32, wd: f32, momentum: f32) {
+fn sgd([w, g, v]: &mut [[f32; BLOCK]; 3], length: usize, f: SgdFactors) {
     for ((w, g), v) in w[..length].iter_mut().zip(&g[..length]).zip(&mut v[..length]) {
-        let g = g + wd * *w;
-        *v = momentum * *v + g;
-        *w -= lr * (g + momentum * *v);
+        let g = g + f.decay * *w;
+        *v = f.momentum * *v + g;
+        *w -= f.rate * (g + f.momentum * *v);
     }
 }
 
@@ -123,9 +139,14 @@ impl Adam {
                 rest1: (1.0 - f64::from(self.beta1)) as f32,
                 rest2: (1.0 - f64::from(self.beta2)) as f32,
             };
-            widest(|| in_blocks::<4>(parts, next, &[0, 2, 3], |block, length| adam(block, length, factors)));
+            widest(step_adam, (parts, next, factors));
         }
     }
+}
+
+#[inline(always)]
+fn step_adam((parts, next, factors): (&[Memory], &[Memory], AdamFactors)) {
+    in_blocks(parts, next, &[0, 2, 3], adam, factors);
 }
 
 /// Steps a block of `w, g, m, v`; what lies beyond `length` is not read by anyone.

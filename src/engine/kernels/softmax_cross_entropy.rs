@@ -24,7 +24,7 @@ fn exponentials(z: &[f32], exponentials: &mut [f32]) -> (f32, f32) {
 
 /// Σ w·Σ t·(log Σ exp z − z) / rows.
 #[inline(always)]
-fn loss(z: Tensor<'_>, t: Tensor<'_>, w: Tensor<'_>, scratch: &mut [f32]) -> f32 {
+fn loss((z, t, w, scratch, loss): (Tensor<'_>, Tensor<'_>, Tensor<'_>, &mut [f32], &mut f32)) {
     let classes = scratch.len();
     let mut total = 0.0_f64;
     for ((z, t), w) in z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data) {
@@ -33,12 +33,12 @@ fn loss(z: Tensor<'_>, t: Tensor<'_>, w: Tensor<'_>, scratch: &mut [f32]) -> f32
         let row: f32 = z.iter().zip(t).map(|(z, t)| t * (log_sum - (z - largest))).sum();
         total += f64::from(w * row);
     }
-    (total / w.data.len() as f64) as f32
+    *loss = (total / w.data.len() as f64) as f32;
 }
 
 /// (softmax(z) − t)·w·d/rows.
 #[inline(always)]
-fn gradient(d: f32, z: Tensor<'_>, t: Tensor<'_>, w: Tensor<'_>, dz: &mut [f32]) {
+fn gradient((d, z, t, w, dz): (f32, Tensor<'_>, Tensor<'_>, Tensor<'_>, &mut [f32])) {
     let classes = z.extents[1];
     let mean = d / w.data.len() as f32;
     let rows = z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data);
@@ -65,7 +65,7 @@ pub(super) static LOSS: Entry = Entry {
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([z, t, w], [total]) = (inputs, outputs) {
                 scratch.resize(z.extents[1], 0.0);
-                widest(|| total[0] = loss(*z, *t, *w, &mut scratch));
+                widest(loss, (*z, *t, *w, scratch.as_mut_slice(), &mut total[0]));
             }
         })))
     },
@@ -82,7 +82,7 @@ pub(super) static GRADIENT: Entry = Entry {
     create: |_| {
         Ok(Body::Apart(Box::new(|inputs, outputs| {
             if let ([d, z, t, w], [dz]) = (inputs, outputs) {
-                widest(|| gradient(d.data[0], *z, *t, *w, dz));
+                widest(gradient, (d.data[0], *z, *t, *w, &mut **dz));
             }
         })))
     },
