@@ -2,7 +2,7 @@
 //! one for sums and one for results.
 
 use super::activation::{Pointwise, WithActivation, with};
-use super::vector::{PerElement, sum_pairs, widest};
+use super::vector::{PerElement, Work, sum_pairs, widest};
 use super::{Arity, Body, Entry, attribute};
 use crate::graph::ops::activation::ActivationKind;
 use ort::operator::KernelContext;
@@ -192,6 +192,9 @@ fn statistics(layout: Layout, x: &[f32], mean: &mut [f32], variance: &mut [f32])
     }
 }
 
+/// Work with the activation `A`.
+struct Activated<W, A>(W, PhantomData<A>);
+
 struct Forward<'a> {
     layout: Layout,
     epsilon: f32,
@@ -205,7 +208,14 @@ struct Forward<'a> {
 
 impl WithActivation for Forward<'_> {
     fn run<A: Pointwise>(self) {
-        widest(Self::compute::<A>, self);
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Forward<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        self.0.compute::<A>();
     }
 }
 
@@ -235,7 +245,14 @@ struct Backward<'a> {
 
 impl WithActivation for Backward<'_> {
     fn run<A: Pointwise>(self) {
-        widest(Self::compute::<A>, self);
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Backward<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        self.0.compute::<A>();
     }
 }
 

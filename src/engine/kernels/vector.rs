@@ -3,29 +3,34 @@
 /// Lanes of partial sums: fixed, so that the bits of a sum do not depend on the CPU.
 pub(super) const LANES: usize = 16;
 
-/// Runs `work` on `with`, compiled for AVX2 where the CPU has it.
+/// Work that is compiled for several kinds of CPU.
 ///
-/// `work` must be the name of an `#[inline(always)]` function, not a closure, and so must be all that it calls: what is
-/// not inlined is compiled for any CPU. No operation is fused or reordered: the bits are the same either way.
-pub(super) fn widest<T>(work: impl Fn(T), with: T) {
+/// A trait in place of a closure or a function's name: only a method can be inlined by force where it is called.
+pub(super) trait Work {
+    /// Does it; `#[inline(always)]`, as all that it calls: what is not inlined is compiled for any CPU.
+    fn run(self);
+}
+
+/// Does `work` compiled for AVX2 where the CPU has it. No operation is fused or reordered: the bits are the same either
+/// way.
+pub(super) fn widest<W: Work>(work: W) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn with_avx2<T>(work: impl Fn(T), with: T) {
-            work(with);
+        fn with_avx2<W: Work>(work: W) {
+            work.run();
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the CPU has AVX2.
-            unsafe { with_avx2(work, with) };
+            unsafe { with_avx2(work) };
             return;
         }
     }
-    work(with);
+    work.run();
 }
 
 /// What is computed of two elements and of `K` numbers that a whole channel shares.
-///
-/// A trait in place of a closure: only a function can be inlined by force, and a loop with a call in it does not vectorise.
+/// A trait for the same reason as [`Work`]: a loop with a call in it does not vectorise.
 pub(super) trait PerElement<const K: usize> {
     /// The result.
     type Output;
