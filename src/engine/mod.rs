@@ -1,6 +1,7 @@
 //! Engines: loading ONNX models and running them with state that stays where the engine keeps it.
 
 mod install;
+pub mod kernels;
 mod locate;
 mod onnxruntime;
 mod plan;

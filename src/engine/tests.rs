@@ -1,5 +1,8 @@
 //! One suite of problems, run on every engine.
 
+mod exported;
+mod operators;
+
 use super::{
     Choice, Device, Engine, EngineError, FeedMut, Places, Plan, Request, Session, Slot, StateSlot, Tract, locate_first,
     select,
@@ -9,17 +12,18 @@ use crate::graph::ops::linear::Linear;
 use crate::graph::ops::reduce::Mean;
 use crate::graph::{DType, Data, Dim, Graph, Shape, Target, Tensor, TensorType, differentiate, spell};
 use crate::onnx;
+use proptest::prelude::{ProptestConfig, prop, proptest};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-/// Every engine of this machine. Without a library, one is installed, as for a user.
+/// Every engine of this machine.
 fn engines() -> Vec<Arc<dyn Engine>> {
     vec![onnxruntime(), Arc::new(Tract)]
 }
 
-/// ONNX Runtime on the CPU.
-pub(super) fn onnxruntime() -> Arc<dyn Engine> {
+/// ONNX Runtime on the CPU. Without a library, one is installed, as for a user.
+pub(crate) fn onnxruntime() -> Arc<dyn Engine> {
     let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
     select(&request).unwrap_or_else(|e| panic!("the tests need ONNX Runtime: {e}")).engine
 }
@@ -279,5 +283,56 @@ fn a_model_with_a_symbolic_batch_loads_for_a_fixed_one() {
             let row = f64::from(scale) * (0.5 * 0.1 - 0.3 - 2.0 * 0.5) + 1.0;
             close(&*engine, &session.fetch(0).unwrap()[..1], &[row]);
         }
+    }
+}
+
+/// `total.next = total + x` of this shape.
+fn running_sum(shape: &[usize]) -> (Vec<u8>, Plan) {
+    let mut g = Graph::new();
+    let (x, total) = (g.input("x", tensor(shape)), g.input("total", tensor(shape)));
+    let next = g.apply(Binary(BinaryKind::Add), &[total, x]).unwrap();
+    g.output("total.next", next);
+    let plan =
+        Plan { feeds: vec![slot("x", shape)], state: vec![state("total", Some("total.next"), shape)], fetches: vec![] };
+    (bytes(&g), plan)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn state_of_any_shape_and_age_is_read_as_it_is(
+        shape in prop::collection::vec(1usize..5, 0..4), steps in 0usize..5, first in -9i8..9, each in -9i8..9,
+    ) {
+        let elements = shape.iter().product::<usize>();
+        let ramp = |start: i8| (0..elements).map(|i| f32::from(start) + i as f32).collect::<Vec<f32>>();
+        for engine in engines() {
+            let (model, plan) = running_sum(&shape);
+            let mut session = engine.load(&model, plan).unwrap();
+            write(&mut *session, 0, &ramp(each));
+            session.write_state(0, &ramp(first)).unwrap();
+            for _ in 0..steps {
+                session.step().unwrap();
+            }
+            let mut total = vec![f32::NAN; elements];
+            session.read_state(0, &mut total).unwrap();
+            let wanted: Vec<f32> = ramp(first).iter().zip(ramp(each)).map(|(f, e)| f + steps as f32 * e).collect();
+            assert_eq!(total, wanted, "{}", engine.name());
+        }
+    }
+}
+
+/// `y = 2·x + 1`, with an input and an output named as values inside usually are.
+#[test]
+fn no_constant_takes_the_name_of_an_input() {
+    let mut g = Graph::new();
+    let x = g.input("c0", tensor(&[2]));
+    let (two, one) = (g.scalar(DType::F32, 2.0), g.scalar(DType::F32, 1.0));
+    let twice = g.apply(Binary(BinaryKind::Mul), &[x, two]).unwrap();
+    let y = g.apply(Binary(BinaryKind::Add), &[twice, one]).unwrap();
+    g.output("t2", y);
+    for engine in engines() {
+        let out = engine.load_model(&bytes(&g)).unwrap().run(&[Tensor::f32(&[2], vec![1.0, -3.0])]).unwrap();
+        assert_eq!(out, [Tensor::f32(&[2], vec![3.0, -5.0])], "{}", engine.name());
     }
 }

@@ -8,6 +8,7 @@ mod builder;
 mod error;
 mod op;
 pub mod ops;
+pub mod passes;
 mod spell;
 mod types;
 

@@ -1,12 +1,13 @@
 //! What an operator of a net is: attributes, shape rule, gradient rule, spellings.
 
 use super::{Attributes, Graph, GraphError, ShapeError, Speller, TensorType, Value};
+use std::any::Any;
 use std::fmt::Debug;
 
 /// An operator of nets, with its attributes as fields.
 ///
 /// Its file states, in this order: attributes, shape rule, gradient rule, standard spelling, kernel spelling.
-pub trait Op: Debug + Send + Sync + 'static {
+pub trait Op: Any + Debug + Send + Sync {
     /// Name in messages and node names.
     fn name(&self) -> &'static str;
 

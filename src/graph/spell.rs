@@ -84,7 +84,8 @@ pub struct Spelled {
 /// # Errors
 /// Where an operator cannot be spelled with a symbolic batch, or leaves an output unset.
 pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
-    let mut state = State { graph, terms: vec![None; graph.value_count()], writer: Writer::default() };
+    let writer = Writer { taken: given_names(graph), ..Writer::default() };
+    let mut state = State { graph, terms: vec![None; graph.value_count()], writer };
     for &v in graph.inputs() {
         if let Origin::Input(name) = graph.origin(v) {
             let term = state.writer.term(name.clone());
@@ -102,6 +103,16 @@ pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
         state.writer.declare(name, source, graph.ty(*v).clone(), made.remove(&source));
     }
     Ok(state.writer.spelled)
+}
+
+/// Names of inputs and outputs, which no other value may have: an engine would take a constant named as an input for
+/// that input's default.
+fn given_names(graph: &Graph) -> HashSet<String> {
+    let inputs = graph.inputs().iter().filter_map(|&v| match graph.origin(v) {
+        Origin::Input(name) => Some(name.clone()),
+        _ => None,
+    });
+    inputs.chain(graph.outputs().iter().map(|(name, _)| name.clone())).collect()
 }
 
 /// Which nodes an output depends on.
@@ -180,6 +191,8 @@ struct Writer {
     pool: HashMap<(DType, Vec<usize>, Vec<u8>), Term>,
     /// Start of the names of the nodes being written.
     label: String,
+    /// Names that the graph gives to its inputs and outputs.
+    taken: HashSet<String>,
 }
 
 impl Writer {
@@ -189,12 +202,20 @@ impl Writer {
         term
     }
 
+    /// The name, changed where an input or output has it.
+    fn free(&self, mut name: String) -> String {
+        while self.taken.contains(&name) {
+            name.push('_');
+        }
+        name
+    }
+
     fn constant(&mut self, tensor: Tensor) -> Term {
         let key = pool_key(&tensor);
         if let Some(term) = key.as_ref().and_then(|k| self.pool.get(k)) {
             return *term;
         }
-        let term = self.term(format!("c{}", self.spelled.constants.len()));
+        let term = self.term(self.free(format!("c{}", self.spelled.constants.len())));
         self.spelled.constants.push((term, tensor));
         if let Some(key) = key {
             self.pool.insert(key, term);
@@ -210,7 +231,8 @@ impl Writer {
         outputs: usize,
         attributes: Attributes,
     ) -> Vec<Term> {
-        let outputs: Vec<Term> = (0..outputs).map(|_| self.term(format!("t{}", self.spelled.names.len()))).collect();
+        let outputs: Vec<Term> =
+            (0..outputs).map(|_| self.term(self.free(format!("t{}", self.spelled.names.len())))).collect();
         let name = format!("{}/{op_type}_{}", self.label, self.spelled.nodes.len());
         self.spelled.nodes.push(OnnxNode { name, op_type, domain, inputs, outputs: outputs.clone(), attributes });
         outputs

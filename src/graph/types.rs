@@ -27,6 +27,19 @@ impl DType {
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
     }
+
+    /// Number of the type in ONNX, as attributes such as `to` of `Cast` want it.
+    pub fn code(self) -> i64 {
+        match self {
+            DType::F32 => 1,
+            DType::U8 => 2,
+            DType::I32 => 6,
+            DType::I64 => 7,
+            DType::Str => 8,
+            DType::Bool => 9,
+            DType::F64 => 11,
+        }
+    }
 }
 
 impl fmt::Display for DType {

@@ -146,6 +146,11 @@ impl Op for ActivationSlope {
     }
 }
 
+/// Whether [`spell_slope`] gives the derivative from `y` alone, standing in for `x` as well.
+pub(super) fn slope_from_output(kind: ActivationKind) -> bool {
+    !matches!(kind, ActivationKind::Gelu | ActivationKind::Silu)
+}
+
 /// Nodes that compute the derivative of `kind` at `x`, where it has the value `y`.
 pub(super) fn spell_slope(kind: ActivationKind, s: &mut Speller<'_>, x: Term, y: Term) -> Term {
     let one = s.scalar(1.0);

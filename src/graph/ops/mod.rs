@@ -4,10 +4,19 @@
 //! [`ALL`]. Shape, gradient and engine tests visit every entry.
 
 pub mod activation;
+pub mod conv;
+pub mod dropout;
 pub mod elementwise;
+pub mod embedding;
+pub mod encoding;
 pub mod linear;
+pub mod loss;
+pub mod norm;
+pub mod optimizer;
+pub mod pool;
 pub mod reduce;
 pub mod shape;
+pub mod softmax;
 
 use super::Op;
 use std::sync::Arc;
@@ -68,7 +77,40 @@ pub static ALL: &[&Entry] = &[
     &reduce::SUM_TO,
     &reduce::MEAN,
     &shape::EXPAND,
+    &shape::RESHAPE,
+    &shape::CONCAT,
+    &shape::SLICE,
+    &shape::PAD,
+    &shape::TRANSPOSE,
     &activation::ACTIVATION,
     &linear::LINEAR,
     &linear::MAT_MUL,
+    &embedding::EMBEDDING,
+    &embedding::ONE_HOT,
+    &encoding::PIECEWISE_LINEAR,
+    &encoding::FEATURE_LINEAR,
+    &encoding::PERIODIC,
+    &dropout::DROPOUT,
+    &softmax::SOFTMAX,
+    &loss::SOFTMAX_CROSS_ENTROPY,
+    &loss::SOFTMAX_CROSS_ENTROPY_GRAD,
+    &loss::SQUARED_ERROR,
+    &loss::HUBER,
+    &optimizer::SGD_STEP,
+    &optimizer::ADAM_STEP,
+    &optimizer::EXPONENTIAL_AVERAGE,
+    &optimizer::CLIP_BY_NORM,
+    &conv::CONV,
+    &conv::CONV_INPUT_GRAD,
+    &conv::CONV_BIAS_GRAD,
+    &conv::CONV_WEIGHT_GRAD,
+    &pool::MAX_POOL,
+    &pool::AVERAGE_POOL,
+    &pool::GLOBAL_AVERAGE_POOL,
+    &pool::GLOBAL_MAX_POOL,
+    &norm::BATCH_NORM,
+    &norm::BATCH_NORM_GRAD,
+    &norm::BATCH_NORM_INFERENCE,
+    &norm::LAYER_NORM,
+    &norm::LAYER_NORM_GRAD,
 ];

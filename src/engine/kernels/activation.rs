@@ -1,0 +1,153 @@
+//! Activation functions and their slopes, element by element, in forms that vectorise and let NaN through.
+
+use super::vector::exp;
+use crate::graph::ops::activation::ActivationKind;
+
+/// A function of one element and its derivative.
+pub(super) trait Pointwise {
+    /// Value at `a`.
+    fn value(a: f32) -> f32;
+    /// Derivative at `a`.
+    fn slope(a: f32) -> f32;
+}
+
+/// Work that is generic over the activation.
+pub(super) trait WithActivation {
+    /// Runs with activation `A`.
+    fn run<A: Pointwise>(self);
+}
+
+/// Runs `work` with the function that `kind` names, or with none.
+pub(super) fn with(kind: Option<ActivationKind>, work: impl WithActivation) {
+    match kind {
+        None => work.run::<Identity>(),
+        Some(ActivationKind::Relu) => work.run::<Relu>(),
+        Some(ActivationKind::LeakyRelu) => work.run::<LeakyRelu>(),
+        Some(ActivationKind::Elu) => work.run::<Elu>(),
+        Some(ActivationKind::Gelu) => work.run::<Gelu>(),
+        Some(ActivationKind::Silu) => work.run::<Silu>(),
+        Some(ActivationKind::Tanh) => work.run::<Tanh>(),
+        Some(ActivationKind::Sigmoid) => work.run::<Sigmoid>(),
+    }
+}
+
+/// No activation.
+struct Identity;
+
+impl Pointwise for Identity {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        a
+    }
+    #[inline(always)]
+    fn slope(_: f32) -> f32 {
+        1.0
+    }
+}
+
+struct Relu;
+
+impl Pointwise for Relu {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        if a < 0.0 { 0.0 } else { a }
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        if a > 0.0 { 1.0 } else { 0.0 }
+    }
+}
+
+struct LeakyRelu;
+
+/// Slope of [`LeakyRelu`] below zero.
+const LEAK: f32 = 0.01;
+
+impl Pointwise for LeakyRelu {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        if a < 0.0 { LEAK * a } else { a }
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let above = if a > 0.0 { 0.5 * (1.0 - LEAK) } else { 0.0 };
+        let below = if a < 0.0 { 0.5 * (1.0 - LEAK) } else { 0.0 };
+        0.5 * (1.0 + LEAK) + above - below
+    }
+}
+
+struct Elu;
+
+impl Pointwise for Elu {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        let below = exp(a) - 1.0;
+        if a < 0.0 { below } else { a }
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let below = exp(a);
+        if a < 0.0 { below } else { 1.0 }
+    }
+}
+
+struct Sigmoid;
+
+impl Pointwise for Sigmoid {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        1.0 / (1.0 + exp(-a))
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let y = Self::value(a);
+        y * (1.0 - y)
+    }
+}
+
+struct Tanh;
+
+impl Pointwise for Tanh {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        1.0 - 2.0 / (1.0 + exp(2.0 * a))
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let y = Self::value(a);
+        1.0 - y * y
+    }
+}
+
+struct Silu;
+
+impl Pointwise for Silu {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        a * Sigmoid::value(a)
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let gate = Sigmoid::value(a);
+        gate + a * gate * (1.0 - gate)
+    }
+}
+
+/// The tanh form, as a·σ(2u) with u = √(2/π)·(a + 0.044715·a³).
+struct Gelu;
+
+/// 2·√(2/π).
+const GELU_SCALE: f32 = 1.595_769_1;
+const GELU_CUBE: f32 = 0.044_715;
+
+impl Pointwise for Gelu {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        a * Sigmoid::value(GELU_SCALE * a * (1.0 + GELU_CUBE * a * a))
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let gate = Sigmoid::value(GELU_SCALE * a * (1.0 + GELU_CUBE * a * a));
+        gate + a * gate * (1.0 - gate) * GELU_SCALE * (1.0 + 3.0 * GELU_CUBE * a * a)
+    }
+}

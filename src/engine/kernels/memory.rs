@@ -1,0 +1,177 @@
+//! The tensors of one call of a kernel, asked of ONNX Runtime directly: `ort`'s values cost an allocation and several
+//! calls each, and an optimizer node has hundreds of inputs.
+
+use ort::operator::ComputeContext;
+use ort::{AsPointer, ortsys};
+use ort_sys::{ONNXTensorElementDataType, OrtKernelContext, OrtTensorTypeAndShapeInfo, OrtValue};
+use std::ptr;
+
+/// An input whose memory nothing writes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tensor<'a> {
+    /// Extents, outermost first.
+    pub(super) extents: &'a [usize],
+    /// Elements, row major.
+    pub(super) data: &'a [f32],
+}
+
+/// A float32 tensor of the library, valid until the call of the kernel returns.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// Extents, outermost first.
+    pub(super) extents: Vec<usize>,
+    start: *mut f32,
+    length: usize,
+}
+
+impl Memory {
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Copies the elements from `at` on into `block`.
+    ///
+    /// # Panics
+    /// Where the block reaches beyond the end.
+    pub(super) fn read(&self, at: usize, block: &mut [f32]) {
+        assert!(at + block.len() <= self.length, "a read beyond the end of a tensor");
+        // SAFETY: in bounds; `block` is memory of ours, which the library's never overlaps.
+        unsafe { ptr::copy_nonoverlapping(self.start.add(at), block.as_mut_ptr(), block.len()) }
+    }
+
+    /// Copies `block` over the elements from `at` on.
+    ///
+    /// # Panics
+    /// Where the block reaches beyond the end.
+    pub(super) fn write(&self, at: usize, block: &[f32]) {
+        assert!(at + block.len() <= self.length, "a write beyond the end of a tensor");
+        // SAFETY: in bounds; `block` is memory of ours, which the library's never overlaps.
+        unsafe { ptr::copy_nonoverlapping(block.as_ptr(), self.start.add(at), block.len()) }
+    }
+
+    /// The first element.
+    pub(super) fn first(&self) -> f32 {
+        let mut value = [0.0];
+        self.read(0, &mut value);
+        value[0]
+    }
+
+    /// Extents and elements.
+    ///
+    /// # Safety
+    /// The memory is valid and nothing writes to it for `'a`.
+    pub(super) unsafe fn tensor<'a>(&'a self) -> Tensor<'a> {
+        // SAFETY: the caller's promise; the library aligns tensors and gives `length` elements.
+        Tensor { extents: &self.extents, data: unsafe { std::slice::from_raw_parts(self.start, self.length) } }
+    }
+
+    /// Elements, to be written.
+    ///
+    /// # Safety
+    /// The memory is valid and nothing else reads it or writes to it for `'a`.
+    pub(super) unsafe fn slice_mut<'a>(&self) -> &'a mut [f32] {
+        // SAFETY: the caller's promise; the library aligns tensors and gives `length` elements.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
+    }
+
+    /// Memory of a test's own.
+    #[cfg(test)]
+    pub(super) fn over(values: &mut [f32]) -> Memory {
+        Memory { extents: vec![values.len()], start: values.as_mut_ptr(), length: values.len() }
+    }
+
+    fn overlaps(&self, other: &Memory) -> bool {
+        let (start, end) = (self.start.addr(), self.start.addr() + 4 * self.length);
+        let (other_start, other_end) = (other.start.addr(), other.start.addr() + 4 * other.length);
+        start < other_end && other_start < end
+    }
+
+    fn of(value: *mut OrtValue) -> Result<Memory, ort::Error> {
+        let extents = extents(value)?;
+        let mut data = ptr::null_mut();
+        ortsys![unsafe GetTensorMutableData(value, &mut data)?];
+        let length = extents.iter().product();
+        // A tensor without elements may have no memory.
+        let start = if length == 0 { ptr::dangling_mut() } else { data.cast::<f32>() };
+        if start.is_null() {
+            return Err(ort::Error::new("a tensor has no memory"));
+        }
+        Ok(Memory { extents, start, length })
+    }
+}
+
+/// Extents of a float32 tensor.
+fn extents(value: *const OrtValue) -> Result<Vec<usize>, ort::Error> {
+    let mut info: *mut OrtTensorTypeAndShapeInfo = ptr::null_mut();
+    ortsys![unsafe GetTensorTypeAndShape(value, &mut info)?];
+    let read = || {
+        let mut kind = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+        ortsys![unsafe GetTensorElementType(info, &mut kind)?];
+        let mut rank = 0;
+        ortsys![unsafe GetDimensionsCount(info, &mut rank)?];
+        let mut dims = vec![0_i64; rank];
+        ortsys![unsafe GetDimensions(info, dims.as_mut_ptr(), rank)?];
+        Ok((kind, dims))
+    };
+    let result: Result<_, ort::Error> = read();
+    ortsys![unsafe ReleaseTensorTypeAndShapeInfo(info)];
+    let (kind, dims) = result?;
+    if kind != ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT {
+        return Err(ort::Error::new("a tensor is not float32"));
+    }
+    dims.into_iter().map(|d| usize::try_from(d).map_err(|_| ort::Error::new("a tensor has a negative extent"))).collect()
+}
+
+/// All inputs of a call.
+pub(super) fn inputs(context: &ComputeContext) -> Result<Vec<Memory>, String> {
+    let count = context.num_inputs().map_err(|e| e.to_string())?;
+    let one = |i: usize| {
+        let mut value: *const OrtValue = ptr::null();
+        ortsys![unsafe KernelContext_GetInput(raw(context), i, &mut value)?];
+        if value.is_null() {
+            return Err(ort::Error::new("it is left out"));
+        }
+        Memory::of(value.cast_mut())
+    };
+    (0..count).map(|i| one(i).map_err(|e| format!("input {i}: {e}"))).collect()
+}
+
+/// All outputs of a call, of these extents.
+pub(super) fn outputs(context: &ComputeContext, shapes: &[Vec<usize>]) -> Result<Vec<Memory>, String> {
+    let count = context.num_outputs().map_err(|e| e.to_string())?;
+    if count != shapes.len() {
+        return Err(format!("{} outputs wanted, the node has {count}", shapes.len()));
+    }
+    let one = |i: usize| {
+        let dims: Vec<i64> = shapes[i].iter().map(|&d| d as i64).collect();
+        let mut value: *mut OrtValue = ptr::null_mut();
+        ortsys![unsafe KernelContext_GetOutput(raw(context), i, dims.as_ptr(), dims.len(), &mut value)?];
+        if value.is_null() {
+            return Err(ort::Error::new("it is left out"));
+        }
+        let memory = Memory::of(value)?;
+        if memory.extents != shapes[i] {
+            return Err(ort::Error::new(format!("extents {:?} wanted, {:?} bound", shapes[i], memory.extents)));
+        }
+        Ok(memory)
+    };
+    (0..count).map(|i| one(i).map_err(|e| format!("output {i}: {e}"))).collect()
+}
+
+fn raw(context: &ComputeContext) -> *mut OrtKernelContext {
+    context.ptr().cast_mut()
+}
+
+/// Refuses outputs that share memory with an input or with each other.
+pub(super) fn check_apart(inputs: &[Memory], outputs: &[Memory]) -> Result<(), String> {
+    for (i, output) in outputs.iter().enumerate() {
+        if let Some(j) = inputs.iter().position(|input| output.overlaps(input)) {
+            return Err(format!("output {i} is bound to the memory of input {j}"));
+        }
+        if let Some(j) = outputs[..i].iter().position(|other| output.overlaps(other)) {
+            return Err(format!("outputs {i} and {j} are bound to the same memory"));
+        }
+    }
+    Ok(())
+}

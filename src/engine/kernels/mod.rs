@@ -1,0 +1,81 @@
+//! Kernels of the domain `evolve.train`: fused operators that ONNX Runtime's CPU provider runs in training graphs.
+//!
+//! Adding one: a file with an [`Entry`], a line in [`ALL`], and [`crate::graph::Op::kernel`] of the operator it stands
+//! for. A test compares every entry with its operator's standard spelling over the operator's cases.
+//!
+//! All kernels are float32, run on the calling thread, and give the same bits whatever the vector width of the CPU.
+
+mod activation;
+mod batch_norm;
+mod memory;
+mod operator;
+mod optimizer;
+mod softmax_cross_entropy;
+mod vector;
+
+#[cfg(test)]
+mod tests;
+
+use self::memory::{Memory, Tensor};
+use self::operator::Registered;
+use crate::graph::KERNEL_DOMAIN;
+use ort::operator::{KernelContext, OperatorDomain};
+
+/// What the list knows of a kernel.
+pub struct Entry {
+    /// Operator type in the domain.
+    pub name: &'static str,
+    /// How many inputs a node has.
+    inputs: Arity,
+    /// How many outputs a node has.
+    outputs: Arity,
+    /// Extents of the outputs from those of the inputs, or what is wrong with these.
+    shapes: fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String>,
+    /// The kernel of one node, made from the node's attributes.
+    create: fn(&KernelContext<'_>) -> Result<Body, String>,
+}
+
+/// Number of inputs or outputs.
+#[derive(Debug, Clone, Copy)]
+enum Arity {
+    /// This many.
+    Exactly(usize),
+    /// This many or more.
+    AtLeast(usize),
+}
+
+/// What a kernel does with memory that has been checked.
+enum Body {
+    /// Reads inputs and fills outputs, none of which share memory.
+    Apart(ApartBody),
+    /// Reads inputs and fills outputs where an output may lie in the memory of an input.
+    InPlace(InPlaceBody),
+}
+
+/// Inputs to outputs, as slices.
+type ApartBody = Box<dyn FnMut(&[Tensor<'_>], &mut [&mut [f32]]) + Send>;
+/// Inputs to outputs, as memory that is copied in and out.
+type InPlaceBody = Box<dyn FnMut(&[Memory], &[Memory]) + Send>;
+
+/// Every kernel.
+pub static ALL: &[&Entry] = &[
+    &optimizer::SGD_STEP,
+    &optimizer::ADAM_STEP,
+    &softmax_cross_entropy::LOSS,
+    &softmax_cross_entropy::GRADIENT,
+    &batch_norm::FORWARD,
+    &batch_norm::GRADIENT,
+];
+
+/// The domain with all kernels, to be given to each session that runs them. ONNX Runtime must be loaded.
+///
+/// # Errors
+/// Where ONNX Runtime refuses a kernel.
+pub fn domain() -> ort::Result<OperatorDomain> {
+    ALL.iter().try_fold(OperatorDomain::new(KERNEL_DOMAIN)?, |domain, &entry| domain.add(Registered(entry)))
+}
+
+/// An attribute that every node of the kernel has.
+fn attribute<'c, T: ort::operator::FromKernelContext<'c>>(context: &KernelContext<'c>, name: &str) -> Result<T, String> {
+    context.get::<T>(name).ok_or_else(|| format!("attribute {name} is missing or of another type"))
+}

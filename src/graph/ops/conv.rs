@@ -1,0 +1,300 @@
+//! Convolution over two spatial axes, channels first. One spatial axis is the case of height 1.
+
+mod weight_grad;
+
+pub use weight_grad::{CONV_WEIGHT_GRAD, ConvWeightGrad};
+
+use super::{Case, Entry, Feed};
+use crate::graph::{Attribute, Attributes, Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
+
+/// Cross-correlation of `x [N, C, H, W]` with `w [O, C/groups, kh, kw]` and an optional third input `b [O]` (ONNX `Conv`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Steps along height and width.
+    pub stride: [usize; 2],
+    /// Zeros added at top, left, bottom and right.
+    pub pads: [usize; 4],
+    /// Distance between kernel elements along height and width.
+    pub dilation: [usize; 2],
+    /// Number of groups; input and output channels are multiples of it.
+    pub groups: usize,
+}
+
+impl Conv {
+    /// Extent from the first to the last kernel element along `axis` (0 is height).
+    pub(super) fn reach(&self, axis: usize, kernel: usize) -> usize {
+        self.dilation[axis] * (kernel - 1) + 1
+    }
+
+    /// Input rows or columns that no window reads, at the far end of `axis`.
+    fn rest(&self, axis: usize, size: usize, kernel: usize) -> usize {
+        (size + self.pads[axis] + self.pads[axis + 2] - self.reach(axis, kernel)) % self.stride[axis]
+    }
+
+    /// Height and width of the output.
+    fn output_size(&self, size: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], ShapeError> {
+        if self.groups == 0 || self.stride.contains(&0) || self.dilation.contains(&0) || kernel.contains(&0) {
+            return Err(ShapeError::new("stride, dilation, groups and kernel extents of at least 1 wanted"));
+        }
+        let along = |axis: usize| {
+            (size[axis] + self.pads[axis] + self.pads[axis + 2])
+                .checked_sub(self.reach(axis, kernel[axis]))
+                .map(|room| room / self.stride[axis] + 1)
+                .ok_or_else(|| ShapeError::new(format!("kernel {kernel:?} does not fit into {size:?}")))
+        };
+        Ok([along(0)?, along(1)?])
+    }
+
+    /// The attributes as ONNX has them.
+    pub(super) fn attributes(&self) -> Attributes {
+        vec![
+            ("strides", ints(&self.stride)),
+            ("pads", ints(&self.pads)),
+            ("dilations", ints(&self.dilation)),
+            ("group", Attribute::Int(self.groups as i64)),
+        ]
+    }
+}
+
+fn ints(values: &[usize]) -> Attribute {
+    Attribute::Ints(values.iter().map(|&v| v as i64).collect())
+}
+
+/// Extents of axes 2 and 3.
+pub(in crate::graph::ops) fn plane(ty: &TensorType) -> Result<[usize; 2], ShapeError> {
+    if ty.shape.rank() != 4 {
+        return Err(ShapeError::new(format!("[N, C, H, W] wanted, not {}", ty.shape)));
+    }
+    Ok([ty.shape.extent(2)?, ty.shape.extent(3)?])
+}
+
+/// `[N, channels, height, width]` of the element type of `like`, with its first axis.
+pub(super) fn image(like: &TensorType, channels: usize, size: [usize; 2]) -> TensorType {
+    let rest = [channels, size[0], size[1]].map(Dim::Fixed);
+    like.with_shape(Shape([like.shape.0[0]].into_iter().chain(rest).collect()))
+}
+
+fn one_float_type(inputs: &[&TensorType]) -> Result<(), ShapeError> {
+    if inputs.iter().any(|t| t.dtype != inputs[0].dtype || !t.dtype.is_float()) {
+        return Err(ShapeError::new("inputs of one float type wanted"));
+    }
+    Ok(())
+}
+
+impl Op for Conv {
+    fn name(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        let (x, w) = match inputs {
+            [x, w] | [x, w, _] => (x, w),
+            _ => return Err(ShapeError::new(format!("2 or 3 inputs wanted, {} given", inputs.len()))),
+        };
+        one_float_type(inputs)?;
+        let size = self.output_size(plane(x)?, plane(w)?)?;
+        let (c, o) = (x.shape.extent(1)?, w.shape.extent(0)?);
+        if w.shape.extent(1)? * self.groups != c || o % self.groups != 0 {
+            return Err(ShapeError::new(format!("weights {} do not fit {} in {} groups", w.shape, x.shape, self.groups)));
+        }
+        if inputs.get(2).is_some_and(|b| b.shape != Shape::fixed(&[o])) {
+            return Err(ShapeError::new(format!("a bias of {o} elements wanted")));
+        }
+        Ok(vec![image(x, o, size)])
+    }
+
+    fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let (d, x, w) = (rule.grad()?, rule.inputs[0], rule.inputs[1]);
+        let size = rule.shaped(plane(rule.graph.ty(x)))?;
+        let kernel = rule.shaped(plane(rule.graph.ty(w)))?;
+        let ops: [&dyn Fn(&mut Rule<'_>) -> Result<Value, GraphError>; 3] = [
+            &|rule| rule.graph.apply(ConvInputGrad { conv: *self, size }, &[d, w]),
+            &|rule| rule.graph.apply(ConvWeightGrad { conv: *self, kernel }, &[x, d]),
+            &|rule| rule.graph.apply(ConvBiasGrad, &[d]),
+        ];
+        (0..rule.inputs.len()).map(|i| if rule.wanted[i] { ops[i](rule).map(Some) } else { Ok(None) }).collect()
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let inputs: Vec<Term> = (0..s.input_count()).map(|i| s.input(i)).collect();
+        let y = s.node("Conv", &inputs, self.attributes());
+        s.output(0, y);
+        Ok(())
+    }
+
+    fn macs(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        macs(outputs[0], inputs[1])
+    }
+}
+
+/// Products of a convolution with output `y` and weights `w`; the same for both of its gradients.
+pub(super) fn macs(y: &TensorType, w: &TensorType) -> u64 {
+    let batch = y.shape.extent(0).unwrap_or(1);
+    let pixels: usize = y.shape.extents_from(2).map_or(0, |v| v.iter().product());
+    (batch * pixels) as u64 * w.shape.elements().unwrap_or(0) as u64
+}
+
+/// Gradient of [`Conv`] with respect to `x`, from `dy [N, O, oh, ow]` and `w [O, C/groups, kh, kw]` (ONNX `ConvTranspose`).
+#[derive(Debug, Clone, Copy)]
+pub struct ConvInputGrad {
+    /// The convolution.
+    pub conv: Conv,
+    /// Height and width of `x`.
+    pub size: [usize; 2],
+}
+
+impl Op for ConvInputGrad {
+    fn name(&self) -> &'static str {
+        "ConvInputGrad"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        let [dy, w] = inputs else { return Err(ShapeError::new(format!("2 inputs wanted, {} given", inputs.len()))) };
+        one_float_type(inputs)?;
+        let o = w.shape.extent(0)?;
+        if plane(dy)? != self.conv.output_size(self.size, plane(w)?)? || dy.shape.extent(1)? != o {
+            return Err(ShapeError::new(format!("{} is no output of weights {} on {:?}", dy.shape, w.shape, self.size)));
+        }
+        Ok(vec![image(dy, w.shape.extent(1)? * self.conv.groups, self.size)])
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let kernel = s.shaped(plane(s.input_type(1)))?;
+        let dx = transposed(s, &self.conv, self.size, kernel, [s.input(0), s.input(1)]);
+        s.output(0, dx);
+        Ok(())
+    }
+
+    fn macs(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        macs(inputs[0], inputs[1])
+    }
+}
+
+/// Nodes of the adjoint of `conv` on images of `size`, for a gradient and weights.
+pub(super) fn transposed(
+    s: &mut Speller<'_>,
+    conv: &Conv,
+    size: [usize; 2],
+    kernel: [usize; 2],
+    [dy, w]: [Term; 2],
+) -> Term {
+    let [top, left, bottom, right] = conv.pads;
+    let rest = [conv.rest(0, size[0], kernel[0]), conv.rest(1, size[1], kernel[1])];
+    // Asymmetric pads send ONNX Runtime's node from CUDA to the CPU: the whole extent is computed and cut instead.
+    let symmetric = top == bottom && left == right;
+    let mut attributes = if symmetric { *conv } else { Conv { pads: [0; 4], ..*conv } }.attributes();
+    if rest != [0, 0] {
+        attributes.push(("output_padding", ints(&rest)));
+    }
+    let dx = s.node("ConvTranspose", &[dy, w], attributes);
+    if symmetric {
+        return dx;
+    }
+    let starts = s.ints(&[top as i64, left as i64]);
+    let ends = s.ints(&[(top + size[0]) as i64, (left + size[1]) as i64]);
+    let axes = s.ints(&[2, 3]);
+    s.node("Slice", &[dx, starts, ends, axes], vec![])
+}
+
+/// Gradient of [`Conv`] with respect to its bias: the sum of `dy [N, O, oh, ow]` over all axes but the second.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvBiasGrad;
+
+impl Op for ConvBiasGrad {
+    fn name(&self) -> &'static str {
+        "ConvBiasGrad"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        let [dy] = inputs else { return Err(ShapeError::new("one input wanted")) };
+        plane(dy)?;
+        Ok(vec![dy.with_shape(Shape(vec![dy.shape.0[1]]))])
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let axes = s.ints(&[0, 2, 3]);
+        let db = s.node("ReduceSum", &[s.input(0), axes], vec![("keepdims", Attribute::Int(0))]);
+        s.output(0, db);
+        Ok(())
+    }
+}
+
+/// A convolution on an image of a stated shape, for tests.
+pub(super) struct Sample {
+    pub(super) conv: Conv,
+    pub(super) x: [usize; 4],
+    pub(super) w: [usize; 4],
+}
+
+impl Sample {
+    /// Shape of the output.
+    pub(super) fn y(&self) -> Vec<usize> {
+        let size = self.conv.output_size([self.x[2], self.x[3]], [self.w[2], self.w[3]]).expect("samples fit");
+        vec![self.x[0], self.w[0], size[0], size[1]]
+    }
+}
+
+/// Convolutions that tests visit: each attribute away from its default, odd extents, one spatial axis, depthwise.
+pub(super) fn samples() -> Vec<Sample> {
+    let sample = |x, w, stride, pads, dilation, groups| Sample { conv: Conv { stride, pads, dilation, groups }, x, w };
+    vec![
+        sample([2, 3, 5, 7], [4, 3, 3, 3], [1, 1], [1; 4], [1, 1], 1),
+        sample([1, 1, 6, 6], [1, 1, 2, 2], [1, 1], [0; 4], [1, 1], 1),
+        sample([2, 2, 7, 6], [3, 2, 3, 3], [2, 2], [1; 4], [1, 1], 1),
+        sample([2, 2, 8, 8], [3, 2, 3, 3], [2, 2], [0, 0, 1, 1], [1, 1], 1),
+        sample([1, 17, 5, 5], [2, 17, 3, 3], [1, 1], [1; 4], [1, 1], 1),
+        sample([2, 5, 4, 4], [17, 5, 1, 1], [1, 1], [0; 4], [1, 1], 1),
+        sample([2, 3, 6, 5], [4, 3, 1, 1], [2, 2], [0; 4], [1, 1], 1),
+        sample([2, 2, 9, 8], [2, 2, 3, 3], [1, 1], [2; 4], [2, 2], 1),
+        sample([1, 2, 9, 9], [2, 2, 3, 3], [3, 2], [1, 2, 0, 1], [2, 1], 1),
+        sample([2, 4, 5, 6], [6, 2, 3, 3], [1, 1], [1; 4], [1, 1], 2),
+        sample([2, 6, 7, 7], [6, 2, 3, 3], [2, 2], [1; 4], [1, 1], 3),
+        sample([2, 5, 6, 7], [5, 1, 3, 3], [1, 1], [1; 4], [1, 1], 5),
+        sample([1, 3, 7, 7], [6, 1, 5, 5], [2, 2], [2; 4], [1, 1], 3),
+        sample([2, 3, 8, 7], [2, 3, 5, 5], [1, 1], [2; 4], [1, 1], 1),
+        sample([2, 3, 1, 11], [4, 3, 1, 3], [1, 2], [0, 1, 0, 1], [1, 1], 1),
+        sample([1, 4, 1, 9], [4, 1, 1, 5], [1, 1], [0, 2, 0, 2], [1, 1], 4),
+    ]
+}
+
+/// Convolution.
+pub static CONV: Entry = Entry {
+    name: "Conv",
+    doc: "Two-dimensional convolution, grouped, strided and dilated, with or without bias",
+    differentiable: true,
+    cases: || {
+        samples()
+            .into_iter()
+            .enumerate()
+            .map(|(i, Sample { conv, x, w })| {
+                let mut inputs = vec![Feed::Normal(x.to_vec()), Feed::Normal(w.to_vec())];
+                if i % 2 == 0 {
+                    inputs.push(Feed::Normal(vec![w[0]]));
+                }
+                Case::new(conv, inputs)
+            })
+            .collect()
+    },
+};
+/// Its adjoint.
+pub static CONV_INPUT_GRAD: Entry = Entry {
+    name: "ConvInputGrad",
+    doc: "Gradient of a convolution with respect to its input",
+    differentiable: false,
+    cases: || {
+        samples()
+            .into_iter()
+            .map(|s| {
+                let op = ConvInputGrad { conv: s.conv, size: [s.x[2], s.x[3]] };
+                Case::new(op, vec![Feed::Normal(s.y()), Feed::Normal(s.w.to_vec())])
+            })
+            .collect()
+    },
+};
+/// Sum over batch and pixels.
+pub static CONV_BIAS_GRAD: Entry = Entry {
+    name: "ConvBiasGrad",
+    doc: "Gradient of a convolution with respect to its bias",
+    differentiable: false,
+    cases: || [[2, 3, 5, 4], [1, 17, 1, 3]].map(|y| Case::new(ConvBiasGrad, vec![Feed::Normal(y.to_vec())])).into(),
+};

@@ -1,0 +1,5 @@
+//! Passes: graph in, graph out, the same function.
+
+mod fold_batch_norm;
+
+pub use fold_batch_norm::fold_batch_norm;
