@@ -207,7 +207,8 @@ fn sizes_and_slots_that_do_not_fit_are_errors() {
 
 #[test]
 fn plans_that_do_not_fit_the_model_are_refused_with_the_name() {
-    let changes: [(&str, fn(&mut Plan)); 7] = [
+    type Change = (&'static str, fn(&mut Plan));
+    let changes: [Change; 7] = [
         ("\"x\"", |p| p.feeds[0].shape = vec![4, 2]),
         ("\"other\"", |p| p.feeds[0].name = "other".into()),
         ("\"y\"", |p| p.feeds[1].dtype = DType::I64),
