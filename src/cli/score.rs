@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let metrics = chosen(&args.metric, schema.task)?;
     let target = args.target.as_deref().or(schema.target.as_deref());
     let (inputs, column) = data::read_labelled(&args.data, predictor.fields(), target)?;
-    let (rows, targets) = data::resolve(&output(&schema), &column);
+    let (rows, targets) = data::resolve(&schema.classes, &column);
     if rows.is_empty() {
         return Err(Failure::bad_input(format!("no row of {} has an answer that the model knows", args.data.display())));
     }
@@ -75,16 +75,6 @@ fn chosen(names: &[String], task: TaskKind) -> Result<Vec<&'static Metric>, Fail
         return Ok(metric::all_for(task).collect());
     }
     names.iter().map(|name| metric::find(name, task).map_err(Failure::from)).collect()
-}
-
-/// What the model says, as far as reading answers needs it.
-fn output(schema: &Schema) -> OutputSpec {
-    match schema.task {
-        TaskKind::Regression => OutputSpec::Value { mean: 0.0, std: 1.0 },
-        TaskKind::Binary | TaskKind::Multiclass => {
-            OutputSpec::Classes { names: schema.classes.clone(), integers: false, counts: vec![0; schema.classes.len()] }
-        }
-    }
 }
 
 /// What was said about these rows.
