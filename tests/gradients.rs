@@ -1,5 +1,7 @@
-//! Gradient rules of all operators, against central differences in float64 on the embedded engine, and hygiene of the list.
+//! Gradient rules of all operators against central differences in float64 on the embedded engine, agreement of the
+//! engines on their spellings in float32, and hygiene of the list.
 
+use evolve::engine::{Choice, Device, Engine, Request, select};
 use evolve::graph::ops::elementwise::{Binary, BinaryKind};
 use evolve::graph::ops::reduce::SumTo;
 use evolve::graph::ops::{ALL, Case, Entry, Feed};
@@ -8,12 +10,15 @@ use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, Tensor as TractTensor};
 
 /// Length of a step along the direction. Differences are exact to about its square and to 1e-16 over it.
 const STEP: f64 = 1e-5;
 /// Largest difference accepted, relative to the size of the terms compared.
 const TOLERANCE: f64 = 1e-6;
+/// Largest difference accepted between two engines in float32, which add up in different orders.
+const ENGINE_TOLERANCE: f64 = 1e-4;
 
 fn normal(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
     StandardNormal.sample_iter(rng).take(count).collect()
@@ -27,15 +32,16 @@ fn distinct(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
 }
 
 /// What a feed stands for, and whether it is differentiated.
-fn sample(feed: &Feed, rng: &mut ChaCha8Rng) -> (Tensor, bool) {
+fn sample(feed: &Feed, dtype: DType, rng: &mut ChaCha8Rng) -> (Tensor, bool) {
     let count = |shape: &[usize]| shape.iter().product::<usize>();
+    let floats = |shape: &[usize], values: &[f64]| Tensor::from_f64(dtype, shape, values);
     match feed {
-        Feed::Normal(shape) => (Tensor::new(shape, Data::F64(normal(rng, count(shape)))), true),
+        Feed::Normal(shape) => (floats(shape, &normal(rng, count(shape))), true),
         Feed::Positive(shape) => {
-            let values = (0..count(shape)).map(|_| rng.random_range(0.5..2.0)).collect();
-            (Tensor::new(shape, Data::F64(values)), true)
+            let values: Vec<f64> = (0..count(shape)).map(|_| rng.random_range(0.5..2.0)).collect();
+            (floats(shape, &values), true)
         }
-        Feed::Distinct(shape) => (Tensor::new(shape, Data::F64(distinct(rng, count(shape)))), true),
+        Feed::Distinct(shape) => (floats(shape, &distinct(rng, count(shape))), true),
         Feed::Distribution(shape) => {
             let width = shape.last().copied().unwrap_or(1);
             let mut values: Vec<f64> = (0..count(shape)).map(|_| rng.random_range(0.1..1.0)).collect();
@@ -43,7 +49,7 @@ fn sample(feed: &Feed, rng: &mut ChaCha8Rng) -> (Tensor, bool) {
                 let sum: f64 = row.iter().sum();
                 row.iter_mut().for_each(|v| *v /= sum);
             }
-            (Tensor::new(shape, Data::F64(values)), false)
+            (floats(shape, &values), false)
         }
         Feed::Mask(shape) => {
             let values = (0..count(shape)).map(|_| rng.random_range(0..2)).collect();
@@ -53,12 +59,28 @@ fn sample(feed: &Feed, rng: &mut ChaCha8Rng) -> (Tensor, bool) {
             let values = (0..count(shape)).map(|_| rng.random_range(0..*bound as i64)).collect();
             (Tensor::new(shape, Data::I64(values)), false)
         }
-        Feed::Known(shape, values) => (Tensor::from_f64(DType::F64, shape, values), false),
+        Feed::Known(shape, values) => (floats(shape, values), false),
         Feed::Text(shape, values) => {
             let drawn = (0..count(shape)).map(|_| values[rng.random_range(0..values.len())].to_owned()).collect();
             (Tensor::new(shape, Data::Str(drawn)), false)
         }
     }
+}
+
+/// The case's inputs in a graph, with what to feed and which feeds are differentiated.
+fn inputs(graph: &mut Graph, case: &Case, dtype: DType, rng: &mut ChaCha8Rng) -> (Vec<Value>, Vec<Tensor>, Vec<bool>) {
+    let (mut values, mut feeds, mut moving) = (vec![], vec![], vec![]);
+    for (i, feed) in case.inputs.iter().enumerate() {
+        let (tensor, moves) = sample(feed, dtype, rng);
+        if matches!(feed, Feed::Known(..)) {
+            values.push(graph.constant(tensor));
+        } else {
+            values.push(graph.input(format!("x{i}"), tensor.ty()));
+            feeds.push(tensor);
+            moving.push(moves);
+        }
+    }
+    (values, feeds, moving)
 }
 
 /// A loss over one or two uses of an operator, with its gradients.
@@ -70,21 +92,9 @@ struct Problem {
 }
 
 /// Σ c·op(inputs), summed over `uses`, each of which states which sample is read as which input.
-fn problem(case: &Case, uses: &[Vec<usize>], rng: &mut ChaCha8Rng) -> Problem {
+fn problem(case: &Case, dtype: DType, uses: &[Vec<usize>], rng: &mut ChaCha8Rng) -> Problem {
     let mut graph = Graph::new();
-    let mut values = Vec::new();
-    let (mut feeds, mut moving) = (Vec::new(), Vec::new());
-    for (i, feed) in case.inputs.iter().enumerate() {
-        let (tensor, moves) = sample(feed, rng);
-        values.push(if matches!(feed, Feed::Known(..)) {
-            graph.constant(tensor)
-        } else {
-            let value = graph.input(format!("x{i}"), tensor.ty());
-            feeds.push(tensor);
-            moving.push(moves);
-            value
-        });
-    }
+    let (values, feeds, moving) = inputs(&mut graph, case, dtype, rng);
     let terms: Vec<Value> = uses.iter().map(|order| weighted(&mut graph, case, &values, order, rng)).collect();
     let loss = terms[1..].iter().fold(terms[0], |a, &b| graph.apply(Binary(BinaryKind::Add), &[a, b]).unwrap());
     let targets: Vec<Value> = graph.inputs().iter().zip(&moving).filter(|(_, m)| **m).map(|(v, _)| *v).collect();
@@ -102,7 +112,7 @@ fn weighted(graph: &mut Graph, case: &Case, values: &[Value], order: &[usize], r
     let inputs: Vec<Value> = order.iter().map(|&i| values[i]).collect();
     let y = graph.add_shared(case.op.clone(), &inputs).unwrap()[0];
     let shape = graph.ty(y).shape.extents().unwrap();
-    let c = graph.constant(Tensor::new(&shape, Data::F64(normal(rng, shape.iter().product()))));
+    let c = graph.constant(Tensor::from_f64(graph.ty(y).dtype, &shape, &normal(rng, shape.iter().product())));
     let product = graph.apply(Binary(BinaryKind::Mul), &[y, c]).unwrap();
     graph.apply(SumTo { shape: Shape::default() }, &[product]).unwrap()
 }
@@ -188,7 +198,7 @@ fn gradients_equal_central_differences() {
         if entry.differentiable {
             let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
             let what = format!("{} case {i} {:?} on {:?}", entry.name, case.op, case.inputs);
-            check(&problem(case, &[(0..case.inputs.len()).collect()], &mut rng), &what, &mut rng);
+            check(&problem(case, DType::F64, &[(0..case.inputs.len()).collect()], &mut rng), &what, &mut rng);
         }
     });
 }
@@ -201,9 +211,62 @@ fn gradients_add_up_over_two_uses_of_every_input() {
             let orders = orders(case);
             for second in &orders {
                 let what = format!("{} case {i} {:?} in orders {:?} and {second:?}", entry.name, case.op, orders[0]);
-                check(&problem(case, &[orders[0].clone(), second.clone()], &mut rng), &what, &mut rng);
-                check(&problem(case, &[second.clone(), orders[0].clone()], &mut rng), &what, &mut rng);
+                check(&problem(case, DType::F64, &[orders[0].clone(), second.clone()], &mut rng), &what, &mut rng);
+                check(&problem(case, DType::F64, &[second.clone(), orders[0].clone()], &mut rng), &what, &mut rng);
             }
+        }
+    });
+}
+
+/// The operator alone, in float32, with all its outputs.
+fn alone(case: &Case, rng: &mut ChaCha8Rng) -> Problem {
+    let mut graph = Graph::new();
+    let (values, feeds, moving) = inputs(&mut graph, case, DType::F32, rng);
+    for (i, y) in graph.add_shared(case.op.clone(), &values).unwrap().into_iter().enumerate() {
+        graph.output(format!("y{i}"), y);
+    }
+    let spelled = spell(&graph, Target::Portable).unwrap();
+    Problem { model: evolve::onnx::write(&spelled, &vec![]), feeds, moving }
+}
+
+fn floats(tensor: &Tensor) -> Vec<f64> {
+    match &tensor.data {
+        Data::F32(v) => v.iter().map(|&x| x.into()).collect(),
+        Data::I64(v) => v.iter().map(|&x| x as f64).collect(),
+        Data::U8(v) => v.iter().map(|&x| x.into()).collect(),
+        Data::Bool(v) => v.iter().map(|&x| f64::from(u8::from(x))).collect(),
+        other => panic!("no operator of nets gives {:?}", other.dtype()),
+    }
+}
+
+/// Compares all outputs of a model in two engines, relative to the greatest of each output.
+fn compare(problem: &Problem, engines: &[Arc<dyn Engine>; 2], what: &str) {
+    let [first, second] = engines.each_ref().map(|engine| {
+        let mut model = engine.load_model(&problem.model).unwrap_or_else(|e| panic!("{what}: {e}"));
+        model.run(&problem.feeds).unwrap_or_else(|e| panic!("{what}: {e}"))
+    });
+    assert_eq!(first.len(), second.len(), "{what}");
+    for (i, (a, b)) in first.iter().zip(&second).enumerate() {
+        assert_eq!(a.shape, b.shape, "{what}: output {i}");
+        let (a, b) = (floats(a), floats(b));
+        let size = a.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+        let apart = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(apart <= ENGINE_TOLERANCE * size, "{what}: output {i} is {apart} apart of {size}");
+    }
+}
+
+#[test]
+fn engines_agree_on_portable_spellings() {
+    let request = |engine| Request { engine, device: Device::Cpu, ..Request::default() };
+    let engines = [Choice::OnnxRuntime, Choice::Tract]
+        .map(|engine| select(&request(engine)).unwrap_or_else(|e| panic!("both engines are needed: {e}")).engine);
+    each_case(|entry, i, case| {
+        let mut rng = ChaCha8Rng::seed_from_u64(2000 + i as u64);
+        let what = format!("{} case {i} {:?}", entry.name, case.op);
+        compare(&alone(case, &mut rng), &engines, &what);
+        if entry.differentiable {
+            let uses = orders(case);
+            compare(&problem(case, DType::F32, &uses, &mut rng), &engines, &format!("gradient of {what} used as {uses:?}"));
         }
     });
 }

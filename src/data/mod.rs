@@ -36,26 +36,6 @@ pub struct Part {
     pub targets: Targets,
 }
 
-impl Part {
-    /// Rows at the given positions, each below the number of targets.
-    pub fn take(&self, rows: &[usize]) -> Part {
-        let total = self.targets.len().max(1);
-        let features = match &self.features {
-            Features::Table { numeric, codes } => {
-                Features::Table { numeric: gather(numeric, total, rows), codes: gather(codes, total, rows) }
-            }
-            Features::Images { pixels } => Features::Images { pixels: gather(pixels, total, rows) },
-        };
-        Part { features, targets: self.targets.take(rows) }
-    }
-}
-
-/// Rows at the given positions of a row-major matrix with `total` rows.
-fn gather<T: Copy>(values: &[T], total: usize, rows: &[usize]) -> Vec<T> {
-    let width = values.len() / total;
-    rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect()
-}
-
 /// Preprocessed inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Features {

@@ -45,7 +45,7 @@ impl Study {
             }
         };
         watch(Event::Finals(&finals));
-        self.train_finalists(&finals, evaluator, resources, watch)?;
+        self.train_finalists(&finals, evaluator, watch)?;
         let choice = self.choose(&finals)?;
         if !stopped(resources.stop) {
             self.append(Record::Choice(choice.clone()))?;
@@ -80,7 +80,7 @@ impl Study {
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
         let entry = |c: &&Candidate| {
             let costs = c.outcome.costs();
-            let full = lengths.candidate_examples(costs.macs, 1.0) as f64;
+            let full = lengths.candidate_examples(costs, c.proposal.genome.training.batch, 1.0) as f64;
             let wanted = match left {
                 Some(left) => left * costs.examples as f64 / c.timing.seconds.max(1e-3),
                 None => full * lengths.final_factor,
@@ -96,7 +96,6 @@ impl Study {
         &mut self,
         finals: &Finals,
         evaluator: &mut dyn Evaluator,
-        resources: &Resources<'_>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), StudyError> {
         use rand::Rng;

@@ -5,22 +5,27 @@ use crate::genome::{Genome, InputDomain, SearchSpace};
 use crate::train::{self, Request, Setting};
 use std::time::{Duration, Instant};
 
-/// Share of a budget that the search may use.
-pub const SEARCH_SHARE: f64 = 0.62;
+/// Least share of a budget for the search; what retraining cannot use is added.
+const SEARCH_SHARE: f64 = 0.62;
 /// Share of a budget at which retraining ends; the rest is for choosing, exporting and the report.
 pub const TRAINING_SHARE: f64 = 0.95;
-/// Passes over the training part after which a candidate has shown what it can.
-const CANDIDATE_EPOCHS: f64 = 20.0;
+/// Passes over the training part that a candidate is worth at least, and at most.
+const LEAST_EPOCHS: f64 = 20.0;
+const MOST_EPOCHS: f64 = 150.0;
 /// Most passes of a finalist.
-const FINAL_EPOCHS: f64 = 120.0;
+const FINAL_EPOCHS: f64 = 300.0;
 /// Examples that even a small table is worth.
-const LEAST_EXAMPLES: f64 = 100_000.0;
-/// Candidates that a search needs at least to be one.
+const LEAST_EXAMPLES: f64 = 60_000.0;
+/// Candidates that a search needs at least to be one, and how many it should see before their trainings get longer.
 const LEAST_CANDIDATES: f64 = 24.0;
-/// Cost of an example besides its arithmetic, in multiply-accumulates: gathering it and launching small operators.
-const TABLE_OVERHEAD: f64 = 50_000.0;
-const IMAGE_OVERHEAD: f64 = 500_000.0;
-/// What a candidate for images may cost where no budget decides.
+const MANY_CANDIDATES: f64 = 80.0;
+/// Cost of an example besides its arithmetic, in multiply-accumulates: gathering it.
+const TABLE_OVERHEAD: f64 = 5_000.0;
+const IMAGE_OVERHEAD: f64 = 100_000.0;
+/// Cost of a step besides its examples: launching its operators.
+const STEP_OVERHEAD: f64 = 500_000.0;
+/// What a candidate may cost where no budget decides: some ten seconds for a table, a minute or two for images.
+const TABLE_EFFORT: f64 = 5e10;
 const IMAGE_EFFORT: f64 = 4e11;
 /// Rows that the probe is scored on.
 const PROBE_ROWS: usize = 64;
@@ -31,11 +36,13 @@ const PROBE: Duration = Duration::from_millis(1200);
 pub fn from_data(space: &SearchSpace) -> TrainingSettings {
     let rows = space.domain.rows as f64;
     let image = matches!(space.domain.input, InputDomain::Image { .. });
-    let examples = (rows * CANDIDATE_EPOCHS).max(LEAST_EXAMPLES);
+    let (overhead, effort) = if image { (IMAGE_OVERHEAD, IMAGE_EFFORT) } else { (TABLE_OVERHEAD, TABLE_EFFORT) };
     TrainingSettings {
-        effort: if image { IMAGE_EFFORT } else { f64::MAX },
-        examples: if image { examples } else { examples.min(400_000.0) } as u64,
-        overhead: if image { IMAGE_OVERHEAD } else { TABLE_OVERHEAD },
+        effort,
+        examples: (rows * LEAST_EPOCHS).max(LEAST_EXAMPLES) as u64,
+        example_overhead: overhead,
+        step_overhead: STEP_OVERHEAD,
+        search_share: SEARCH_SHARE,
         finalists: 2,
         final_factor: 3.0,
         final_examples: (rows * FINAL_EPOCHS).max(6.0 * LEAST_EXAMPLES) as u64,
@@ -55,11 +62,16 @@ pub fn from_budget(
 ) -> Result<(TrainingSettings, u64), StudyError> {
     let mut lengths = from_data(space);
     let costs = train::costs(probe, setting.task, setting.train.targets.len()).map_err(StudyError::Probe)?;
-    let cost = costs.macs as f64 + lengths.overhead;
+    let cost = lengths.cost(&costs, probe.training.batch);
     let speed = cost * examples_per_second(probe, setting, seconds)?;
-    let total = speed * seconds * SEARCH_SHARE * workers as f64;
-    let full = lengths.examples as f64 * cost;
-    let candidates = (total / full).max(LEAST_CANDIDATES);
+    let final_seconds = lengths.final_examples as f64 * cost / speed;
+    let rounds = lengths.finalists.div_ceil(workers.max(1)) as f64;
+    lengths.search_share = SEARCH_SHARE.max(TRAINING_SHARE - 1.5 * rounds * final_seconds / seconds);
+    let total = speed * seconds * lengths.search_share * workers as f64;
+    let least = lengths.examples as f64;
+    let most = (space.domain.rows as f64 * MOST_EPOCHS).max(2.0 * LEAST_EXAMPLES);
+    lengths.examples = (total / (MANY_CANDIDATES * cost)).clamp(least, most) as u64;
+    let candidates = (total / (lengths.examples as f64 * cost)).max(LEAST_CANDIDATES);
     lengths.effort = round(total / candidates);
     Ok((lengths, candidates as u64))
 }

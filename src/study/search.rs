@@ -1,7 +1,7 @@
 //! The search phase: asking the strategy, handing genomes to the evaluator, journaling, telling.
 
 use super::evaluator::{Clock, Done, Evaluator, Job, Start, stopped};
-use super::{Candidate, Event, Record, Resources, Study, StudyError, lengths};
+use super::{Candidate, Event, Record, Resources, Study, StudyError};
 use crate::search::{Evaluated, Proposal, Search, SearchError};
 use crate::train;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +105,8 @@ impl Study {
     fn job(&self, number: u64, proposal: &Proposal, resources: &Resources<'_>) -> Result<Job, StudyError> {
         use rand::Rng;
         let (task, rows) = (&resources.dataset.task, resources.dataset.train.targets.len());
-        let macs = train::costs(&proposal.genome, task, rows).map_or(0, |c| c.macs);
+        let costs = train::costs(&proposal.genome, task, rows).unwrap_or_default();
+        let batch = proposal.genome.training.batch;
         let start = match proposal.inherit.map(|parent| (parent, self.candidates.get(&parent))) {
             None => None,
             Some((_, Some(c))) => {
@@ -117,7 +118,7 @@ impl Study {
             number,
             genome: proposal.genome.clone(),
             seed: crate::search::rng(self.settings.search.seed, number, TRAINING_STREAM).next_u64(),
-            examples: self.settings.training.candidate_examples(macs, proposal.length),
+            examples: self.settings.training.candidate_examples(&costs, batch, proposal.length),
             start,
         })
     }
@@ -172,7 +173,7 @@ impl Study {
         let Some(budget) = self.settings.search.budget else { return false };
         let recent: Vec<f64> = self.candidates.values().rev().take(16).map(|c| c.timing.seconds).collect();
         let typical = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
-        clock.now() + typical > budget * lengths::SEARCH_SHARE
+        clock.now() + typical > budget * self.settings.training.search_share
     }
 }
 

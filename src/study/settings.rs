@@ -2,6 +2,7 @@
 
 use super::{Folder, StudyError, folder::write_whole};
 use crate::data::Task;
+use crate::train::Costs;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -14,72 +15,20 @@ pub struct Settings {
     pub data: DataSettings,
     /// How the search goes.
     pub search: SearchSettings,
-    /// How long candidates and finalists train.
-    pub training: TrainingSettings,
-    /// What runs them.
-    pub engine: EngineSettings,
-    /// What the nets read and say.
-    pub schema: Task,
-}
-
-/// Where the data is and how it is read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DataSettings {
-    /// File or folder.
-    pub path: PathBuf,
-    /// Target column of a table.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// A file with the validation part, where one was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_file: Option<PathBuf>,
-    /// Share of the rows in the validation part, where one was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_share: Option<f64>,
-    /// Files that were read, with the SHA-256 of each.
-    pub files: Vec<FileSettings>,
-}
-
-/// A data file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSettings {
-    /// Name without its folder.
-    pub name: String,
-    /// SHA-256 of its content.
-    pub sha256: String,
-}
-
-/// How the search goes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SearchSettings {
-    /// Name of the strategy.
-    pub strategy: String,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Candidate k is bred from candidates 0 … k−lag.
-    pub lag: u64,
-    /// Most candidates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidates: Option<u64>,
-    /// Seconds for search, retraining and export.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<f64>,
-    /// Name of the metric.
-    pub metric: String,
-    /// The strategy's own settings.
-    pub strategy_settings: crate::search::Settings,
-}
-
-/// How long candidates and finalists train. Lengths are counted in examples; a candidate whose net costs more trains on
-/// fewer.
+    /// How long candidates and finalists train. Lengths are counted in examples; a candidate whose net costs more trains on
+/// fewer. Costs are in multiply-accumulates of inference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSettings {
-    /// What a candidate may cost: training examples times (multiply-accumulates of one row + [`Self::overhead`]).
+    /// What the training of a candidate may cost.
     pub effort: f64,
     /// Most training examples of a candidate.
     pub examples: u64,
-    /// What an example costs besides its multiply-accumulates, in the same unit.
-    pub overhead: f64,
+    /// What an example costs besides its multiply-accumulates.
+    pub example_overhead: f64,
+    /// What a step costs besides its examples and the update of its parameters.
+    pub step_overhead: f64,
+    /// Share of a budget after which the search ends.
+    pub search_share: f64,
     /// Candidates that are trained at full length at the end.
     pub finalists: usize,
     /// Full length as a multiple of a candidate's, where no budget decides.
@@ -88,10 +37,19 @@ pub struct TrainingSettings {
     pub final_examples: u64,
 }
 
+/// What updating one parameter costs.
+const UPDATE_COST: f64 = 8.0;
+
 impl TrainingSettings {
-    /// Training examples of a candidate whose net needs `macs` multiply-accumulates for a row, at the share `length`.
-    pub fn candidate_examples(&self, macs: u64, length: f64) -> u64 {
-        let affordable = self.effort / (macs as f64 + self.overhead);
+    /// What one training example of a net costs in batches of `batch`.
+    pub fn cost(&self, costs: &Costs, batch: usize) -> f64 {
+        let step = self.step_overhead + UPDATE_COST * costs.parameters as f64;
+        costs.macs as f64 + self.example_overhead + step / batch.max(1) as f64
+    }
+
+    /// Training examples of a candidate at the share `length`.
+    pub fn candidate_examples(&self, costs: &Costs, batch: usize, length: f64) -> u64 {
+        let affordable = self.effort / self.cost(costs, batch);
         ((affordable.min(self.examples as f64) * length) as u64).max(1)
     }
 }

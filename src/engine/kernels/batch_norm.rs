@@ -2,10 +2,11 @@
 //! one for sums and one for results.
 
 use super::activation::{Pointwise, WithActivation, with};
-use super::vector::{sum_pairs, widest};
+use super::vector::{PerElement, Work, sum_pairs, widest};
 use super::{Arity, Body, Entry, attribute};
 use crate::graph::ops::activation::ActivationKind;
 use ort::operator::KernelContext;
+use std::marker::PhantomData;
 
 /// Rows of `[N, C]` whose sums are taken in f32 before they are added up in f64.
 const ROWS: usize = 32;
@@ -34,24 +35,20 @@ impl Layout {
     }
 }
 
-/// What one channel's elements share: (x − mean)·scale + shift is what the activation gets.
-#[derive(Debug, Clone, Copy, Default)]
-struct Affine {
-    mean: f32,
-    scale: f32,
-    shift: f32,
+/// What each channel's elements share: (x − mean)·scale + shift is what the activation gets.
+struct Affine<'a> {
+    mean: &'a [f32],
+    scale: Vec<f32>,
+    shift: &'a [f32],
 }
 
-impl Affine {
-    /// One for each channel.
-    fn all(gamma: &[f32], beta: &[f32], mean: &[f32], inverse: &[f32]) -> Vec<Affine> {
-        let channels = gamma.iter().zip(beta).zip(mean).zip(inverse);
-        channels.map(|(((g, &shift), &mean), i)| Affine { mean, scale: g * i, shift }).collect()
+impl<'a> Affine<'a> {
+    fn new(gamma: &[f32], shift: &'a [f32], mean: &'a [f32], inverse: &[f32]) -> Self {
+        Affine { mean, scale: gamma.iter().zip(inverse).map(|(g, i)| g * i).collect(), shift }
     }
 
-    #[inline(always)]
-    fn apply(self, x: f32) -> f32 {
-        (x - self.mean) * self.scale + self.shift
+    fn columns(&self) -> [&[f32]; 3] {
+        [self.mean, &self.scale, self.shift]
     }
 }
 
@@ -60,25 +57,27 @@ fn inverse_deviations(variance: &[f32], epsilon: f32) -> Vec<f32> {
     variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect()
 }
 
-/// Adds to each channel's two sums what `terms` makes of the channel's number and the elements of `a` and `b`.
+/// Two sums for each channel of what `T` makes of the channel's entries in `columns` and the elements of `a` and `b`.
 #[inline(always)]
-fn channel_sums(
+fn channel_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
     layout: Layout,
+    columns: [&[f32]; K],
     a: &[f32],
     b: &[f32],
-    terms: impl Fn(usize, f32, f32) -> (f32, f32),
 ) -> (Vec<f64>, Vec<f64>) {
     let Layout { channels, plane, .. } = layout;
     let (mut first, mut second) = (vec![0.0_f64; channels], vec![0.0_f64; channels]);
     if plane > 1 {
         for (i, (a, b)) in a.chunks_exact(plane).zip(b.chunks_exact(plane)).enumerate() {
             let channel = i % channels;
-            let (p, q) = sum_pairs(a, b, |x, y| terms(channel, x, y));
+            let entries = columns.map(|column| column[channel]);
+            let (p, q) = sum_pairs::<T, K>(entries, a, b);
             first[channel] += p;
             second[channel] += q;
         }
         return (first, second);
     }
+    let columns = columns.map(|column| &column[..channels]);
     let (mut p, mut q) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
     for (a, b) in a.chunks(ROWS * channels).zip(b.chunks(ROWS * channels)) {
         p.fill(0.0);
@@ -86,7 +85,7 @@ fn channel_sums(
         for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
             let (p, q) = (&mut p[..channels], &mut q[..channels]);
             for c in 0..channels {
-                let (s, t) = terms(c, a[c], b[c]);
+                let (s, t) = T::at(columns.map(|column| column[c]), a[c], b[c]);
                 p[c] += s;
                 q[c] += t;
             }
@@ -97,26 +96,84 @@ fn channel_sums(
     (first, second)
 }
 
-/// Calls `each` with the channel's number and the pieces of `a`, `b` and `out` that lie side by side in one channel, or
-/// with single elements where the channels alternate.
+/// Fills `out` with what `T` makes of the channel's entries in `columns` and the elements of `a` and `b`.
 #[inline(always)]
-fn map_channels(layout: Layout, a: &[f32], b: &[f32], out: &mut [f32], map: impl Fn(usize, f32, f32) -> f32) {
+fn map_channels<T: PerElement<K, Output = f32>, const K: usize>(
+    layout: Layout,
+    columns: [&[f32]; K],
+    a: &[f32],
+    b: &[f32],
+    out: &mut [f32],
+) {
     let Layout { channels, plane, .. } = layout;
     if plane > 1 {
         let planes = a.chunks_exact(plane).zip(b.chunks_exact(plane)).zip(out.chunks_exact_mut(plane));
         for (i, ((a, b), out)) in planes.enumerate() {
-            let channel = i % channels;
+            let entries = columns.map(|column| column[i % channels]);
             for ((a, b), out) in a.iter().zip(b).zip(out) {
-                *out = map(channel, *a, *b);
+                *out = T::at(entries, *a, *b);
             }
         }
         return;
     }
+    let columns = columns.map(|column| &column[..channels]);
     let rows = a.chunks_exact(channels).zip(b.chunks_exact(channels)).zip(out.chunks_exact_mut(channels));
     for ((a, b), out) in rows {
         for c in 0..channels {
-            out[c] = map(c, a[c], b[c]);
+            out[c] = T::at(columns.map(|column| column[c]), a[c], b[c]);
         }
+    }
+}
+
+/// First and second moment about a given number.
+struct Moments;
+
+impl PerElement<1> for Moments {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn at([centre]: [f32; 1], x: f32, _: f32) -> (f32, f32) {
+        let d = x - centre;
+        (d, d * d)
+    }
+}
+
+/// The normalised element after activation.
+struct Normalised<A>(PhantomData<A>);
+
+impl<A: Pointwise> PerElement<3> for Normalised<A> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn at([mean, scale, shift]: [f32; 3], x: f32, _: f32) -> f32 {
+        A::value((x - mean) * scale + shift)
+    }
+}
+
+/// The gradient g before the activation, and g·(x − mean).
+struct GradientMoments<A>(PhantomData<A>);
+
+impl<A: Pointwise> PerElement<3> for GradientMoments<A> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn at([mean, scale, shift]: [f32; 3], dy: f32, x: f32) -> (f32, f32) {
+        let centred = x - mean;
+        let g = dy * A::slope(centred * scale + shift);
+        (g, g * centred)
+    }
+}
+
+/// scale·g + slope·(x − mean) + offset: slope and offset take off what the batch's statistics carry.
+struct InputGradient<A>(PhantomData<A>);
+
+impl<A: Pointwise> PerElement<5> for InputGradient<A> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn at([mean, scale, shift, slope, offset]: [f32; 5], dy: f32, x: f32) -> f32 {
+        let centred = x - mean;
+        dy * A::slope(centred * scale + shift) * scale + (centred * slope + offset)
     }
 }
 
@@ -125,10 +182,7 @@ fn map_channels(layout: Layout, a: &[f32], b: &[f32], out: &mut [f32], map: impl
 #[inline(always)]
 fn statistics(layout: Layout, x: &[f32], mean: &mut [f32], variance: &mut [f32]) {
     let shifts: Vec<f32> = (0..layout.channels).map(|c| x[c * layout.plane]).collect();
-    let (sums, squares) = channel_sums(layout, x, x, |c, v, _| {
-        let d = v - shifts[c];
-        (d, d * d)
-    });
+    let (sums, squares) = channel_sums::<Moments, 1>(layout, [&shifts], x, x);
     let count = layout.count as f64;
     for c in 0..layout.channels {
         let centre = sums[c] / count;
@@ -137,6 +191,9 @@ fn statistics(layout: Layout, x: &[f32], mean: &mut [f32], variance: &mut [f32])
         variance[c] = (squares[c] / count - centre * centre).clamp(0.0, f64::MAX) as f32;
     }
 }
+
+/// Work with the activation `A`.
+struct Activated<W, A>(W, PhantomData<A>);
 
 struct Forward<'a> {
     layout: Layout,
@@ -151,7 +208,14 @@ struct Forward<'a> {
 
 impl WithActivation for Forward<'_> {
     fn run<A: Pointwise>(self) {
-        widest(|| self.compute::<A>());
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Forward<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        self.0.compute::<A>();
     }
 }
 
@@ -160,8 +224,8 @@ impl Forward<'_> {
     fn compute<A: Pointwise>(self) {
         statistics(self.layout, self.x, self.mean, self.variance);
         let inverse = inverse_deviations(self.variance, self.epsilon);
-        let affine = Affine::all(self.gamma, self.beta, self.mean, &inverse);
-        map_channels(self.layout, self.x, self.x, self.y, |c, x, _| A::value(affine[c].apply(x)));
+        let affine = Affine::new(self.gamma, self.beta, self.mean, &inverse);
+        map_channels::<Normalised<A>, 3>(self.layout, affine.columns(), self.x, self.x, self.y);
     }
 }
 
@@ -181,33 +245,35 @@ struct Backward<'a> {
 
 impl WithActivation for Backward<'_> {
     fn run<A: Pointwise>(self) {
-        widest(|| self.compute::<A>());
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Backward<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        self.0.compute::<A>();
     }
 }
 
 impl Backward<'_> {
-    /// With g the gradient before the activation: dx = scale·g + slope·(x − mean) + offset, where slope and offset of a
-    /// channel take off what the batch's statistics carry.
     #[inline(always)]
     fn compute<A: Pointwise>(self) {
         let inverse = inverse_deviations(self.variance, self.epsilon);
-        let affine = Affine::all(self.gamma, self.beta, self.mean, &inverse);
-        let (sums, products) = channel_sums(self.layout, self.dy, self.x, |c, dy, x| {
-            let g = dy * A::slope(affine[c].apply(x));
-            (g, g * (x - affine[c].mean))
-        });
+        let affine = Affine::new(self.gamma, self.beta, self.mean, &inverse);
+        let [mean, scale, shift] = affine.columns();
+        let (sums, products) = channel_sums::<GradientMoments<A>, 3>(self.layout, affine.columns(), self.dy, self.x);
         let count = self.layout.count as f64;
-        let mut rest = vec![(0.0_f32, 0.0_f32); self.layout.channels];
-        for (c, rest) in rest.iter_mut().enumerate() {
-            let (scale, inverse) = (f64::from(affine[c].scale), f64::from(inverse[c]));
+        let (mut slopes, mut offsets) = (vec![0.0_f32; self.layout.channels], vec![0.0_f32; self.layout.channels]);
+        for c in 0..self.layout.channels {
+            let (scale, inverse) = (f64::from(scale[c]), f64::from(inverse[c]));
             self.dgamma[c] = (products[c] * inverse) as f32;
             self.dbeta[c] = sums[c] as f32;
-            *rest = ((-scale * products[c] * inverse * inverse / count) as f32, (-scale * sums[c] / count) as f32);
+            slopes[c] = (-scale * products[c] * inverse * inverse / count) as f32;
+            offsets[c] = (-scale * sums[c] / count) as f32;
         }
-        map_channels(self.layout, self.dy, self.x, self.dx, |c, dy, x| {
-            let (Affine { mean, scale, .. }, (slope, offset)) = (affine[c], rest[c]);
-            dy * A::slope(affine[c].apply(x)) * scale + ((x - mean) * slope + offset)
-        });
+        let columns = [mean, scale, shift, &slopes, &offsets];
+        map_channels::<InputGradient<A>, 5>(self.layout, columns, self.dy, self.x, self.dx);
     }
 }
 

@@ -3,7 +3,7 @@
 //! State may be bound in place: every block is copied in before any of it is written.
 
 use super::memory::Memory;
-use super::vector::widest;
+use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, attribute};
 
 /// Elements handled at a time: all parts of a block stay in the first-level cache.
@@ -33,13 +33,30 @@ fn decay_of(flags: &[i64], i: usize) -> f32 {
     flags.get(i).map_or(0.0, |&flag| if flag == 0 { 0.0 } else { 1.0 })
 }
 
-/// Runs `step` on blocks of the parts of one parameter: reads all `N` parts, writes the parts that `written` names.
-fn in_blocks<const N: usize>(
-    inputs: &[Memory],
-    outputs: &[Memory],
-    written: &[usize],
-    step: impl Fn(&mut [[f32; BLOCK]; N], usize),
-) {
+/// The step of an optimizer on blocks of the `N` parts of a parameter.
+trait BlockStep<const N: usize>: Copy {
+    /// Parts that a step changes, in the order of the node's outputs.
+    const WRITTEN: &[usize];
+    /// Steps the first `length` elements of a block; `#[inline(always)]`.
+    fn step(self, block: &mut [[f32; BLOCK]; N], length: usize);
+}
+
+/// The step of one parameter.
+struct Parameter<'a, S, const N: usize> {
+    inputs: &'a [Memory],
+    outputs: &'a [Memory],
+    factors: S,
+}
+
+impl<S: BlockStep<N>, const N: usize> Work for Parameter<'_, S, N> {
+    #[inline(always)]
+    fn run(self) {
+        in_blocks(self.inputs, self.outputs, self.factors);
+    }
+}
+
+#[inline(always)]
+fn in_blocks<S: BlockStep<N>, const N: usize>(inputs: &[Memory], outputs: &[Memory], factors: S) {
     let mut parts = [[0.0_f32; BLOCK]; N];
     let total = inputs.iter().chain(outputs).map(Memory::len).min().unwrap_or(0);
     for at in (0..total).step_by(BLOCK) {
@@ -47,8 +64,8 @@ fn in_blocks<const N: usize>(
         for (part, input) in parts.iter_mut().zip(inputs) {
             input.read(at, &mut part[..length]);
         }
-        step(&mut parts, length);
-        for (output, &part) in outputs.iter().zip(written) {
+        factors.step(&mut parts, length);
+        for (output, &part) in outputs.iter().zip(S::WRITTEN) {
             output.write(at, &parts[part][..length]);
         }
     }
@@ -65,19 +82,31 @@ impl Sgd {
     pub(super) fn run(&self, inputs: &[Memory], outputs: &[Memory]) {
         let (lr, wd) = (inputs[0].first(), inputs[1].first());
         for (i, (parts, next)) in inputs[2..].chunks_exact(3).zip(outputs.chunks_exact(2)).enumerate() {
-            let (momentum, wd) = (self.momentum, wd * decay_of(&self.decay, i));
-            widest(|| in_blocks::<3>(parts, next, &[0, 2], |block, length| sgd(block, length, lr, wd, momentum)));
+            let factors = SgdFactors { rate: lr, decay: wd * decay_of(&self.decay, i), momentum: self.momentum };
+            widest(Parameter { inputs: parts, outputs: next, factors });
         }
     }
 }
 
-/// Steps a block of `w, g, v`; what lies beyond `length` is not read by anyone.
-#[inline(always)]
-fn sgd([w, g, v]: &mut [[f32; BLOCK]; 3], length: usize, lr: f32, wd: f32, momentum: f32) {
-    for ((w, g), v) in w[..length].iter_mut().zip(&g[..length]).zip(&mut v[..length]) {
-        let g = g + wd * *w;
-        *v = momentum * *v + g;
-        *w -= lr * (g + momentum * *v);
+/// Factors that one parameter's elements share.
+#[derive(Clone, Copy)]
+struct SgdFactors {
+    rate: f32,
+    decay: f32,
+    momentum: f32,
+}
+
+/// On `w, g, v`.
+impl BlockStep<3> for SgdFactors {
+    const WRITTEN: &[usize] = &[0, 2];
+
+    #[inline(always)]
+    fn step(self, [w, g, v]: &mut [[f32; BLOCK]; 3], length: usize) {
+        for ((w, g), v) in w[..length].iter_mut().zip(&g[..length]).zip(&mut v[..length]) {
+            let g = g + self.decay * *w;
+            *v = self.momentum * *v + g;
+            *w -= self.rate * (g + self.momentum * *v);
+        }
     }
 }
 
@@ -123,20 +152,24 @@ impl Adam {
                 rest1: (1.0 - f64::from(self.beta1)) as f32,
                 rest2: (1.0 - f64::from(self.beta2)) as f32,
             };
-            widest(|| in_blocks::<4>(parts, next, &[0, 2, 3], |block, length| adam(block, length, factors)));
+            widest(Parameter { inputs: parts, outputs: next, factors });
         }
     }
 }
 
-/// Steps a block of `w, g, m, v`; what lies beyond `length` is not read by anyone.
-#[inline(always)]
-fn adam([w, g, m, v]: &mut [[f32; BLOCK]; 4], length: usize, f: AdamFactors) {
-    let (w, m, v) = (&mut w[..length], &mut m[..length], &mut v[..length]);
-    for (((w, g), m), v) in w.iter_mut().zip(&g[..length]).zip(m).zip(v) {
-        let g = g + f.decay * *w;
-        *m += f.rest1 * (g - *m);
-        *v += f.rest2 * (g * g - *v);
-        *w = f.keep * *w - f.rate * (*m / (v.sqrt() + f.epsilon));
+/// On `w, g, m, v`.
+impl BlockStep<4> for AdamFactors {
+    const WRITTEN: &[usize] = &[0, 2, 3];
+
+    #[inline(always)]
+    fn step(self, [w, g, m, v]: &mut [[f32; BLOCK]; 4], length: usize) {
+        let (w, m, v) = (&mut w[..length], &mut m[..length], &mut v[..length]);
+        for (((w, g), m), v) in w.iter_mut().zip(&g[..length]).zip(m).zip(v) {
+            let g = g + self.decay * *w;
+            *m += self.rest1 * (g - *m);
+            *v += self.rest2 * (g * g - *v);
+            *w = self.keep * *w - self.rate * (*m / (v.sqrt() + self.epsilon));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Softmax cross-entropy and its gradient: one pass over the logits each.
 
 use super::memory::Tensor;
-use super::vector::{exp, widest};
+use super::vector::{Work, exp, widest};
 use super::{Arity, Body, Entry};
 
 /// Checks logits, targets and row weights.
@@ -23,30 +23,53 @@ fn exponentials(z: &[f32], exponentials: &mut [f32]) -> (f32, f32) {
 }
 
 /// Σ w·Σ t·(log Σ exp z − z) / rows.
-#[inline(always)]
-fn loss(z: Tensor<'_>, t: Tensor<'_>, w: Tensor<'_>, scratch: &mut [f32]) -> f32 {
-    let classes = scratch.len();
-    let mut total = 0.0_f64;
-    for ((z, t), w) in z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data) {
-        let (largest, sum) = exponentials(z, scratch);
-        let log_sum = sum.ln();
-        let row: f32 = z.iter().zip(t).map(|(z, t)| t * (log_sum - (z - largest))).sum();
-        total += f64::from(w * row);
+struct Loss<'a> {
+    z: Tensor<'a>,
+    t: Tensor<'a>,
+    w: Tensor<'a>,
+    /// Room for one row.
+    scratch: &'a mut [f32],
+    loss: &'a mut f32,
+}
+
+impl Work for Loss<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Loss { z, t, w, scratch, loss } = self;
+        let classes = scratch.len();
+        let mut total = 0.0_f64;
+        for ((z, t), w) in z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data) {
+            let (largest, sum) = exponentials(z, scratch);
+            let log_sum = sum.ln();
+            let row: f32 = z.iter().zip(t).map(|(z, t)| t * (log_sum - (z - largest))).sum();
+            total += f64::from(w * row);
+        }
+        *loss = (total / w.data.len() as f64) as f32;
     }
-    (total / w.data.len() as f64) as f32
 }
 
 /// (softmax(z) − t)·w·d/rows.
-#[inline(always)]
-fn gradient(d: f32, z: Tensor<'_>, t: Tensor<'_>, w: Tensor<'_>, dz: &mut [f32]) {
-    let classes = z.extents[1];
-    let mean = d / w.data.len() as f32;
-    let rows = z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data);
-    for (((z, t), w), dz) in rows.zip(dz.chunks_exact_mut(classes)) {
-        let (_, sum) = exponentials(z, dz);
-        let (share, scale) = (1.0 / sum, w * mean);
-        for (dz, t) in dz.iter_mut().zip(t) {
-            *dz = (*dz * share - t) * scale;
+struct Gradient<'a> {
+    d: f32,
+    z: Tensor<'a>,
+    t: Tensor<'a>,
+    w: Tensor<'a>,
+    dz: &'a mut [f32],
+}
+
+impl Work for Gradient<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Gradient { d, z, t, w, dz } = self;
+        let classes = z.extents[1];
+        let mean = d / w.data.len() as f32;
+        let rows = z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data);
+        for (((z, t), w), dz) in rows.zip(dz.chunks_exact_mut(classes)) {
+            let (_, sum) = exponentials(z, dz);
+            let (share, scale) = (1.0 / sum, w * mean);
+            for (dz, t) in dz.iter_mut().zip(t) {
+                *dz = (*dz * share - t) * scale;
+            }
         }
     }
 }
@@ -65,7 +88,7 @@ pub(super) static LOSS: Entry = Entry {
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([z, t, w], [total]) = (inputs, outputs) {
                 scratch.resize(z.extents[1], 0.0);
-                widest(|| total[0] = loss(*z, *t, *w, &mut scratch));
+                widest(Loss { z: *z, t: *t, w: *w, scratch: &mut scratch, loss: &mut total[0] });
             }
         })))
     },
@@ -82,7 +105,7 @@ pub(super) static GRADIENT: Entry = Entry {
     create: |_| {
         Ok(Body::Apart(Box::new(|inputs, outputs| {
             if let ([d, z, t, w], [dz]) = (inputs, outputs) {
-                widest(|| gradient(d.data[0], *z, *t, *w, dz));
+                widest(Gradient { d: d.data[0], z: *z, t: *t, w: *w, dz });
             }
         })))
     },

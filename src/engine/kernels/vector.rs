@@ -3,16 +3,22 @@
 /// Lanes of partial sums: fixed, so that the bits of a sum do not depend on the CPU.
 pub(super) const LANES: usize = 16;
 
-/// Runs `work` compiled for AVX2 where the CPU has it.
+/// Work that is compiled for several kinds of CPU.
 ///
-/// Everything `work` calls must be `#[inline(always)]` to be compiled so. No operation is fused or reordered by that: the
-/// bits are the same either way.
-pub(super) fn widest(work: impl FnOnce()) {
+/// A trait in place of a closure or a function's name: only a method can be inlined by force where it is called.
+pub(super) trait Work {
+    /// Does it; `#[inline(always)]`, as all that it calls: what is not inlined is compiled for any CPU.
+    fn run(self);
+}
+
+/// Does `work` compiled for AVX2 where the CPU has it. No operation is fused or reordered: the bits are the same either
+/// way.
+pub(super) fn widest<W: Work>(work: W) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn with_avx2(work: impl FnOnce()) {
-            work();
+        fn with_avx2<W: Work>(work: W) {
+            work.run();
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the CPU has AVX2.
@@ -20,24 +26,37 @@ pub(super) fn widest(work: impl FnOnce()) {
             return;
         }
     }
-    work();
+    work.run();
 }
 
-/// Sum of two functions of the elements of two slices of equal length, in lanes.
+/// What is computed of two elements and of `K` numbers that a whole channel shares.
+/// A trait for the same reason as [`Work`]: a loop with a call in it does not vectorise.
+pub(super) trait PerElement<const K: usize> {
+    /// The result.
+    type Output;
+    /// Computes it; `#[inline(always)]`.
+    fn at(shared: [f32; K], a: f32, b: f32) -> Self::Output;
+}
+
+/// The two sums of what `T` makes of the elements of two slices of equal length, in lanes.
 #[inline(always)]
-pub(super) fn sum_pairs(a: &[f32], b: &[f32], terms: impl Fn(f32, f32) -> (f32, f32)) -> (f64, f64) {
+pub(super) fn sum_pairs<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
+    shared: [f32; K],
+    a: &[f32],
+    b: &[f32],
+) -> (f64, f64) {
     let (mut first, mut second) = ([0.0_f32; LANES], [0.0_f32; LANES]);
     let (blocks_a, blocks_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let (rest_a, rest_b) = (blocks_a.remainder(), blocks_b.remainder());
     for (block_a, block_b) in blocks_a.zip(blocks_b) {
         for lane in 0..LANES {
-            let (p, q) = terms(block_a[lane], block_b[lane]);
+            let (p, q) = T::at(shared, block_a[lane], block_b[lane]);
             first[lane] += p;
             second[lane] += q;
         }
     }
     for (lane, (x, y)) in rest_a.iter().zip(rest_b).enumerate() {
-        let (p, q) = terms(*x, *y);
+        let (p, q) = T::at(shared, *x, *y);
         first[lane] += p;
         second[lane] += q;
     }
@@ -52,19 +71,28 @@ pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first exact in few bits.
     const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
-    const POLYNOMIAL: [f32; 6] = [1.987_569_2e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
     let x = x.clamp(-87.0, 88.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * LN_2.0 - n * LN_2.1;
-    let p = POLYNOMIAL.iter().fold(0.0, |sum, &c| sum * r + c);
+    let p = ((((1.987_569_2e-4 * r + 1.398_2e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 1.666_666_5e-1) * r + 0.5;
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     (p * r * r + r + 1.0) * power
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{exp, sum_pairs};
+    use super::{PerElement, exp, sum_pairs};
+
+    /// x and x·y.
+    struct Moments;
+
+    impl PerElement<0> for Moments {
+        type Output = (f32, f32);
+        fn at(_: [f32; 0], a: f32, b: f32) -> (f32, f32) {
+            (a, a * b)
+        }
+    }
 
     #[test]
     fn exp_is_exact_to_rounding() {
@@ -83,7 +111,7 @@ mod tests {
     fn sums_take_every_element() {
         for n in [0, 1, 15, 16, 17, 100] {
             let a: Vec<f32> = (1..=n).map(|i| i as f32).collect();
-            let (sum, squares) = sum_pairs(&a, &a, |x, y| (x, x * y));
+            let (sum, squares) = sum_pairs::<Moments, 0>([], &a, &a);
             assert_eq!(sum, (n * (n + 1)) as f64 / 2.0);
             assert_eq!(squares, (n * (n + 1) * (2 * n + 1)) as f64 / 6.0);
         }

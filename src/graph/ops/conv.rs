@@ -298,3 +298,59 @@ pub static CONV_BIAS_GRAD: Entry = Entry {
     differentiable: false,
     cases: || [[2, 3, 5, 4], [1, 17, 1, 3]].map(|y| Case::new(ConvBiasGrad, vec![Feed::Normal(y.to_vec())])).into(),
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::DType;
+    use proptest::prelude::*;
+
+    fn batched(rest: &[usize]) -> TensorType {
+        TensorType::new(DType::F32, Shape::batched(Dim::Batch, rest))
+    }
+
+    fn fixed(dims: &[usize]) -> TensorType {
+        TensorType::new(DType::F32, Shape::fixed(dims))
+    }
+
+    #[test]
+    fn shapes_and_products_are_those_worked_out_by_hand() {
+        let conv = Conv { stride: [2, 1], pads: [1, 0, 1, 0], dilation: [1, 2], groups: 2 };
+        let (x, w) = (batched(&[4, 9, 8]), fixed(&[6, 2, 3, 3]));
+        // Height (9 + 2 − 3)/2 + 1 = 5, width (8 − 5)/1 + 1 = 4; 6·5·4 outputs of 2·3·3 products each.
+        let y = conv.infer(&[&x, &w]).unwrap().remove(0);
+        assert_eq!(y, batched(&[6, 5, 4]));
+        assert_eq!(conv.macs(&[&x, &w], &[&y]), 120 * 18);
+    }
+
+    #[test]
+    fn misfits_are_refused_with_their_shapes() {
+        let conv = |groups| Conv { stride: [1, 1], pads: [0; 4], dilation: [1, 1], groups };
+        let refusal = |conv: Conv, x: &TensorType, w: &TensorType| conv.infer(&[x, w]).unwrap_err().to_string();
+        let x = batched(&[4, 5, 5]);
+        assert!(refusal(conv(1), &x, &fixed(&[6, 3, 3, 3])).contains("[6, 3, 3, 3]"));
+        assert!(refusal(conv(2), &x, &fixed(&[5, 2, 3, 3])).contains("2 groups"));
+        assert!(refusal(conv(1), &x, &fixed(&[6, 4, 7, 3])).contains("[7, 3]"));
+        assert!(refusal(conv(0), &x, &fixed(&[6, 4, 3, 3])).contains("at least 1"));
+    }
+
+    proptest! {
+        #[test]
+        fn gradients_have_the_types_of_what_they_are_gradients_of(
+            (n, groups, inputs, outputs) in (1usize..3, 1usize..4, 1usize..4, 1usize..4),
+            size in [1usize..12, 1..12],
+            kernel in [1usize..5, 1..5],
+            stride in [1usize..4, 1..4],
+            pads in [0usize..4, 0..4, 0..4, 0..4],
+            dilation in [1usize..3, 1..3],
+        ) {
+            let conv = Conv { stride, pads, dilation, groups };
+            let x = fixed(&[n, groups * inputs, size[0], size[1]]);
+            let w = fixed(&[groups * outputs, inputs, kernel[0], kernel[1]]);
+            if let Ok(y) = conv.infer(&[&x, &w]) {
+                prop_assert_eq!(&ConvInputGrad { conv, size }.infer(&[&y[0], &w]).unwrap()[0], &x);
+                prop_assert_eq!(&ConvWeightGrad { conv, kernel }.infer(&[&x, &y[0]]).unwrap()[0], &w);
+            }
+        }
+    }
+}

@@ -307,3 +307,24 @@ pub static BATCH_NORM_INFERENCE: Entry = Entry {
             .collect()
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::ops::reduce::Mean;
+    use crate::graph::{DType, Graph, differentiate};
+
+    #[test]
+    fn a_loss_of_the_statistics_is_refused() {
+        let mut graph = Graph::new();
+        let input = |graph: &mut Graph, name: &str, dims: &[usize]| {
+            graph.input(name, TensorType::new(DType::F32, Shape::fixed(dims)))
+        };
+        let x = input(&mut graph, "x", &[4, 3]);
+        let (gamma, beta) = (input(&mut graph, "gamma", &[3]), input(&mut graph, "beta", &[3]));
+        let outputs = graph.add(BatchNorm { epsilon: 1e-5, activation: None }, &[x, gamma, beta]).unwrap();
+        let loss = graph.apply(Mean, &[outputs[2]]).unwrap();
+        let error = differentiate(&mut graph, loss, &[x]).unwrap_err();
+        assert!(error.to_string().contains("mean or variance"), "{error}");
+    }
+}
