@@ -71,7 +71,8 @@ fn kind(operators: &[&str]) -> String {
     if text.is_empty() { "layout".to_owned() } else { text }
 }
 
-fn shape_words(shape: &[Option<usize>]) -> String {
+/// Extents in words: `N × 64`.
+pub(super) fn shape_words(shape: &[Option<usize>]) -> String {
     let extents: Vec<String> = shape.iter().map(|extent| extent.map_or("N".to_owned(), |e| e.to_string())).collect();
     extents.join(" × ")
 }

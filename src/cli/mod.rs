@@ -6,6 +6,7 @@
 
 mod engine;
 mod failure;
+pub mod inspect;
 mod interrupt;
 mod layers;
 mod memory;
@@ -59,6 +60,8 @@ enum Command {
     Resume(resume::Args),
     Predict(predict::Args),
     Score(score::Args),
+    Inspect(inspect::Args),
+    Runtime(runtime::Args),
 }
 
 /// Runs the command line and returns the exit code; see [`Status`].
@@ -73,6 +76,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Resume(args) => (args.output.mode(), resume::run(&args)),
         Command::Predict(args) => (OutputMode::Terminal, predict::run(&args)),
         Command::Score(args) => (OutputMode::Terminal, score::run(&args)),
+        Command::Inspect(args) => (OutputMode::Terminal, inspect::run(&args)),
+        Command::Runtime(args) => (OutputMode::Terminal, runtime::run(&args)),
     };
     match result {
         Ok(status) => status.into(),

@@ -1,10 +1,60 @@
 //! What `evolve runtime` prints, and `evolve runtime install`.
 
+use super::{Failure, Output, Status};
 use crate::engine::{
     Build, Choice, Device, Engine, Found, InstallError, Located, OnnxRuntime, Places, Request, Tract, cuda_devices,
     cuda_driver, install, locate, select_in,
 };
-use std::fmt::Write;
+use clap::Subcommand;
+use std::{fmt::Write, path::PathBuf};
+
+/// Show which engines and devices there are, or install ONNX Runtime
+///
+/// Without a subcommand: what was found and where, what a run would use, and what was skipped and why. Nothing is
+/// installed then.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// ONNX Runtime library to look at first
+    #[arg(long, value_name = "PATH")]
+    pub runtime: Option<PathBuf>,
+    /// What to do instead of showing.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// What `evolve runtime` can do besides showing.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Action {
+    /// Install ONNX Runtime into the cache of evolve, through pip
+    Install {
+        /// The build for NVIDIA cards, some 250 MB
+        #[arg(long)]
+        cuda: bool,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  evolve runtime
+  evolve runtime install
+  evolve runtime install --cuda";
+
+/// Shows or installs.
+///
+/// # Errors
+/// Where the library cannot be installed.
+pub fn run(args: &Args) -> Result<Status, Failure> {
+    let places = Places::from_env(args.runtime.clone());
+    match &args.action {
+        None => Output::new().text(&describe(&places))?,
+        Some(Action::Install { cuda }) => {
+            let done = install_library(&places, *cuda).map_err(Failure::failed)?;
+            Output::new().line(&done)?;
+        }
+    }
+    Ok(Status::Done)
+}
 
 /// Describes the engines and devices of this machine: a table of what was found, the engine that a run would use, what
 /// was skipped and why. Nothing is installed.

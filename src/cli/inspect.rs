@@ -1,0 +1,282 @@
+//! `evolve inspect`: what a model or a study holds.
+
+use super::{Failure, Output, Status, layers, predict};
+use crate::{
+    export::SCHEMA,
+    onnx::{self, Summary, ValueInfo},
+    report::{Layer, bytes, grouped, number},
+    study::{Candidate, Journal, Outcome, Record},
+    train::Scores,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Show what a model or a study holds: layers, parameters, size, metrics, lineage
+///
+/// Nothing is run. A study is shown from its journal and, where it is exported, its best.onnx; this works while the study
+/// runs, too.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// ONNX file, or folder of a study
+    #[arg(value_name = "MODEL|DIR")]
+    pub path: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  evolve inspect adult.evolve/best.onnx
+  evolve inspect adult.evolve --json";
+
+/// What is shown; a part that is not there is left out.
+#[derive(Debug, Default, Serialize)]
+struct Inspection {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    study: Option<StudyPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ModelPart>,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelPart {
+    file: PathBuf,
+    bytes: u64,
+    producer: String,
+    opset: i64,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    parameters: u64,
+    layers: Vec<Layer>,
+    metrics: Scores,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Port {
+    name: String,
+    dtype: String,
+    shape: String,
+}
+
+#[derive(Debug, Serialize)]
+struct StudyPart {
+    folder: PathBuf,
+    candidates: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best: Option<Best>,
+    lineage: Vec<Ancestor>,
+}
+
+#[derive(Debug, Serialize)]
+struct Best {
+    candidate: u64,
+    scores: Scores,
+    parameters: u64,
+    macs: u64,
+    exported: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Ancestor {
+    candidate: u64,
+    arm: String,
+    edits: Vec<String>,
+    score: Option<f64>,
+}
+
+/// Inspects.
+///
+/// # Errors
+/// Where the file is no model, or the folder holds no study.
+pub fn run(args: &Args) -> Result<Status, Failure> {
+    let inspection = if args.path.is_dir() {
+        let model = args.path.join("best.onnx");
+        Inspection {
+            study: Some(study(&args.path)?),
+            model: if model.is_file() { Some(inspect_model(&model)?) } else { None },
+        }
+    } else {
+        Inspection { study: None, model: Some(inspect_model(&args.path)?) }
+    };
+    let mut out = Output::new();
+    if args.json {
+        out.json(&inspection)?
+    } else {
+        out.text(&text(&inspection))?
+    }
+    Ok(Status::Done)
+}
+
+fn inspect_model(path: &Path) -> Result<ModelPart, Failure> {
+    let content = predict::model_bytes(path)?;
+    let summary = onnx::read(&content).map_err(|error| predict::named(path, error.into()))?;
+    let layers = layers::of(&summary);
+    let metrics = summary.metadata("evolve.metrics").and_then(|text| serde_json::from_str(text).ok());
+    Ok(ModelPart {
+        file: path.to_owned(),
+        bytes: content.len() as u64,
+        producer: format!("{} {}", summary.producer, summary.producer_version).trim().to_owned(),
+        opset: summary.opset(),
+        inputs: summary.inputs.iter().map(port).collect(),
+        outputs: summary.outputs.iter().map(port).collect(),
+        parameters: layers.iter().map(|layer| layer.parameters).sum(),
+        layers,
+        metrics: metrics.unwrap_or_default(),
+        notes: notes(&summary),
+    })
+}
+
+fn port(value: &ValueInfo) -> Port {
+    Port { name: value.name.clone(), dtype: value.dtype.to_string(), shape: layers::shape_words(&value.shape) }
+}
+
+/// What the model's metadata tells its users.
+fn notes(summary: &Summary) -> Vec<String> {
+    let schema = summary.metadata(SCHEMA).and_then(|text| serde_json::from_str::<crate::data::Schema>(text).ok());
+    schema.map(|schema| schema.notes).unwrap_or_default()
+}
+
+fn study(folder: &Path) -> Result<StudyPart, Failure> {
+    let journal = folder.join("journal.jsonl");
+    if fs::metadata(&journal).is_err() {
+        return Err(Failure::bad_input(format!("{} holds no study: it has no journal.jsonl", folder.display())));
+    }
+    let mut candidates: BTreeMap<u64, Candidate> = BTreeMap::new();
+    let mut choice = None;
+    for record in Journal::read(&journal)? {
+        match record {
+            Record::Candidate(candidate) => drop(candidates.insert(candidate.number, *candidate)),
+            Record::Choice(chosen) => choice = Some(chosen),
+            Record::Finals(_) | Record::Finalist(_) => {}
+        }
+    }
+    let best = match &choice {
+        Some(choice) => candidates.get(&choice.candidate),
+        None => candidates
+            .values()
+            .filter(|candidate| candidate.outcome.score().is_some())
+            .max_by(|a, b| a.outcome.score().unwrap_or(f64::MIN).total_cmp(&b.outcome.score().unwrap_or(f64::MIN))),
+    };
+    let scores = |candidate: &Candidate| match (&choice, &candidate.outcome) {
+        (Some(choice), _) => choice.scores.clone(),
+        (None, Outcome::Scored { scores, .. }) => scores.clone(),
+        (None, Outcome::Failed { .. }) => Scores::new(),
+    };
+    Ok(StudyPart {
+        folder: folder.to_owned(),
+        candidates: candidates.len() as u64,
+        failed: candidates.values().filter(|candidate| candidate.outcome.score().is_none()).count() as u64,
+        best: best.map(|candidate| Best {
+            candidate: candidate.number,
+            scores: scores(candidate),
+            parameters: candidate.outcome.costs().parameters,
+            macs: candidate.outcome.costs().macs,
+            exported: choice.is_some(),
+        }),
+        lineage: best.map(|candidate| lineage(candidate, &candidates)).unwrap_or_default(),
+    })
+}
+
+/// First parents, the oldest first.
+fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<Ancestor> {
+    let parent = |candidate: &&Candidate| {
+        // Parents are older; a journal that says otherwise must not lead in circles.
+        let parent = candidate.proposal.origin.parents.first().filter(|parent| **parent < candidate.number);
+        parent.and_then(|parent| candidates.get(parent))
+    };
+    let mut ancestors: Vec<Ancestor> = std::iter::successors(Some(last), parent)
+        .map(|candidate| Ancestor {
+            candidate: candidate.number,
+            arm: candidate.proposal.origin.arm.clone(),
+            edits: candidate.proposal.origin.edits.clone(),
+            score: candidate.outcome.score(),
+        })
+        .collect();
+    ancestors.reverse();
+    ancestors
+}
+
+/// The inspection for people.
+fn text(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    if let Some(study) = &inspection.study {
+        study_text(study, &mut text);
+    }
+    if let Some(model) = &inspection.model {
+        model_text(model, &mut text);
+    }
+    text
+}
+
+// Writing into a string cannot fail, so the results of `writeln!` are dropped below.
+
+fn study_text(study: &StudyPart, text: &mut String) {
+    let _ = writeln!(text, "{}: {} candidates, {} failed", study.folder.display(), study.candidates, study.failed);
+    if let Some(best) = &study.best {
+        let exported = if best.exported { "exported" } else { "best so far" };
+        let macs = grouped(best.macs);
+        let _ = writeln!(
+            text,
+            "{exported}: candidate {}, {} parameters, {macs} multiply-adds a row",
+            best.candidate,
+            grouped(best.parameters)
+        );
+        scores_text(&best.scores, text);
+    }
+    if !study.lineage.is_empty() {
+        let _ = writeln!(text, "\nlineage");
+    }
+    for ancestor in &study.lineage {
+        let score = ancestor.score.map_or_else(|| "failed".to_owned(), number);
+        let _ =
+            writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", ancestor.candidate, ancestor.arm, ancestor.edits.join("; "));
+    }
+    if !study.lineage.is_empty() {
+        text.push('\n');
+    }
+}
+
+fn model_text(model: &ModelPart, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "{}: {}, {} values, opset {}, by {}",
+        model.file.display(),
+        bytes(model.bytes),
+        grouped(model.parameters),
+        model.opset,
+        if model.producer.is_empty() { "an unknown producer" } else { &model.producer }
+    );
+    for (kind, ports) in [("inputs", &model.inputs), ("outputs", &model.outputs)] {
+        let _ = writeln!(text, "\n{kind}");
+        for port in ports {
+            let _ = writeln!(text, "  {:<24} {:<8} {}", port.name, port.dtype, port.shape);
+        }
+    }
+    let _ = writeln!(text, "\nlayers");
+    for layer in &model.layers {
+        let values = if layer.parameters == 0 { String::new() } else { grouped(layer.parameters) };
+        let _ = writeln!(text, "  {:<36} {:<28} {:<16} {values:>10}", layer.name, layer.kind, layer.output);
+    }
+    if !model.metrics.is_empty() {
+        let _ = writeln!(text, "\nmetrics on the validation part");
+        scores_text(&model.metrics, text);
+    }
+    for note in &model.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+}
+
+fn scores_text(scores: &Scores, text: &mut String) {
+    for (name, value) in scores {
+        let _ = writeln!(text, "  {name:<18} {}", number(*value));
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line from outside: exit codes, and every byte of help and errors.
+
+use assert_cmd::Command;
+use std::{fs, path::Path, process::Output};
+
+fn evolve(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::cargo_bin("evolve").unwrap();
+    command.current_dir(folder).args(arguments).env_remove("COLUMNS").env_remove("ORT_DYLIB_PATH");
+    command.output().unwrap()
+}
+
+/// Exit code, standard output and standard error.
+fn transcript(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.csv"), table()).unwrap();
+    fs::write(folder.path().join("junk.onnx"), "junk".repeat(99)).unwrap();
+    let output = evolve(folder.path(), arguments);
+    let entries = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(entries, 2, "something was left behind by {arguments:?}");
+    format!(
+        "exit code {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap()
+    )
+}
+
+fn table() -> String {
+    let rows: String = (0..60).map(|i| format!("{i},{},{}\n", i % 7, ["a", "b"][i % 2])).collect();
+    format!("x,z,y\n{rows}")
+}
+
+#[test]
+fn helps_teach() {
+    insta::assert_snapshot!("help", transcript(&["--help"]));
+    for command in ["run", "resume", "predict", "score", "inspect", "runtime"] {
+        insta::assert_snapshot!(format!("help_{command}"), transcript(&[command, "--help"]));
+    }
+}
+
+#[test]
+fn errors_say_what_where_and_what_to_do() {
+    let cases: [(&str, &[&str]); 12] = [
+        ("no_arguments", &[]),
+        ("bad_budget", &["good.csv", "--target", "y", "--budget", "soon"]),
+        ("zero_candidates", &["good.csv", "--target", "y", "--candidates", "0"]),
+        ("unknown_strategy", &["good.csv", "--target", "y", "--strategy", "randm"]),
+        ("unknown_metric", &["good.csv", "--target", "y", "--metric", "acuracy"]),
+        ("metric_of_another_task", &["good.csv", "--target", "y", "--task", "binary", "--metric", "rmse"]),
+        ("bad_share", &["good.csv", "--target", "y", "--validation", "1.5"]),
+        ("bad_device", &["good.csv", "--target", "y", "--device", "gpu"]),
+        ("missing_library", &["good.csv", "--target", "y", "--runtime", "none.so"]),
+        ("misspelt_subcommand", &["predcit", "m.onnx", "d.csv"]),
+        ("missing_model", &["predict", "none.onnx", "good.csv", "--engine", "tract"]),
+        ("no_study", &["inspect", "."]),
+    ];
+    for (name, arguments) in cases {
+        let text = transcript(arguments);
+        assert!(text.starts_with("exit code 2\n"), "{name}: {text}");
+        insta::assert_snapshot!(format!("error_{name}"), text);
+    }
+}
+
+#[test]
+fn a_failure_is_an_object_too_where_objects_are_asked_for() {
+    let text = transcript(&["none.csv", "--target", "y", "--json"]);
+    let line = text.lines().find(|line| line.starts_with('{')).unwrap();
+    let object: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(object["event"], "failed");
+    assert_eq!(object["exit_code"], 2);
+    assert!(object["message"].as_str().unwrap().contains("none.csv"), "{line}");
+}
+
+#[test]
+fn a_broken_model_is_bad_input() {
+    let text = transcript(&["predict", "junk.onnx", "good.csv", "--engine", "tract"]);
+    assert!(text.starts_with("exit code 2\n") && text.contains("junk.onnx"), "{text}");
+}
