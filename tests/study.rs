@@ -17,11 +17,16 @@ fn evolve(args: &[&str]) -> Command {
     command
 }
 
-/// A short study of credit_g, with categories, that differs in nothing but its folder and the options given.
+/// A short study of credit_g, with categories. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("credit_g.csv");
-    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class", "--seed", "7", "--quiet"]);
-    command.args(["--candidates", "14", "--examples", "3000", "--out"]).arg(out).args(options);
+    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class", "--quiet"]);
+    for default in [["--seed", "7"], ["--candidates", "14"], ["--examples", "3000"]] {
+        if !options.contains(&default[0]) {
+            command.args(default);
+        }
+    }
+    command.args(options).arg("--out").arg(out);
     command
 }
 
@@ -100,8 +105,7 @@ fn a_torn_line_is_cut_off_and_a_damaged_one_is_not() {
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path")]));
     assert_eq!(fs::read(out.join("journal.jsonl")).expect("a journal"), whole);
     assert!(model(&out) == best, "the models differ");
-    let middle = whole.iter().position(|&b| b == b'\n').expect("lines") - 5;
-    fs::write(out.join("journal.jsonl"), [&whole[..middle], &whole[middle + 3..]].concat()).expect("a file");
+    fs::write(out.join("journal.jsonl"), &whole[1..]).expect("a file");
     let output = evolve(&["resume", "--quiet", out.to_str().expect("a path")]).output().expect("the binary runs");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && message.contains("line 1"), "{message}");
