@@ -14,8 +14,7 @@ done
 venv="${PEERS_VENV:-target/peers}"
 if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
   python3 -m venv "$venv"
-  # The CPU needs none of the CUDA packages that the wheel depends on.
-  "$venv/bin/pip" -q install --no-deps torch numpy filelock typing_extensions sympy mpmath networkx jinja2 markupsafe fsspec setuptools
+  "$venv/bin/pip" -q install torch==2.15.0 numpy
 fi
 cargo build -q --profile bench --bench peer_step
 step="$(cargo build -q --profile bench --bench peer_step --message-format=json | python3 -c '

@@ -4,8 +4,7 @@
 #[path = "../nets/mod.rs"]
 mod nets;
 
-use evolve::engine::select::{Choice, Device, Request, select};
-use evolve::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
+use evolve::engine::{Choice, Device, Engine, FeedMut, Plan, Request, Session, Slot, StateSlot, select};
 use evolve::express::{TrainingStep, initialise, training_step};
 use evolve::graph::{DType, Target, spell};
 use std::time::Instant;
@@ -64,21 +63,10 @@ fn load(name: &str, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
     }
     for (slot, feed) in step.feeds.iter().enumerate() {
         if let FeedMut::F32(values) = session.feed(slot) {
-            fill(&feed.name, values);
+            nets::fill(&feed.name, values);
         }
     }
     session
-}
-
-/// Inputs that look like data; the tenth class for every row's target in turn.
-fn fill(name: &str, values: &mut [f32]) {
-    match name {
-        "lr" => values[0] = 1e-3,
-        "wd" => values[0] = 0.0,
-        "c1" | "c2" | "weights" => values.fill(1.0),
-        "targets" => values.iter_mut().enumerate().for_each(|(i, v)| *v = f32::from(u8::from(i % 10 == i / 10 % 10))),
-        _ => values.iter_mut().enumerate().for_each(|(i, v)| *v = ((i as f32) * 0.7).sin()),
-    }
 }
 
 fn cpu_seconds() -> f64 {

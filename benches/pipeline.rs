@@ -1,0 +1,126 @@
+//! From a genome to a training step, and what the search does around it: `cargo bench --bench pipeline`.
+
+mod nets;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use evolve::engine::{Choice, Device, Engine, FeedMut, Plan, Request, Session, Slot, StateSlot, select};
+use evolve::express::{TrainingStep, domain, initialise, training_step};
+use evolve::genome::{SearchSpace, mutation};
+use evolve::graph::{DType, Target, spell};
+use evolve::study::{Candidate, Journal, Outcome, Record, Timing};
+use evolve::{onnx, search, train};
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use std::hint::black_box;
+use std::sync::Arc;
+
+fn engine() -> Arc<dyn Engine> {
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    select(&request).expect("ONNX Runtime").engine
+}
+
+fn step(name: &str) -> TrainingStep {
+    let (genome, task) = nets::net(name).expect("a known net");
+    training_step(&genome, &task, nets::BATCH).expect("a valid net")
+}
+
+fn plan(step: &TrainingStep) -> Plan {
+    let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
+    let state = params
+        .chain(step.moments.iter().cloned())
+        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape })
+        .collect();
+    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: f.shape.clone() }).collect();
+    Plan { feeds, state, fetches: vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: vec![] }] }
+}
+
+fn express(c: &mut Criterion) {
+    let mut group = c.benchmark_group("express");
+    for name in nets::NAMES {
+        let (genome, task) = nets::net(name).expect("a known net");
+        group.bench_function(BenchmarkId::new("express and differentiate", name), |b| {
+            b.iter(|| training_step(black_box(&genome), &task, nets::BATCH).expect("a valid net"));
+        });
+        let step = step(name);
+        group.bench_function(BenchmarkId::new("emit ONNX", name), |b| {
+            b.iter(|| onnx::write(&spell(&step.graph, Target::Portable).expect("a spelling"), &vec![]));
+        });
+    }
+    group.finish();
+}
+
+fn sessions(c: &mut Criterion) {
+    let engine = engine();
+    let mut group = c.benchmark_group("session creation");
+    for (name, target) in nets::NAMES.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
+        let step = step(name);
+        let spelled = spell(&step.graph, target).expect("a spelling");
+        let model = onnx::write(&spelled, &vec![]);
+        let id = BenchmarkId::new(format!("{name} {target:?}"), format!("{} nodes", spelled.nodes.len()));
+        group.bench_function(id, |b| b.iter(|| engine.load(&model, plan(&step)).expect("a session")));
+    }
+    group.finish();
+}
+
+fn loaded(name: &str, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
+    let step = step(name);
+    let model = onnx::write(&spell(&step.graph, target).expect("a spelling"), &vec![]);
+    let mut session = engine.load(&model, plan(&step)).expect("a session");
+    let (genome, _) = nets::net(name).expect("a known net");
+    let mut rng = train::random(0, 0);
+    for (slot, param) in step.params.iter().enumerate() {
+        let tensor = initialise(param, genome.training.initialisation, &mut rng);
+        session.write_state(slot, tensor.as_f32().expect("floats")).expect("state");
+    }
+    for (slot, feed) in step.feeds.iter().enumerate() {
+        if let FeedMut::F32(values) = session.feed(slot) {
+            nets::fill(&feed.name, values);
+        }
+    }
+    session
+}
+
+fn steps(c: &mut Criterion) {
+    let engine = engine();
+    let mut group = c.benchmark_group("training step");
+    group.sample_size(10).throughput(Throughput::Elements(nets::BATCH as u64));
+    for (name, target) in nets::NAMES.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
+        let mut session = loaded(name, target, engine.as_ref());
+        group.bench_function(format!("{name} {target:?}"), |b| b.iter(|| session.step().expect("a step")));
+    }
+    group.finish();
+}
+
+fn genomes(c: &mut Criterion) {
+    let (_, task) = nets::net("cnn").expect("a known net");
+    let space = SearchSpace::preset(&domain(&task, 60_000));
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let parent = space.birth(&mut rng);
+    c.bench_function("genome/birth", |b| b.iter(|| space.birth(&mut rng)));
+    c.bench_function("genome/mutation", |b| {
+        b.iter(|| mutation::ALL.choose(&mut rng).and_then(|m| (m.apply)(&space, black_box(&parent), &mut rng)));
+    });
+    c.bench_function("genome/hash", |b| b.iter(|| black_box(&parent).hash()));
+}
+
+fn journal(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut journal, _) = Journal::open(&folder.path().join("journal.jsonl")).expect("a journal");
+    let (genome, _) = nets::net("cnn").expect("a known net");
+    let origin = search::Origin { arm: "birth".into(), edits: vec![], parents: vec![] };
+    let proposal = search::Proposal { genome: genome.clone(), origin, inherit: None, length: 1.0 };
+    let outcome = Outcome::Scored {
+        scores: train::Scores::from([("accuracy".into(), 0.9)]),
+        score: 0.9,
+        costs: train::Costs::default(),
+        curve: vec![],
+        weights: "0".repeat(64),
+    };
+    let candidate = Candidate { number: 0, hash: genome.hash(), proposal, outcome, timing: Timing::default() };
+    let record = Record::Candidate(Box::new(candidate));
+    c.bench_function("journal/append and sync", |b| b.iter(|| journal.append(&record).expect("an append")));
+}
+
+criterion_group!(benches, express, sessions, steps, genomes, journal);
+criterion_main!(benches);
