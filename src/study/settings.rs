@@ -15,7 +15,63 @@ pub struct Settings {
     pub data: DataSettings,
     /// How the search goes.
     pub search: SearchSettings,
-    /// How long candidates and finalists train. Lengths are counted in examples; a candidate whose net costs more trains on
+    /// How long candidates and finalists train.
+    pub training: TrainingSettings,
+    /// What runs them.
+    pub engine: EngineSettings,
+    /// What the nets read and say.
+    pub schema: Task,
+}
+
+/// Where the data is and how it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSettings {
+    /// File or folder.
+    pub path: PathBuf,
+    /// Target column of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// A file with the validation part, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_file: Option<PathBuf>,
+    /// Share of the rows in the validation part, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_share: Option<f64>,
+    /// Files that were read, with the SHA-256 of each.
+    pub files: Vec<FileSettings>,
+}
+
+/// A data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSettings {
+    /// Name without its folder.
+    pub name: String,
+    /// SHA-256 of its content.
+    pub sha256: String,
+}
+
+/// How the search goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchSettings {
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Candidate k is bred from candidates 0 … k−lag.
+    pub lag: u64,
+    /// Most candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u64>,
+    /// Seconds for search, retraining and export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// Name of the metric.
+    pub metric: String,
+    /// The strategy's own settings.
+    pub strategy_settings: crate::search::Settings,
+}
+
+/// How long candidates and finalists train. Lengths are counted in examples; a candidate whose net costs more trains on
 /// fewer. Costs are in multiply-accumulates of inference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSettings {
