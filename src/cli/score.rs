@@ -2,7 +2,7 @@
 
 use super::{EngineArgs, Failure, Output, Status, predict, run::metric_names};
 use crate::{
-    data::{self, OutputSpec, Schema, Targets, TaskKind},
+    data::{self, Targets, TaskKind},
     export::Predicted,
     report,
     train::metric::{self, Metric, Predictions},
