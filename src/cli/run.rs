@@ -57,6 +57,9 @@ pub struct Args {
     /// Most networks to try; without --budget nothing depends on the clock and the same seed gives the same model
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub candidates: Option<u64>,
+    /// Most training examples of a candidate before the finals [default: from the data and the budget]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
+    pub examples: Option<u64>,
     /// Strategy of the search
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = strategy::ALL[0].name, help_heading = "Search")]
     pub strategy: String,
@@ -111,6 +114,8 @@ pub struct RunSettings {
     pub budget: Option<Duration>,
     /// Most candidates.
     pub candidates: Option<u64>,
+    /// Most training examples of a candidate; `None` to derive them from the data and the budget.
+    pub examples: Option<u64>,
     /// Name of the strategy, which exists.
     pub strategy: String,
     /// Seed of everything random.
@@ -164,6 +169,7 @@ impl Args {
             lag: self.lag,
             engine: self.engine,
             kernels: self.kernels == Switch::On,
+            examples: self.examples,
             memory_limit: self.memory_limit.unwrap_or_else(memory::default_limit),
             output: self.output.mode(),
         })
@@ -277,7 +283,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, F
     let dataset = session.dataset;
     let space = SearchSpace::preset(&express::domain(&dataset.task, dataset.train.targets.len()));
     let kernels = settings.kernels && session.engine.has_kernels();
-    let (training, expected) = match (settings.budget, space.seeds().first()) {
+    let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
             let (lengths, expected) =
                 lengths::from_budget(&space, probe, &session.setting(kernels), budget.as_secs_f64(), session.workers)?;
@@ -285,6 +291,9 @@ fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, F
         }
         _ => (lengths::from_data(&space), None),
     };
+    if let Some(examples) = settings.examples {
+        training.limit_examples(examples);
+    }
     let expected_candidates = [expected, settings.candidates].into_iter().flatten().min();
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())));

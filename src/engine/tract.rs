@@ -272,3 +272,19 @@ fn from_tract(port: &Port, value: &TValue) -> Result<Tensor, EngineError> {
     };
     Ok(Tensor::new(value.shape(), data))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_one_that_is_built_in() {
+        let lock = include_str!("../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"tract-onnx\"\nversion = \"{VERSION}\"")));
+    }
+
+    #[test]
+    fn a_panic_is_an_error_with_its_text() {
+        assert_eq!(guarded::<()>(|| panic!("on {}", "purpose")), Err("panic: on purpose".into()));
+    }
+}

@@ -225,7 +225,7 @@ fn stored_elements(tensor: &TensorProto, dtype: DType) -> Option<usize> {
         DType::Str => return Some(tensor.string_data.len()),
     };
     if !tensor.raw_data.is_empty() {
-        return (tensor.raw_data.len() % width == 0).then_some(tensor.raw_data.len() / width);
+        return tensor.raw_data.len().is_multiple_of(width).then_some(tensor.raw_data.len() / width);
     }
     Some(match dtype {
         DType::F32 => tensor.float_data.len(),

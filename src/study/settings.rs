@@ -103,6 +103,12 @@ impl TrainingSettings {
         costs.macs as f64 + self.example_overhead + step / batch.max(1) as f64
     }
 
+    /// Lets no candidate train on more than `examples`, and the finalists on no more than the multiple of it.
+    pub fn limit_examples(&mut self, examples: u64) {
+        self.examples = self.examples.min(examples);
+        self.final_examples = self.final_examples.min((examples as f64 * self.final_factor) as u64);
+    }
+
     /// Training examples of a candidate at the share `length`.
     pub fn candidate_examples(&self, costs: &Costs, batch: usize, length: f64) -> u64 {
         let affordable = self.effort / self.cost(costs, batch);

@@ -1,6 +1,6 @@
 //! Batches: seeded order, gathering, augmentation, targets.
 
-use crate::data::{Features, InputSpec, OutputSpec, Part, Targets, Task};
+use crate::data::{InputSpec, OutputSpec, Part, Targets, Task};
 use crate::genome::{Augmentation, Training};
 use rand::{Rng, RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -217,12 +217,4 @@ pub fn draw_mask(rate: f32, rng: &mut ChaCha8Rng, into: &mut [u8]) {
 /// Number of rows of a part's features.
 pub fn rows(part: &Part) -> usize {
     part.targets.len()
-}
-
-/// The part's numeric values and slot numbers; empty for images.
-pub fn table(features: &Features) -> (&[f32], &[i64]) {
-    match features {
-        Features::Table { numeric, codes } => (numeric, codes),
-        Features::Images { .. } => (&[], &[]),
-    }
 }

@@ -137,7 +137,7 @@ impl Pointwise for Silu {
 struct Gelu;
 
 /// 2·√(2/π).
-const GELU_SCALE: f32 = 1.595_769_1;
+const GELU_SCALE: f32 = 1.595_769_2;
 const GELU_CUBE: f32 = 0.044_715;
 
 impl Pointwise for Gelu {

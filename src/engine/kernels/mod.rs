@@ -30,7 +30,7 @@ pub struct Entry {
     /// How many outputs a node has.
     outputs: Arity,
     /// Extents of the outputs from those of the inputs, or what is wrong with these.
-    shapes: fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String>,
+    shapes: ShapeRule,
     /// The kernel of one node, made from the node's attributes.
     create: fn(&KernelContext<'_>) -> Result<Body, String>,
 }
@@ -52,6 +52,8 @@ enum Body {
     InPlace(InPlaceBody),
 }
 
+/// Extents of inputs to extents of outputs.
+type ShapeRule = fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String>;
 /// Inputs to outputs, as slices.
 type ApartBody = Box<dyn FnMut(&[Tensor<'_>], &mut [&mut [f32]]) + Send>;
 /// Inputs to outputs, as memory that is copied in and out.

@@ -107,12 +107,17 @@ impl Op for Conv {
         let (d, x, w) = (rule.grad()?, rule.inputs[0], rule.inputs[1]);
         let size = rule.shaped(plane(rule.graph.ty(x)))?;
         let kernel = rule.shaped(plane(rule.graph.ty(w)))?;
-        let ops: [&dyn Fn(&mut Rule<'_>) -> Result<Value, GraphError>; 3] = [
-            &|rule| rule.graph.apply(ConvInputGrad { conv: *self, size }, &[d, w]),
-            &|rule| rule.graph.apply(ConvWeightGrad { conv: *self, kernel }, &[x, d]),
-            &|rule| rule.graph.apply(ConvBiasGrad, &[d]),
+        let input = ConvInputGrad { conv: *self, size };
+        let weights = ConvWeightGrad { conv: *self, kernel };
+        let (wanted, g) = (rule.wanted, &mut *rule.graph);
+        let mut gradients = vec![
+            if wanted[0] { Some(g.apply(input, &[d, w])?) } else { None },
+            if wanted[1] { Some(g.apply(weights, &[x, d])?) } else { None },
         ];
-        (0..rule.inputs.len()).map(|i| if rule.wanted[i] { ops[i](rule).map(Some) } else { Ok(None) }).collect()
+        if let Some(&wanted) = wanted.get(2) {
+            gradients.push(if wanted { Some(g.apply(ConvBiasGrad, &[d])?) } else { None });
+        }
+        Ok(gradients)
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {

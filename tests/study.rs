@@ -1,0 +1,187 @@
+//! The real binary on small real data: reproducible, resumable, careful with what is there.
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+fn evolve(args: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin("evolve"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// A short study of credit_g, with categories, that differs in nothing but its folder and the options given.
+fn study(out: &Path, options: &[&str]) -> Command {
+    let data = fixture("credit_g.csv");
+    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class", "--seed", "7", "--quiet"]);
+    command.args(["--candidates", "14", "--examples", "3000", "--out"]).arg(out).args(options);
+    command
+}
+
+fn run(mut command: Command) -> Output {
+    let output = command.output().expect("the binary runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Lines of a journal without what depends on the clock, sorted: they may come in another order.
+fn journal(out: &Path) -> Vec<String> {
+    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
+    let mut lines: Vec<String> = text.lines().map(|l| strip(serde_json::from_str(l).expect("JSON")).to_string()).collect();
+    lines.sort();
+    lines
+}
+
+fn strip(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map.into_iter().filter(|(k, _)| k != "timing").map(|(k, v)| (k, strip(v))).collect(),
+        Value::Array(list) => list.into_iter().map(strip).collect(),
+        other => other,
+    }
+}
+
+fn model(out: &Path) -> Vec<u8> {
+    fs::read(out.join("best.onnx")).expect("a model")
+}
+
+#[test]
+fn one_worker_and_four_give_the_same_study() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, four) = (folder.path().join("one"), folder.path().join("four"));
+    run(study(&one, &["--workers", "1"]));
+    run(study(&four, &["--workers", "4"]));
+    assert_eq!(journal(&one), journal(&four));
+    assert!(model(&one) == model(&four), "the models differ");
+    let other = folder.path().join("other");
+    run(study(&other, &["--seed", "8"]));
+    assert_ne!(journal(&one), journal(&other), "the seed matters");
+}
+
+#[test]
+fn killed_at_any_moment_and_resumed_it_ends_as_unbroken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let began = Instant::now();
+    run(study(&whole, &[]));
+    let pause = began.elapsed() / 9;
+    let mut kills = 0;
+    loop {
+        let begun = broken.join("study.toml").exists();
+        let mut command =
+            if begun { evolve(&["resume", "--quiet", broken.to_str().expect("a path")]) } else { study(&broken, &[]) };
+        if kills >= 4 {
+            run(command);
+            break;
+        }
+        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
+        std::thread::sleep(pause + Duration::from_millis(37 * kills));
+        child.kill().expect("a kill");
+        child.wait().expect("an end");
+        kills += 1;
+    }
+    assert!(model(&whole) == model(&broken), "the models differ");
+    assert_eq!(journal(&whole), journal(&broken));
+}
+
+#[test]
+fn a_torn_line_is_cut_off_and_a_damaged_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &[]));
+    let (whole, best) = (fs::read(out.join("journal.jsonl")).expect("a journal"), model(&out));
+    fs::write(out.join("journal.jsonl"), [&whole[..whole.len() - 9], br#"{"cut"#].concat()).expect("a file");
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path")]));
+    assert_eq!(fs::read(out.join("journal.jsonl")).expect("a journal"), whole);
+    assert!(model(&out) == best, "the models differ");
+    let middle = whole.iter().position(|&b| b == b'\n').expect("lines") - 5;
+    fs::write(out.join("journal.jsonl"), [&whole[..middle], &whole[middle + 3..]].concat()).expect("a file");
+    let output = evolve(&["resume", "--quiet", out.to_str().expect("a path")]).output().expect("the binary runs");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && message.contains("line 1"), "{message}");
+}
+
+#[test]
+fn resuming_with_more_candidates_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &[]));
+    let before = journal(&out).len();
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "18"]));
+    let longer = journal(&out);
+    let candidates = longer.iter().filter(|l| l.contains(r#""event":"candidate""#)).count();
+    assert_eq!(candidates, 18, "{before} lines before, {} after", longer.len());
+}
+
+#[test]
+fn a_folder_with_a_study_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &[]));
+    let (journal, best) = (fs::read(out.join("journal.jsonl")).expect("a journal"), model(&out));
+    let output = study(&out, &[]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("already holds a study"));
+    assert!(fs::read(out.join("journal.jsonl")).expect("a journal") == journal && model(&out) == best);
+}
+
+#[test]
+fn a_study_that_another_process_works_on_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let mut first = study(&out, &["--candidates", "100000"]).spawn().expect("the binary runs");
+    let patience = Instant::now();
+    while !out.join("journal.jsonl").exists() && patience.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = evolve(&["resume", "--quiet", out.to_str().expect("a path")]).output().expect("the binary runs");
+    first.kill().expect("a kill");
+    first.wait().expect("an end");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another process"));
+}
+
+/// Writing fails at a file size limit as it does on a full disk; what was journaled before is whole.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_the_run_and_leaves_the_journal_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let inner = study(&out, &["--candidates", "60"]);
+    let words: Vec<String> = std::iter::once(inner.get_program())
+        .chain(inner.get_args())
+        .map(|w| format!("'{}'", w.to_str().expect("a word")))
+        .collect();
+    // The signal that comes with the limit is ignored, so that the write reports an error. The unit is 512 bytes or 1 KiB.
+    let script = format!("trap '' XFSZ; ulimit -f 64; exec {}", words.join(" "));
+    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().expect("a shell");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("cannot write") && !message.contains("panicked"), "{message}");
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "6"]));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_exports_the_best_so_far_and_can_be_resumed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let mut child = study(&out, &["--candidates", "100000"]).spawn().expect("the binary runs");
+    let patience = Instant::now();
+    let lines = || fs::read_to_string(out.join("journal.jsonl")).map_or(0, |text| text.lines().count());
+    while lines() < 3 && patience.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // SAFETY: the process is a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    assert!(!model(&out).is_empty());
+    let candidates = (lines() + 2).to_string();
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", &candidates]));
+}
