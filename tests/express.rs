@@ -23,13 +23,8 @@ fn table(numeric: usize, slots: &[usize], output: OutputSpec, kind: TaskKind) ->
 }
 
 fn image(side: usize, channels: usize, classes: usize) -> Task {
-    let input = InputSpec::Image {
-        height: side,
-        width: side,
-        channels,
-        mean: vec![100.0; channels],
-        std: vec![60.0; channels],
-    };
+    let input =
+        InputSpec::Image { height: side, width: side, channels, mean: vec![100.0; channels], std: vec![60.0; channels] };
     Task { kind: TaskKind::Multiclass, input, output: classes_of(classes) }
 }
 

@@ -1,10 +1,10 @@
 //! Layers of an exported model: its nodes gathered by the part of the net they belong to.
 
 use crate::{
-    onnx::{InitializerInfo, NodeInfo, Summary},
+    onnx::{InitializerInfo, Summary},
     report::Layer,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Operators that only move or convert values; they name no layer.
 const PLUMBING: &[&str] = &[
@@ -24,51 +24,42 @@ const PLUMBING: &[&str] = &[
     "Transpose",
     "Unsqueeze",
 ];
-/// Operators named for one layer before the rest is left out.
-const NAMED: usize = 3;
 
-/// The layers from input to output. Each node counts for the scope in its name, `net/stages.0/conv/Conv_3` for
-/// `net/stages.0/conv`; each initializer for the first node that reads it.
+/// The layers from input to output, those that only move values left out. A node is called `net.Linear.13/Gemm`: it
+/// belongs to the 13th operator of the graph, a `Linear` in the scope `net`. Each initializer counts for the first node
+/// that reads it.
 pub(super) fn of(summary: &Summary) -> Vec<Layer> {
     let sizes: HashMap<&str, &InitializerInfo> = summary.initializers.iter().map(|i| (i.name.as_str(), i)).collect();
-    let mut counted: Vec<&str> = Vec::new();
-    let mut layers: Vec<(Layer, Vec<&str>)> = Vec::new();
+    let mut counted: HashSet<&str> = HashSet::new();
+    let mut layers: Vec<(&str, Layer)> = Vec::new();
     for node in &summary.nodes {
-        let scope = scope(node);
-        if layers.last().is_none_or(|(layer, _)| layer.name != scope) {
-            layers
-                .push((Layer { name: scope.to_owned(), kind: String::new(), output: String::new(), parameters: 0 }, vec![]));
+        let operator = node.name.split_once('/').map_or(node.name.as_str(), |(operator, _)| operator);
+        if layers.last().is_none_or(|(last, _)| *last != operator) {
+            layers.push((operator, layer(operator, &node.op_type)));
         }
-        let Some((layer, kinds)) = layers.last_mut() else { continue };
+        let Some((_, layer)) = layers.last_mut() else { continue };
         for input in &node.inputs {
             if let Some(info) = sizes.get(input.as_str())
-                && !counted.contains(&input.as_str())
+                && counted.insert(input)
             {
-                counted.push(input);
                 layer.parameters += info.elements as u64;
             }
-        }
-        if !PLUMBING.contains(&node.op_type.as_str()) && !kinds.contains(&node.op_type.as_str()) {
-            kinds.push(&node.op_type);
         }
         if let Some(Some(shape)) = node.output_shapes.first() {
             layer.output = shape_words(shape);
         }
     }
-    layers.into_iter().map(|(layer, kinds)| Layer { kind: kind(&kinds), ..layer }).collect()
+    layers.into_iter().map(|(_, layer)| layer).filter(|layer| !PLUMBING.contains(&layer.kind.as_str())).collect()
 }
 
-/// The node's name without its last part.
-fn scope(node: &NodeInfo) -> &str {
-    node.name.rsplit_once('/').map_or(node.name.as_str(), |(scope, _)| scope)
-}
-
-fn kind(operators: &[&str]) -> String {
-    let mut text = operators.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    if operators.len() > NAMED {
-        text.push_str(", …");
-    }
-    if text.is_empty() { "layout".to_owned() } else { text }
+/// An empty layer for `scope.Kind.number`, or for a node of a foreign model, which is called by its ONNX operator.
+fn layer(operator: &str, op_type: &str) -> Layer {
+    let parts: Vec<&str> = operator.split('.').collect();
+    let (name, kind) = match parts.as_slice() {
+        [scope @ .., kind, number] if number.parse::<u64>().is_ok() => (scope.join("."), *kind),
+        _ => (operator.to_owned(), op_type),
+    };
+    Layer { name, kind: kind.to_owned(), output: String::new(), parameters: 0 }
 }
 
 /// Extents in words: `N × 64`.
@@ -80,7 +71,7 @@ pub(super) fn shape_words(shape: &[Option<usize>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::DType;
+    use crate::{graph::DType, onnx::NodeInfo};
 
     fn node(name: &str, op_type: &str, inputs: &[&str]) -> NodeInfo {
         NodeInfo {
@@ -109,17 +100,16 @@ mod tests {
             inputs: vec![],
             outputs: vec![],
             nodes: vec![
-                node("net/a/Gemm_0", "Gemm", &["x", "w", "b"]),
-                node("net/a/Relu_1", "Relu", &["h"]),
-                node("net/b/Reshape_2", "Reshape", &["w"]),
+                node("net.a.Linear.0/Gemm", "Gemm", &["x", "w", "b"]),
+                node("net.a.Linear.0/Add", "Add", &["h"]),
+                node("net.Reshape.1", "Reshape", &["w"]),
             ],
             initializers: vec![weight("w", 32), weight("b", 8)],
         };
         let layers = of(&summary);
-        assert_eq!(layers.len(), 2);
-        assert_eq!((layers[0].name.as_str(), layers[0].kind.as_str()), ("net/a", "Gemm, Relu"));
-        assert_eq!((layers[0].parameters, layers[1].parameters), (40, 0));
+        assert_eq!(layers.len(), 1);
+        assert_eq!((layers[0].name.as_str(), layers[0].kind.as_str()), ("net.a", "Linear"));
+        assert_eq!(layers[0].parameters, 40);
         assert_eq!(layers[0].output, "N × 8");
-        assert_eq!(layers[1].kind, "layout");
     }
 }

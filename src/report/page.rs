@@ -18,11 +18,10 @@ pub fn html(input: &Input) -> String {
     );
     for section in plot::ALL {
         if let Some(body) = (section.draw)(input, &digest) {
-            let class = if section.wide { " class=\"wide\"" } else { "" };
             // Writing into a string cannot fail.
             let _ = write!(
                 page,
-                "<section{class}><h2>{}</h2>\n<p class=\"note\">{}</p>\n{body}</section>\n",
+                "<section><h2>{}</h2>\n<p class=\"note\">{}</p>\n{body}</section>\n",
                 section.title, section.note
             );
         }

@@ -37,6 +37,7 @@ impl Scale {
     /// A logarithmic scale over values above zero.
     pub(super) fn log(values: impl Iterator<Item = f64>) -> Scale {
         let (low, high) = bounds(values.filter(|value| *value > 0.0));
+        let low = if low > 0.0 { low } else { high };
         Scale { low: low / 1.25, high: high * 1.25, log: true }
     }
 

@@ -9,7 +9,6 @@ use crate::report::{
 pub(super) static SECTION: Section = Section {
     title: "Error against size",
     note: "Every candidate, coloured by the arm that proposed it; left and low is better. The ring is the exported net.",
-    wide: false,
     draw,
 };
 

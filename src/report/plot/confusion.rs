@@ -12,7 +12,6 @@ const CLASSES: usize = 20;
 pub(super) static SECTION: Section = Section {
     title: "Confusion",
     note: "Rows of the validation part: true class down, predicted class across. Darker is a larger share of the class.",
-    wide: false,
     draw,
 };
 

@@ -4,7 +4,7 @@ use super::{Digest, Input, Section};
 use crate::{report::escape, study::Failure};
 
 pub(super) static SECTION: Section =
-    Section { title: "Failures", note: "Failed candidates are ranked last; the search goes on.", wide: false, draw };
+    Section { title: "Failures", note: "Failed candidates are ranked last; the search goes on.", draw };
 
 fn draw(_: &Input, digest: &Digest) -> Option<String> {
     if digest.failures.is_empty() {

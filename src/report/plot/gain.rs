@@ -9,7 +9,6 @@ use crate::report::{
 pub(super) static SECTION: Section = Section {
     title: "Best so far",
     note: "Each dot is a candidate, the line the best until then; dashed lines are the baselines.",
-    wide: false,
     draw,
 };
 

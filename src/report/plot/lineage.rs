@@ -6,7 +6,6 @@ use crate::report::{Step, escape, grouped, number};
 pub(super) static SECTION: Section = Section {
     title: "Lineage",
     note: "From the first ancestor to the exported net: what was changed, and what it gained in the search.",
-    wide: false,
     draw,
 };
 

@@ -18,8 +18,6 @@ pub struct Section {
     pub title: &'static str,
     /// What it shows, in a sentence.
     pub note: &'static str,
-    /// Whether it takes the whole width.
-    pub wide: bool,
     /// Its HTML; `None` where the study has nothing for it.
     pub draw: fn(&Input, &Digest) -> Option<String>,
 }

@@ -3,12 +3,8 @@
 use super::{Digest, Input, Section};
 use crate::report::{Layer, escape, grouped};
 
-pub(super) static SECTION: Section = Section {
-    title: "The network",
-    note: "From input to output; the bar is a layer's share of all parameters.",
-    wide: false,
-    draw,
-};
+pub(super) static SECTION: Section =
+    Section { title: "The network", note: "From input to output; the bar is a layer's share of all parameters.", draw };
 
 fn draw(input: &Input, _: &Digest) -> Option<String> {
     if input.layers.is_empty() {

@@ -16,7 +16,6 @@ const DOTS: usize = 1500;
 pub(super) static SECTION: Section = Section {
     title: "Predicted against true",
     note: "Rows of the validation part; the closer to the diagonal, the better.",
-    wide: false,
     draw,
 };
 

@@ -6,7 +6,6 @@ use crate::report::{escape, number};
 pub(super) static SECTION: Section = Section {
     title: "All metrics",
     note: "On the validation part. It steered the search, so new data is judged a little less well.",
-    wide: false,
     draw,
 };
 

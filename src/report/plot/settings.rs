@@ -4,7 +4,7 @@ use super::{Digest, Input, Section};
 use crate::report::escape;
 
 pub(super) static SECTION: Section =
-    Section { title: "Settings", note: "With the same settings and engine, the same search.", wide: false, draw };
+    Section { title: "Settings", note: "With the same settings and engine, the same search.", draw };
 
 fn draw(input: &Input, _: &Digest) -> Option<String> {
     let row = |(name, value): &(String, String)| {
