@@ -47,7 +47,7 @@ const AFTER_HELP: &str = "\
 `evolve DATA …` is short for `evolve run DATA …`.
 
 Examples:
-  evolve adult.csv --target income                  search for ten minutes, write adult.evolve/best.onnx
+  evolve adult.csv --target income                  search for ten minutes into adult.evolve/
   evolve photos/ --budget 1h                        a folder of images, one folder for each class
   evolve predict adult.evolve/best.onnx new.csv     labels and probabilities for new rows
   evolve score adult.evolve/best.onnx test.csv      metrics on rows whose answer is known
