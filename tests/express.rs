@@ -66,11 +66,11 @@ fn ten_thousand_births_mutations_and_crossovers_express() {
             let mutant = mutation::ALL.choose(&mut rng).and_then(|m| (m.apply)(&space, &born, &mut rng));
             let mutant = mutant.map_or_else(|| space.birth(&mut rng), |edit| edit.genome);
             check(&mutant, task, &space);
-            if let (Some(mate), Some(cross)) = (pool.choose(&mut rng), crossover::ALL.choose(&mut rng)) {
-                if let Some(edit) = (cross.apply)(&space, &born, mate, &mut rng) {
-                    check(&edit.genome, task, &space);
-                    pool.push(edit.genome);
-                }
+            if let (Some(mate), Some(cross)) = (pool.choose(&mut rng), crossover::ALL.choose(&mut rng))
+                && let Some(edit) = (cross.apply)(&space, &born, mate, &mut rng)
+            {
+                check(&edit.genome, task, &space);
+                pool.push(edit.genome);
             }
             if pool.len() > 40 {
                 pool.remove(0);

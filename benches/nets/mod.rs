@@ -2,8 +2,9 @@
 
 use evolve::data::{InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
 use evolve::genome::{
-    Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet, Initialisation,
-    Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif, TableNet, Training,
+    Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet,
+    Initialisation, Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif, TableNet,
+    Training,
 };
 
 /// Rows of a training batch.
@@ -77,8 +78,7 @@ fn image_net(stem: Stem, stages: Vec<Stage>) -> Net {
 
 /// Three convolutions 3×3 of 32, 64, 128 channels, each with batch norm and ReLU, 2×2 maximum pools between them.
 fn cnn() -> Net {
-    let stage =
-        |width| Stage { down: Downsample::MaxPool, width, blocks: vec![block(ConvMotif::ConvNormAct)] };
+    let stage = |width| Stage { down: Downsample::MaxPool, width, blocks: vec![block(ConvMotif::ConvNormAct)] };
     image_net(Stem { width: 32, kernel: 3, stride: 1 }, vec![stage(64), stage(128)])
 }
 

@@ -1,7 +1,6 @@
 //! One suite of problems, run on every engine.
 
 mod exported;
-mod operators;
 
 use super::{
     Choice, Device, Engine, EngineError, FeedMut, Places, Plan, Request, Session, Slot, StateSlot, Tract, locate_first,

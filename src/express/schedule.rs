@@ -40,8 +40,8 @@ impl Moments {
         Moments { beta2: f64::from(beta2), power1: 1.0, power2: 1.0 }
     }
 
-    /// Corrections of the next step.
-    pub fn next(&mut self) -> (f32, f32) {
+    /// Moves on to the next step and returns its corrections.
+    pub fn advance(&mut self) -> (f32, f32) {
         self.power1 *= f64::from(BETA1);
         self.power2 *= self.beta2;
         ((1.0 / (1.0 - self.power1)) as f32, (1.0 / (1.0 - self.power2)) as f32)

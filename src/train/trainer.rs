@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
     fn step(&mut self, progress: f64) -> Result<(), TrainError> {
         self.order.fill(&mut self.rows);
         let rate = learning_rate(&self.genome.training, progress);
-        let corrections = self.moments.as_mut().map(Moments::next);
+        let corrections = self.moments.as_mut().map(Moments::advance);
         let mut next_mask = 0;
         for (slot, feed) in self.step.feeds.iter().enumerate() {
             let part = self.setting.train;
