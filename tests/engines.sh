@@ -22,7 +22,7 @@ trap 'rm -rf "$work"' EXIT
 
 check() { # NAME DATA TARGET
   local name="$1" data="$2" target="$3"
-  local options=(--candidates 5 --seed 3 --quiet --out "$work/$name")
+  local options=(--candidates 5 --examples 6000 --seed 3 --quiet --out "$work/$name")
   [ -z "$target" ] || options+=(--target "$target")
   "$evolve" run "$data" "${options[@]}"
   for engine in onnxruntime tract; do
