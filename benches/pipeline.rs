@@ -3,36 +3,19 @@
 mod nets;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use evolve::engine::{Choice, Device, Engine, FeedMut, Plan, Request, Session, Slot, StateSlot, select};
-use evolve::express::{TrainingStep, domain, initialise, training_step};
+use evolve::express::{TrainingStep, domain, training_step};
 use evolve::genome::{SearchSpace, mutation};
-use evolve::graph::{DType, Target, spell};
+use evolve::graph::{Target, spell};
 use evolve::study::{Candidate, Journal, Outcome, Record, Timing};
 use evolve::{onnx, search, train};
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
-use std::sync::Arc;
-
-fn engine() -> Arc<dyn Engine> {
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    select(&request).expect("ONNX Runtime").engine
-}
 
 fn step(name: &str) -> TrainingStep {
     let (genome, task) = nets::net(name).expect("a known net");
     training_step(&genome, &task, nets::BATCH).expect("a valid net")
-}
-
-fn plan(step: &TrainingStep) -> Plan {
-    let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
-    let state = params
-        .chain(step.moments.iter().cloned())
-        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape })
-        .collect();
-    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: f.shape.clone() }).collect();
-    Plan { feeds, state, fetches: vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: vec![] }] }
 }
 
 fn express(c: &mut Criterion) {
@@ -51,42 +34,23 @@ fn express(c: &mut Criterion) {
 }
 
 fn sessions(c: &mut Criterion) {
-    let engine = engine();
+    let engine = nets::engine();
     let mut group = c.benchmark_group("session creation");
     for (name, target) in nets::NAMES.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
         let step = step(name);
-        let spelled = spell(&step.graph, target).expect("a spelling");
-        let model = onnx::write(&spelled, &vec![]);
-        let id = BenchmarkId::new(format!("{name} {target:?}"), format!("{} nodes", spelled.nodes.len()));
-        group.bench_function(id, |b| b.iter(|| engine.load(&model, plan(&step)).expect("a session")));
+        let nodes = spell(&step.graph, target).expect("a spelling").nodes.len();
+        let id = BenchmarkId::new(format!("{name} {target:?}"), format!("{nodes} nodes"));
+        group.bench_function(id, |b| b.iter(|| train::load(&step, engine.as_ref(), target).expect("a session")));
     }
     group.finish();
 }
 
-fn loaded(name: &str, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
-    let step = step(name);
-    let model = onnx::write(&spell(&step.graph, target).expect("a spelling"), &vec![]);
-    let mut session = engine.load(&model, plan(&step)).expect("a session");
-    let (genome, _) = nets::net(name).expect("a known net");
-    let mut rng = train::random(0, 0);
-    for (slot, param) in step.params.iter().enumerate() {
-        let tensor = initialise(param, genome.training.initialisation, &mut rng);
-        session.write_state(slot, tensor.as_f32().expect("floats")).expect("state");
-    }
-    for (slot, feed) in step.feeds.iter().enumerate() {
-        if let FeedMut::F32(values) = session.feed(slot) {
-            nets::fill(&feed.name, values);
-        }
-    }
-    session
-}
-
 fn steps(c: &mut Criterion) {
-    let engine = engine();
+    let engine = nets::engine();
     let mut group = c.benchmark_group("training step");
     group.sample_size(10).throughput(Throughput::Elements(nets::BATCH as u64));
     for (name, target) in nets::NAMES.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
-        let mut session = loaded(name, target, engine.as_ref());
+        let mut session = nets::session(name, target, engine.as_ref());
         group.bench_function(format!("{name} {target:?}"), |b| b.iter(|| session.step().expect("a step")));
     }
     group.finish();

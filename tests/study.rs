@@ -189,3 +189,13 @@ fn an_interrupt_exports_the_best_so_far_and_can_be_resumed() {
     let candidates = (lines() + 2).to_string();
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", &candidates]));
 }
+
+#[test]
+fn a_study_that_cannot_begin_leaves_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let missing = folder.path().join("no_such_library.so");
+    let output = study(&out, &["--runtime", missing.to_str().expect("a path")]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!out.exists());
+}

@@ -1,11 +1,17 @@
 //! The nets that benches time, as genomes with their tasks. They are those of `peers/nets.py`, layer for layer.
 
 use evolve::data::{InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
+use evolve::engine::{Choice, Device, Engine, FeedMut, Request, Session, select};
+use evolve::express::{initialise, training_step};
 use evolve::genome::{
     Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet,
     Initialisation, Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif, TableNet,
     Training,
 };
+
+use evolve::graph::Target;
+use evolve::train;
+use std::sync::Arc;
 
 /// Rows of a training batch.
 pub const BATCH: usize = 128;
@@ -95,8 +101,32 @@ fn res() -> Net {
     image_net(Stem { width: 16, kernel: 3, stride: 1 }, stages)
 }
 
+/// The training step of a net, loaded with drawn weights and filled feeds.
+pub fn session(name: &str, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
+    let (genome, task) = net(name).expect("a known net");
+    let step = training_step(&genome, &task, BATCH).expect("a valid net");
+    let mut session = train::load(&step, engine, target).expect("a session");
+    let mut rng = train::random(0, 0);
+    for (slot, param) in step.params.iter().enumerate() {
+        let tensor = initialise(param, genome.training.initialisation, &mut rng);
+        session.write_state(slot, tensor.as_f32().expect("floats")).expect("state");
+    }
+    for (slot, feed) in step.feeds.iter().enumerate() {
+        if let FeedMut::F32(values) = session.feed(slot) {
+            fill(&feed.name, values);
+        }
+    }
+    session
+}
+
+/// ONNX Runtime on the CPU.
+pub fn engine() -> Arc<dyn Engine> {
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    select(&request).expect("ONNX Runtime").engine
+}
+
 /// Fills a feed with what looks like data; each row's target is the next class.
-pub fn fill(name: &str, values: &mut [f32]) {
+fn fill(name: &str, values: &mut [f32]) {
     match name {
         "lr" => values[0] = 1e-3,
         "wd" => values[0] = 0.0,

@@ -4,9 +4,7 @@
 #[path = "../nets/mod.rs"]
 mod nets;
 
-use evolve::engine::{Choice, Device, Engine, FeedMut, Plan, Request, Session, Slot, StateSlot, select};
-use evolve::express::{TrainingStep, initialise, training_step};
-use evolve::graph::{DType, Target, spell};
+use evolve::graph::Target;
 use std::time::Instant;
 
 fn main() {
@@ -17,10 +15,9 @@ fn main() {
     };
     let steps: usize = steps.parse().expect("a number of steps");
     let target = if spelling == "kernels" { Target::CpuKernels } else { Target::Portable };
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    let engine = select(&request).expect("ONNX Runtime").engine;
+    let engine = nets::engine();
     let began = Instant::now();
-    let mut session = load(name, target, engine.as_ref());
+    let mut session = nets::session(name, target, engine.as_ref());
     session.step().expect("a step");
     let first = began.elapsed().as_secs_f64();
     for _ in 0..2 {
@@ -42,31 +39,6 @@ fn main() {
             "first_step_ms": first * 1e3, "peak_mb": peak_mb(),
         })
     );
-}
-
-fn load(name: &str, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
-    let (genome, task) = nets::net(name).expect("a known net");
-    let step = training_step(&genome, &task, nets::BATCH).expect("a valid net");
-    let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
-    let state = params
-        .chain(step.moments.iter().cloned())
-        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape })
-        .collect();
-    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: f.shape.clone() }).collect();
-    let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: vec![] }];
-    let model = evolve::onnx::write(&spell(&step.graph, target).expect("a spelling"), &vec![]);
-    let mut session = engine.load(&model, Plan { feeds, state, fetches }).expect("a session");
-    let mut rng = evolve::train::random(0, 0);
-    for (slot, param) in step.params.iter().enumerate() {
-        let tensor = initialise(param, genome.training.initialisation, &mut rng);
-        session.write_state(slot, tensor.as_f32().expect("floats")).expect("state");
-    }
-    for (slot, feed) in step.feeds.iter().enumerate() {
-        if let FeedMut::F32(values) = session.feed(slot) {
-            nets::fill(&feed.name, values);
-        }
-    }
-    session
 }
 
 fn cpu_seconds() -> f64 {

@@ -264,7 +264,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         None => metric::default_for(dataset.task.kind),
     };
     let folder = Folder::create(&settings.out)?;
-    let engine = settings.engine.select(&mut progress)?;
+    let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
@@ -274,7 +274,8 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         stop,
         clock,
     };
-    let mut study = Study::create(folder, resolved(settings, &session)?)?;
+    let resolved = resolved(settings, &session).inspect_err(|_| folder.abandon())?;
+    let mut study = Study::create(folder, resolved)?;
     session.run(&mut study, progress, settings.output)
 }
 

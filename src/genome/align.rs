@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn blocks_of_a_removed_stage_have_no_heir() {
         let space = &spaces()[6];
-        let parent = space.seeds()[1].clone();
+        let parent = space.seeds()[4].clone();
         let mut child = parent.clone();
         if let Net::Image(net) = &mut child.net {
             net.stages.remove(1);

@@ -43,6 +43,13 @@ impl Folder {
         Folder::lock(root)
     }
 
+    /// Leaves nothing behind of a study that did not begin; whatever else is in the folder stays.
+    pub fn abandon(&self) {
+        // A folder that cannot be removed now does no harm: it holds no study.
+        let _ = fs::remove_file(self.root.join("lock"));
+        let _ = fs::remove_dir(&self.root);
+    }
+
     fn lock(root: &Path) -> Result<Self, StudyError> {
         let path = root.join("lock");
         let file = File::options()

@@ -7,7 +7,7 @@ pub mod metric;
 mod trainer;
 
 pub use evaluate::{Evaluator, predictions_from_output};
-pub use trainer::{Request, Setting, Trained, costs, random, train};
+pub use trainer::{Request, Setting, Trained, costs, load, random, train};
 
 use crate::engine::EngineError;
 use crate::graph::{GraphError, Tensor};

@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
         let rows = batches::rows(setting.train);
         let batch = genome.training.batch.min(rows);
         let step = training_step(genome, task, batch)?;
-        let mut session = load(&step, setting)?;
+        let mut session = load(&step, setting.engine, setting.target)?;
         let mut rng = random(request.seed, 0);
         for (slot, param) in step.params.iter().enumerate() {
             let drawn = initialise(param, genome.training.initialisation, &mut rng);
@@ -289,8 +289,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Loads a training step with its state bound.
-fn load(step: &TrainingStep, setting: &Setting<'_>) -> Result<Box<dyn Session>, TrainError> {
+/// Loads a training step into an engine. State slots are the parameters in their order, then the moments; fetch 0 is the
+/// loss; feeds are those of the step.
+///
+/// # Errors
+/// Where the step cannot be spelled for `target`, or the engine refuses it.
+pub fn load(step: &TrainingStep, engine: &dyn Engine, target: Target) -> Result<Box<dyn Session>, TrainError> {
     let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
     let state = params
         .chain(step.moments.iter().cloned())
@@ -298,6 +302,6 @@ fn load(step: &TrainingStep, setting: &Setting<'_>) -> Result<Box<dyn Session>, 
         .collect();
     let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: f.shape.clone() }).collect();
     let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: vec![] }];
-    let model = onnx::write(&spell(&step.graph, setting.target)?, &vec![]);
-    Ok(setting.engine.load(&model, Plan { feeds, state, fetches })?)
+    let model = onnx::write(&spell(&step.graph, target)?, &vec![]);
+    Ok(engine.load(&model, Plan { feeds, state, fetches })?)
 }

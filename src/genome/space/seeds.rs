@@ -16,7 +16,6 @@ use crate::genome::{
 pub(super) const CONV: ConvBlock =
     ConvBlock { motif: ConvMotif::ConvNormAct, kernel: 3, dilation: 1, groups: 1, quarters: 4, branches: 1, skip: false };
 const RESIDUAL: ConvBlock = ConvBlock { motif: ConvMotif::Residual, skip: true, ..CONV };
-const DEPTHWISE: ConvBlock = ConvBlock { motif: ConvMotif::ConvDepthwise, ..CONV };
 
 /// A linear block for tables.
 pub(super) fn linear(width: usize, dropout: f32) -> TableBlock {
@@ -32,8 +31,7 @@ impl SearchSpace {
     /// A handful of strong, distinct genomes for the task, best first.
     ///
     /// Tables: plain, piecewise and periodically encoded, and residual perceptrons. Images: nets in the manner of VGG
-    /// (Simonyan and Zisserman, 2015), ResNet (He et al., 2016) and MobileNet (Howard et al., 2017), as deep as the
-    /// images allow.
+    /// (Simonyan and Zisserman, 2015) and ResNet (He et al., 2016), as deep as the images allow.
     pub fn seeds(&self) -> Vec<Genome> {
         let drafts = match (&self.domain.input, &self.limits) {
             (InputDomain::Table { knots, .. }, Limits::Table(_)) => self.table_seeds(knots.len()),
@@ -108,21 +106,25 @@ impl SearchSpace {
         ]
     }
 
+    /// Steps are many and augmentation is little, for what a candidate is given is a pass or two; the mutations add more.
+    /// On half a pass over Fashion-MNIST, batches of 32 in place of 128 took the second of these from 0.830 to 0.876, the
+    /// maximum over the image in place of the mean from 0.778 to 0.830, and shifts by 2 pixels back from 0.876 to 0.844.
     fn image_seeds(&self, size: Size, channels: usize) -> Vec<Genome> {
         // Mirroring is safe for most colour photographs, and wrong for digits and letters.
-        let augmentation = Augmentation { flip: channels > 1, shift: if size.side() >= 16 { 2 } else { 0 }, cutout: 0 };
-        let adam = Training { augmentation, ..self.training(2e-3, 0.02) };
-        let sgd = Training { optimizer: Optimizer::Sgd { momentum: 0.9 }, learning_rate: 0.08, weight_decay: 5e-4, ..adam };
+        let augmentation = Augmentation { flip: channels > 1, shift: 0, cutout: 0 };
+        let shifted = Augmentation { shift: if size.side() >= 16 { 2 } else { 0 }, ..augmentation };
+        let adam = Training { augmentation, batch: 32, ..self.training(4e-3, 0.02) };
+        let sgd = Training { optimizer: Optimizer::Sgd { momentum: 0.9 }, learning_rate: 0.05, weight_decay: 5e-4, ..adam };
         let seed = |net, training| Genome { net: Net::Image(net), training };
-        let net = |width, down, block| convolutional(size, width, down, block);
-        let vgg = net(32, Downsample::MaxPool, CONV);
+        let net = |width, down, blocks: &[ConvBlock]| convolutional(size, width, down, blocks);
+        let vgg = net(32, Downsample::MaxPool, &[CONV]);
         vec![
-            seed(vgg.clone(), Training { label_smoothing: 0.05, ..adam }),
-            seed(net(16, Downsample::Stride, RESIDUAL), sgd),
-            seed(net(16, Downsample::MaxPool, CONV), adam),
-            seed(net(32, Downsample::Stride, DEPTHWISE), adam),
-            seed(vgg, sgd),
-            seed(net(24, Downsample::MaxPool, RESIDUAL), sgd),
+            seed(vgg.clone(), adam),
+            seed(net(16, Downsample::MaxPool, &[CONV]), Training { learning_rate: 6e-3, ..adam }),
+            seed(net(16, Downsample::MaxPool, &[CONV, CONV]), adam),
+            seed(net(16, Downsample::MaxPool, &[CONV]), sgd),
+            seed(net(16, Downsample::Stride, &[RESIDUAL]), Training { learning_rate: 0.03, ..sgd }),
+            seed(vgg, Training { label_smoothing: 0.05, augmentation: shifted, ..adam }),
         ]
     }
 }
@@ -141,26 +143,27 @@ fn on_stem(width: usize, stride: usize, stages: Vec<Stage>) -> ImageNet {
     }
 }
 
-/// A stem and stages of one block that double the channels as they halve the resolution, until the side is 8 or less,
+/// A stem and stages of these blocks that double the channels as they halve the resolution, until the side is 8 or less,
 /// but at least once. Small images have a stage at full resolution before that; so have residual nets, whose first block
 /// keeps its input's shape. Large images are halved by the stem, and the largest by the first stage too.
-fn convolutional(size: Size, width: usize, down: Downsample, block: ConvBlock) -> ImageNet {
+fn convolutional(size: Size, width: usize, down: Downsample, blocks: &[ConvBlock]) -> ImageNet {
     let stride = if size.side() >= 48 { 2 } else { 1 };
     let (mut side, mut channels) = (size.side() / stride, width);
     let mut stages = Vec::new();
     if side >= 48 {
-        stages.push(stage(down, width, &[block]));
+        stages.push(stage(down, width, blocks));
         side /= 2;
-    } else if side < 16 || block.skip {
-        stages.push(stage(Downsample::None, width, &[block]));
+    } else if side < 16 || blocks.iter().any(|block| block.skip) {
+        stages.push(stage(Downsample::None, width, blocks));
     }
     loop {
         channels = (channels * 2).min(256);
-        stages.push(stage(down, channels, &[block]));
+        stages.push(stage(down, channels, blocks));
         side /= 2;
         if side <= 8 {
             break;
         }
     }
-    on_stem(width, stride, stages)
+    let net = on_stem(width, stride, stages);
+    ImageNet { head: Head { pool: GlobalPool::Max, ..net.head }, ..net }
 }
