@@ -12,10 +12,14 @@ use library::Library;
 use ort::memory::Allocator;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name in messages.
 const NAME: &str = "onnxruntime";
+
+/// Whether the library knows the domain of the training kernels. It looks whether it does and then adds it, so sessions
+/// that are created side by side fail unless one came first.
+static DOMAIN_KNOWN: Mutex<bool> = Mutex::new(false);
 
 /// Where sessions compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +88,15 @@ impl OnnxRuntime {
     }
 
     fn session(&self, model: &[u8]) -> Result<ort::session::Session, EngineError> {
-        self.builder().and_then(|mut builder| builder.commit_from_memory(model)).map_err(refused)
+        let create = || self.builder().and_then(|mut builder| builder.commit_from_memory(model)).map_err(refused);
+        let mut known = DOMAIN_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known {
+            drop(known);
+            return create();
+        }
+        let session = create()?;
+        *known = true;
+        Ok(session)
     }
 
     /// Memory in which state lives.
