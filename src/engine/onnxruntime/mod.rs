@@ -95,7 +95,7 @@ impl OnnxRuntime {
             return create();
         }
         let session = create()?;
-        *known = true;
+        *known = self.placement == Placement::Cpu;
         Ok(session)
     }
 
