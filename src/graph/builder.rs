@@ -1,6 +1,6 @@
 //! Building a graph: every operator is checked and typed the moment it is added.
 
-use super::{DType, Dim, GraphError, Op, ShapeError, Tensor, TensorType, error};
+use super::{DType, GraphError, Op, ShapeError, Tensor, TensorType, error};
 use std::sync::Arc;
 
 /// Handle of a value in the graph that made it.
@@ -213,53 +213,5 @@ impl Graph {
             Origin::Constant(_) => format!("constant {}", value.0),
             Origin::Node { node, output } => format!("output {output} of {} {node}", self.nodes[*node].op.name()),
         }
-    }
-
-    /// Estimated peak of the memory that values take while the nodes run in their order, in bytes: inputs and constants
-    /// throughout, everything else from its node to its last reader. The symbolic batch counts as one.
-    pub fn peak_bytes(&self) -> usize {
-        let size = |v: Value| {
-            let elements = |d: &Dim| match d {
-                Dim::Fixed(n) => *n,
-                Dim::Batch => 1,
-            };
-            let ty = self.ty(v);
-            ty.shape.0.iter().map(elements).product::<usize>() * ty.dtype.bytes()
-        };
-        let mut last_reader = vec![0; self.values.len()];
-        for (i, node) in self.nodes.iter().enumerate() {
-            for v in &node.inputs {
-                last_reader[v.index()] = i;
-            }
-        }
-        for (_, v) in &self.outputs {
-            last_reader[v.index()] = self.nodes.len();
-        }
-        let fixed = |v: &Value| !matches!(self.origin(*v), Origin::Node { .. });
-        let mut live: usize = (0..self.values.len() as u32).map(Value).filter(fixed).map(size).sum();
-        let mut peak = live;
-        for (i, node) in self.nodes.iter().enumerate() {
-            live += node.outputs.iter().map(|&v| size(v)).sum::<usize>();
-            peak = peak.max(live);
-            let mut ended: Vec<Value> = node.inputs.iter().chain(&node.outputs).copied().collect();
-            ended.sort_unstable();
-            ended.dedup();
-            for v in ended.into_iter().filter(|v| !fixed(v) && last_reader[v.index()] <= i) {
-                live = live.saturating_sub(size(v));
-            }
-        }
-        peak
-    }
-
-    /// Multiply-accumulate operations of all nodes, counted as [`Op::macs`] does.
-    pub fn macs(&self) -> u64 {
-        self.nodes
-            .iter()
-            .map(|n| {
-                let inputs: Vec<&TensorType> = n.inputs.iter().map(|&v| self.ty(v)).collect();
-                let outputs: Vec<&TensorType> = n.outputs.iter().map(|&v| self.ty(v)).collect();
-                n.op.macs(&inputs, &outputs)
-            })
-            .sum()
     }
 }

@@ -5,6 +5,7 @@
 
 mod autodiff;
 mod builder;
+mod cost;
 mod error;
 mod op;
 pub mod ops;

@@ -126,6 +126,7 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         let costs = Costs {
             parameters: (600.0 * (7.0 * rng.random::<f64>()).exp()) as u64,
             macs: 80_000,
+            work: 600_000,
             examples: 60_000,
             memory: 40 << 20,
         };

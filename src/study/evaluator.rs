@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is to be trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Job {
     pub examples: u64,
     /// What it starts from.
     pub start: Option<Start>,
+    /// Second of the study at which its training ends at the latest.
+    pub deadline: Option<f64>,
 }
 
 /// Trained weights to start from.
@@ -34,6 +36,8 @@ pub struct Start {
     pub genome: Genome,
     /// SHA-256 of them in the store.
     pub weights: String,
+    /// Factor of the learning rate that the training goes on with.
+    pub rate: f32,
 }
 
 /// A job with its outcome.
@@ -88,6 +92,11 @@ impl Clock {
     /// Seconds of the study, over all its sessions.
     pub fn now(&self) -> f64 {
         self.before + self.began.elapsed().as_secs_f64()
+    }
+
+    /// When it shows `seconds`; now, where that is past.
+    fn when(&self, seconds: f64) -> Instant {
+        Instant::now() + Duration::from_secs_f64((seconds - self.now()).max(0.0))
     }
 }
 
@@ -199,7 +208,9 @@ fn evaluate(workshop: &Workshop<'_>, job: &Job) -> Result<Option<Outcome>, Study
         Some(start) => Some(begin(workshop, job, start)?),
         None => None,
     };
-    let request = Request { genome: &job.genome, seed: job.seed, examples: job.examples, start };
+    let deadline = job.deadline.map(|seconds| workshop.clock.when(seconds));
+    let rate = job.start.as_ref().map_or(1.0, |start| start.rate);
+    let request = Request { genome: &job.genome, seed: job.seed, examples: job.examples, start, rate, deadline };
     let trained = match catch_unwind(AssertUnwindSafe(|| train::train(setting, request))) {
         Ok(Ok(trained)) => trained,
         Ok(Err(TrainError::Stopped)) => return Ok(None),

@@ -2,7 +2,7 @@
 
 use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
 use super::{
-    Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, lengths,
+    Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings, lengths,
 };
 use crate::search::Search;
 
@@ -80,7 +80,7 @@ impl Study {
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
         let entry = |c: &&Candidate| {
             let costs = c.outcome.costs();
-            let full = lengths.candidate_examples(costs, c.proposal.genome.training.batch, 1.0) as f64;
+            let full = lengths.candidate_examples(costs, 1.0) as f64;
             let wanted = match left {
                 Some(left) => left * costs.examples as f64 / c.timing.seconds.max(1e-3),
                 None => full * lengths.final_factor,
@@ -105,12 +105,14 @@ impl Study {
                 continue;
             };
             let genome = c.proposal.genome.clone();
-            let start = match c.outcome.weights() {
-                Some(weights) if entry.warm => Some(Start { genome: genome.clone(), weights: weights.to_owned() }),
-                _ => None,
-            };
+            let start = c.outcome.weights().filter(|_| entry.warm).map(|weights| {
+                let length = entry.examples as f64 / self.settings.training.candidate_examples(c.outcome.costs(), 1.0) as f64;
+                let rate = TrainingSettings::warm_rate(length);
+                Start { genome: genome.clone(), weights: weights.to_owned(), rate }
+            });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
-            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start });
+            let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
+            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, deadline });
         }
         while let Some(done) = evaluator.next()? {
             let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const SEARCH_SHARE: f64 = 0.62;
 /// Share of a budget at which retraining ends; the rest is for choosing, exporting and the report.
 pub const TRAINING_SHARE: f64 = 0.95;
+/// Share of a budget at which a retraining that takes longer than foreseen is broken off.
+pub const TRAINING_LIMIT: f64 = 0.98;
 /// Passes over the training part that a candidate is worth at least, and at most.
 const LEAST_EPOCHS: f64 = 20.0;
 const MOST_EPOCHS: f64 = 150.0;
@@ -19,14 +21,9 @@ const LEAST_EXAMPLES: f64 = 60_000.0;
 /// Candidates that a search needs at least to be one, and how many it should see before their trainings get longer.
 const LEAST_CANDIDATES: f64 = 24.0;
 const MANY_CANDIDATES: f64 = 80.0;
-/// Cost of an example besides its arithmetic, in multiply-accumulates: gathering it.
-const TABLE_OVERHEAD: f64 = 5_000.0;
-const IMAGE_OVERHEAD: f64 = 100_000.0;
-/// Cost of a step besides its examples: launching its operators.
-const STEP_OVERHEAD: f64 = 500_000.0;
 /// What a candidate may cost where no budget decides: some ten seconds for a table, a minute or two for images.
-const TABLE_EFFORT: f64 = 5e10;
-const IMAGE_EFFORT: f64 = 4e11;
+const TABLE_EFFORT: f64 = 2e11;
+const IMAGE_EFFORT: f64 = 1.5e12;
 /// Rows that the probe is scored on.
 const PROBE_ROWS: usize = 64;
 /// How long the machine's speed is measured.
@@ -36,12 +33,9 @@ const PROBE: Duration = Duration::from_millis(1200);
 pub fn from_data(space: &SearchSpace) -> TrainingSettings {
     let rows = space.domain.rows as f64;
     let image = matches!(space.domain.input, InputDomain::Image { .. });
-    let (overhead, effort) = if image { (IMAGE_OVERHEAD, IMAGE_EFFORT) } else { (TABLE_OVERHEAD, TABLE_EFFORT) };
     TrainingSettings {
-        effort,
+        effort: if image { IMAGE_EFFORT } else { TABLE_EFFORT },
         examples: (rows * LEAST_EPOCHS).max(LEAST_EXAMPLES) as u64,
-        example_overhead: overhead,
-        step_overhead: STEP_OVERHEAD,
         search_share: SEARCH_SHARE,
         finalists: 2,
         final_factor: 3.0,
@@ -62,7 +56,7 @@ pub fn from_budget(
 ) -> Result<(TrainingSettings, u64), StudyError> {
     let mut lengths = from_data(space);
     let costs = train::costs(probe, setting.task, setting.train.targets.len()).map_err(StudyError::Probe)?;
-    let cost = lengths.cost(&costs, probe.training.batch);
+    let cost = costs.work as f64;
     let speed = cost * examples_per_second(probe, setting, seconds)?;
     let final_seconds = lengths.final_examples as f64 * cost / speed;
     let rounds = lengths.finalists.div_ceil(workers.max(1)) as f64;
@@ -86,7 +80,7 @@ fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> R
     let mut examples = probe.training.batch as u64 * 4;
     loop {
         let began = Instant::now();
-        let request = Request { genome: probe, seed: 0, examples, start: None };
+        let request = Request { genome: probe, seed: 0, examples, start: None, rate: 1.0, deadline: None };
         train::train(setting, request).map_err(StudyError::Probe)?;
         let taken = began.elapsed();
         if taken >= patience {

@@ -31,7 +31,7 @@ use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{Setting, Weights, metric};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 /// What a study runs with, which its settings do not hold.
@@ -68,6 +68,8 @@ pub struct Study {
     journal: Journal,
     store: Store,
     candidates: BTreeMap<u64, Candidate>,
+    /// Weights that the journal names and no sweep has removed.
+    stored: BTreeSet<String>,
     /// Proposals under way.
     proposals: BTreeMap<u64, Proposal>,
     finals: Vec<Finals>,
@@ -103,6 +105,7 @@ impl Study {
             journal,
             store,
             candidates: BTreeMap::new(),
+            stored: BTreeSet::new(),
             proposals: BTreeMap::new(),
             finals: vec![],
             finalists: vec![],
@@ -111,6 +114,8 @@ impl Study {
         for record in records {
             study.note(record);
         }
+        // What a killed session stored and did not journal.
+        study.store.retain(&study.stored)?;
         Ok(study)
     }
 
@@ -206,6 +211,7 @@ impl Study {
     }
 
     fn note(&mut self, record: Record) {
+        self.stored.extend(record.weights().map(str::to_owned));
         match record {
             Record::Candidate(mut c) => {
                 if let Outcome::Scored { curve, .. } = &mut c.outcome {
@@ -220,12 +226,19 @@ impl Study {
         }
     }
 
-    /// Removes weights that neither the search nor an export can reach any more.
-    fn sweep(&self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
-        let mut kept: HashSet<String> =
-            wanted.into_iter().filter_map(|n| self.candidates.get(&n)?.outcome.weights().map(str::to_owned)).collect();
-        kept.extend(self.finalists.iter().filter_map(|f| f.outcome.weights().map(str::to_owned)));
-        kept.extend(self.choice.iter().map(|c| c.weights.clone()));
-        self.store.retain(&kept)
+    /// Removes weights that neither the search nor an export can reach any more. Only weights that the journal names are
+    /// removed: a worker may have stored others that are about to be journaled.
+    fn sweep(&mut self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
+        let kept: BTreeSet<&str> = wanted
+            .into_iter()
+            .filter_map(|n| self.candidates.get(&n)?.outcome.weights())
+            .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
+            .chain(self.choice.iter().map(|c| c.weights.as_str()))
+            .collect();
+        for hash in self.stored.iter().filter(|hash| !kept.contains(hash.as_str())) {
+            self.store.remove(hash)?;
+        }
+        self.stored = kept.into_iter().map(str::to_owned).collect();
+        Ok(())
     }
 }

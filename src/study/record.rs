@@ -20,6 +20,18 @@ pub enum Record {
     Choice(Choice),
 }
 
+impl Record {
+    /// Weights in the store that it names.
+    pub fn weights(&self) -> Option<&str> {
+        match self {
+            Record::Candidate(c) => c.outcome.weights(),
+            Record::Finals(_) => None,
+            Record::Finalist(f) => f.outcome.weights(),
+            Record::Choice(c) => Some(&c.weights),
+        }
+    }
+}
+
 /// A candidate of the search and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {

@@ -1,7 +1,7 @@
 //! The search phase: asking the strategy, handing genomes to the evaluator, journaling, telling.
 
 use super::evaluator::{Clock, Done, Evaluator, Job, Start, stopped};
-use super::{Candidate, Event, Record, Resources, Study, StudyError};
+use super::{Candidate, Event, Record, Resources, Study, StudyError, TrainingSettings};
 use crate::search::{Evaluated, Proposal, Search, SearchError};
 use crate::train;
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,11 +106,12 @@ impl Study {
         use rand::Rng;
         let (task, rows) = (&resources.dataset.task, resources.dataset.train.targets.len());
         let costs = train::costs(&proposal.genome, task, rows).unwrap_or_default();
-        let batch = proposal.genome.training.batch;
         let start = match proposal.inherit.map(|parent| (parent, self.candidates.get(&parent))) {
             None => None,
             Some((_, Some(c))) => {
-                c.outcome.weights().map(|weights| Start { genome: c.proposal.genome.clone(), weights: weights.to_owned() })
+                let rate = TrainingSettings::warm_rate(proposal.length);
+                let start = |w: &str| Start { genome: c.proposal.genome.clone(), weights: w.to_owned(), rate };
+                c.outcome.weights().map(start)
             }
             Some((parent, None)) => return Err(StudyError::Diverges { number: parent }),
         };
@@ -118,8 +119,9 @@ impl Study {
             number,
             genome: proposal.genome.clone(),
             seed: crate::search::rng(self.settings.search.seed, number, TRAINING_STREAM).next_u64(),
-            examples: self.settings.training.candidate_examples(&costs, batch, proposal.length),
+            examples: self.settings.training.candidate_examples(&costs, proposal.length),
             start,
+            deadline: self.search_end(),
         })
     }
 
@@ -170,10 +172,15 @@ impl Study {
         if stopped(resources.stop) {
             return true;
         }
-        let Some(budget) = self.settings.search.budget else { return false };
+        let Some(end) = self.search_end() else { return false };
         let recent: Vec<f64> = self.candidates.values().rev().take(16).map(|c| c.timing.seconds).collect();
         let typical = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
-        clock.now() + typical > budget * self.settings.training.search_share
+        clock.now() + typical > end
+    }
+
+    /// Second of the study at which the search ends, where it has a budget.
+    fn search_end(&self) -> Option<f64> {
+        self.settings.search.budget.map(|budget| budget * self.settings.training.search_share)
     }
 }
 

@@ -72,17 +72,13 @@ pub struct SearchSettings {
 }
 
 /// How long candidates and finalists train. Lengths are counted in examples; a candidate whose net costs more trains on
-/// fewer. Costs are in multiply-accumulates of inference.
+/// fewer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSettings {
-    /// What the training of a candidate may cost.
+    /// What the training of a candidate may cost, in the unit of [`Costs::work`].
     pub effort: f64,
     /// Most training examples of a candidate.
     pub examples: u64,
-    /// What an example costs besides its multiply-accumulates.
-    pub example_overhead: f64,
-    /// What a step costs besides its examples and the update of its parameters.
-    pub step_overhead: f64,
     /// Share of a budget after which the search ends.
     pub search_share: f64,
     /// Candidates that are trained at full length at the end.
@@ -93,16 +89,7 @@ pub struct TrainingSettings {
     pub final_examples: u64,
 }
 
-/// What updating one parameter costs.
-const UPDATE_COST: f64 = 8.0;
-
 impl TrainingSettings {
-    /// What one training example of a net costs in batches of `batch`.
-    pub fn cost(&self, costs: &Costs, batch: usize) -> f64 {
-        let step = self.step_overhead + UPDATE_COST * costs.parameters as f64;
-        costs.macs as f64 + self.example_overhead + step / batch.max(1) as f64
-    }
-
     /// Lets no candidate train on more than `examples`, and the finalists on no more than the multiple of it.
     pub fn limit_examples(&mut self, examples: u64) {
         self.examples = self.examples.min(examples);
@@ -110,9 +97,16 @@ impl TrainingSettings {
     }
 
     /// Training examples of a candidate at the share `length`.
-    pub fn candidate_examples(&self, costs: &Costs, batch: usize, length: f64) -> u64 {
-        let affordable = self.effort / self.cost(costs, batch);
+    pub fn candidate_examples(&self, costs: &Costs, length: f64) -> u64 {
+        let affordable = self.effort / costs.work.max(1) as f64;
         ((affordable.min(self.examples as f64) * length) as u64).max(1)
+    }
+
+    /// Factor of the learning rate for a training that goes on from searched weights at the share `length` of a
+    /// candidate's. A short one at the full rate unlearns more than it has time to learn again; of the factors tried at
+    /// three lengths, these were about the best (`benches/RESULTS.md`).
+    pub fn warm_rate(length: f64) -> f32 {
+        (0.4 * length.sqrt()).min(1.0) as f32
     }
 }
 

@@ -5,8 +5,9 @@ use crate::graph::Tensor;
 use crate::train::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A folder of `safetensors` files, each named by the SHA-256 of its bytes.
@@ -57,17 +58,30 @@ impl Store {
         decode(&bytes).map_err(bad)
     }
 
-    /// Removes all weights whose hash is not among `kept`.
+    /// Removes weights; those that are not there are none the less gone.
+    ///
+    /// # Errors
+    /// Where a file cannot be removed.
+    pub fn remove(&self, hash: &str) -> Result<(), StudyError> {
+        let path = self.path(hash);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(StudyError::io("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes all weights whose hash is not among `kept`. Not while candidates are trained: a worker stores its weights
+    /// before anything else knows of them.
     ///
     /// # Errors
     /// Where the folder cannot be read or a file not be removed.
-    pub fn retain(&self, kept: &HashSet<String>) -> Result<(), StudyError> {
+    pub fn retain(&self, kept: &BTreeSet<String>) -> Result<(), StudyError> {
         let entries = fs::read_dir(&self.folder).map_err(|e| StudyError::io("read", &self.folder, e))?;
         for entry in entries {
             let path = entry.map_err(|e| StudyError::io("read", &self.folder, e))?.path();
             let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
             if path.extension().is_some_and(|e| e == "safetensors") && !kept.contains(stem) {
-                fs::remove_file(&path).map_err(|e| StudyError::io("remove", &path, e))?;
+                self.remove(stem)?;
             }
         }
         Ok(())

@@ -38,6 +38,8 @@ pub struct Costs {
     pub parameters: u64,
     /// Multiply-accumulate operations for one row at inference.
     pub macs: u64,
+    /// Estimated time of training on one example, in multiply-accumulate operations of a large product.
+    pub work: u64,
     /// Training examples consumed.
     pub examples: u64,
     /// Estimated peak memory of a training step in bytes.

@@ -13,6 +13,7 @@ use crate::onnx;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Most evaluations of one training.
 const MAX_EVALUATIONS: u64 = 16;
@@ -49,6 +50,16 @@ pub struct Request<'a> {
     pub examples: u64,
     /// Weights to start from.
     pub start: Option<Weights>,
+    /// Factor of the genome's learning rate: 1 for a training from scratch.
+    pub rate: f32,
+    /// When the training ends at the latest, with as many examples as it had until then.
+    pub deadline: Option<Instant>,
+}
+
+impl Request<'_> {
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// The result of a training: the state with the best metric on the validation part.
@@ -79,11 +90,13 @@ pub fn random(seed: u64, stream: u64) -> ChaCha8Rng {
 /// Where the genome does not fit the task.
 pub fn costs(genome: &Genome, task: &Task, rows: usize) -> Result<Costs, TrainError> {
     let inference = express::inference(genome, task, Dim::Batch)?;
-    let step = training_step(genome, task, genome.training.batch.min(rows.max(1)))?;
+    let batch = genome.training.batch.min(rows.max(1));
+    let step = training_step(genome, task, batch)?;
     let parameters: usize = inference.params.iter().filter(|p| p.trainable).map(express::Param::elements).sum();
     Ok(Costs {
         parameters: parameters as u64,
         macs: inference.graph.macs(),
+        work: step.graph.work() / batch as u64,
         examples: 0,
         memory: step.graph.peak_bytes() as u64,
     })
@@ -103,15 +116,18 @@ pub fn train(setting: &Setting<'_>, request: Request<'_>) -> Result<Trained, Tra
     let mut done = 0;
     for evaluation in 1..=evaluations {
         let until = steps * evaluation / evaluations;
-        for step in done..until {
+        while done < until {
             if setting.stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Stopped);
             }
-            run.step(step as f64 / steps as f64)?;
+            run.step(done as f64 / steps as f64)?;
+            done += 1;
+            if request.is_late() {
+                break;
+            }
         }
-        done = until;
         run.evaluate(done * run.batch as u64)?;
-        if run.is_exhausted(request.genome) {
+        if run.is_exhausted(request.genome) || request.is_late() {
             break;
         }
     }
@@ -137,6 +153,7 @@ struct Run<'a> {
     masks: ChaCha8Rng,
     augmentation: ChaCha8Rng,
     images: Option<Images>,
+    rate: f32,
     targets: TargetWriter,
     moments: Option<Moments>,
     losses: (f64, u64),
@@ -183,6 +200,7 @@ impl<'a> Run<'a> {
             masks: random(request.seed, 2),
             augmentation: random(request.seed, 3),
             images: Images::new(&task.input),
+            rate: request.rate,
             targets: TargetWriter::new(task, &genome.training, setting.metric.name == "balanced_accuracy"),
             moments,
             losses: (0.0, 0),
@@ -196,7 +214,7 @@ impl<'a> Run<'a> {
     /// One batch at the share `progress` of the training.
     fn step(&mut self, progress: f64) -> Result<(), TrainError> {
         self.order.fill(&mut self.rows);
-        let rate = learning_rate(&self.genome.training, progress);
+        let rate = self.rate * learning_rate(&self.genome.training, progress);
         let corrections = self.moments.as_mut().map(Moments::advance);
         let mut next_mask = 0;
         for (slot, feed) in self.step.feeds.iter().enumerate() {

@@ -41,7 +41,7 @@ impl SearchSpace {
                     (Optimizer::Sgd { momentum }, log_uniform(rng, 0.02, 0.2), pick(rng, &SGD_DECAYS))
                 }
                 adam => {
-                    let (low, high) = if image.is_some() { (5e-4, 5e-3) } else { (3e-4, 1e-2) };
+                    let (low, high) = if image.is_some() { (1e-3, 1e-2) } else { (3e-4, 1e-2) };
                     (adam, log_uniform(rng, low, high), pick(rng, &ADAM_DECAYS))
                 }
             };
@@ -63,7 +63,7 @@ impl SearchSpace {
             ),
             weight_decay,
             label_smoothing: pick(rng, &smoothing),
-            batch: one_of(rng, &self.batches).unwrap_or(1),
+            batch: if image.is_some() { small(rng, &self.batches) } else { one_of(rng, &self.batches) }.unwrap_or(1),
             initialisation: pick(
                 rng,
                 &[
@@ -78,15 +78,21 @@ impl SearchSpace {
     }
 }
 
+/// One of these batches, each half as likely as the one before: a candidate for images sees so few passes over the data
+/// that small steps are worth more than fast ones.
+fn small(rng: &mut ChaCha8Rng, batches: &[usize]) -> Option<usize> {
+    batches.iter().copied().find(|_| rng.random_bool(0.5)).or_else(|| batches.first().copied())
+}
+
 const TABLE_OPTIMIZERS: [(f64, Optimizer); 3] = [
     (0.75, Optimizer::AdamW { beta2: 0.999 }),
     (0.1, Optimizer::AdamW { beta2: 0.95 }),
     (0.15, Optimizer::Adam { beta2: 0.999 }),
 ];
 const IMAGE_OPTIMIZERS: [(f64, Optimizer); 3] = [
-    (0.4, Optimizer::Sgd { momentum: 0.9 }),
-    (0.4, Optimizer::AdamW { beta2: 0.999 }),
-    (0.2, Optimizer::AdamW { beta2: 0.95 }),
+    (0.25, Optimizer::Sgd { momentum: 0.9 }),
+    (0.5, Optimizer::AdamW { beta2: 0.999 }),
+    (0.25, Optimizer::AdamW { beta2: 0.95 }),
 ];
 const SGD_DECAYS: [(f64, f32); 4] = [(0.2, 0.0), (0.3, 1e-4), (0.4, 5e-4), (0.1, 1e-3)];
 const ADAM_DECAYS: [(f64, f32); 5] = [(0.2, 0.0), (0.2, 1e-3), (0.3, 0.01), (0.2, 0.03), (0.1, 0.1)];
@@ -95,8 +101,8 @@ fn augmentation(limits: &ImageLimits, channels: usize, rng: &mut ChaCha8Rng) -> 
     let mirrored = if channels > 1 { 0.6 } else { 0.3 };
     Augmentation {
         flip: rng.random_bool(mirrored),
-        shift: if rng.random_bool(0.5) { rng.random_range(0..=limits.max_shift.min(4)) } else { 0 },
-        cutout: if rng.random_bool(0.25) { limits.max_cutout / 2 } else { 0 },
+        shift: if rng.random_bool(0.3) { rng.random_range(0..=limits.max_shift.min(4)) } else { 0 },
+        cutout: if rng.random_bool(0.1) { limits.max_cutout / 2 } else { 0 },
     }
 }
 
@@ -189,7 +195,7 @@ fn image(limits: &ImageLimits, size: Size, rng: &mut ChaCha8Rng) -> ImageNet {
         norm: pick(rng, &[(0.9, Norm::Batch), (0.05, Norm::None), (0.05, Norm::Layer)]),
         activation: activation(rng),
         head: Head {
-            pool: pick(rng, &[(0.85, GlobalPool::Average), (0.15, GlobalPool::Max)]),
+            pool: pick(rng, &[(0.5, GlobalPool::Average), (0.5, GlobalPool::Max)]),
             hidden: if rng.random_bool(0.15) { one_of(rng, &limits.hidden).unwrap_or(0) } else { 0 },
             dropout: pick(rng, &[(0.7, 0.0), (0.15, 0.1), (0.15, 0.2)]),
         },
