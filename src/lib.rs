@@ -45,3 +45,8 @@ pub mod report;
 pub mod search;
 pub mod study;
 pub mod train;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -69,9 +69,10 @@ pub struct Args {
     /// Networks trained at the same time, a thread each; changes the speed, never the result [default: the cores]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024), help_heading = "Search")]
     pub workers: Option<u32>,
-    /// Candidate k is bred from the results of candidates 0 to k-N, so that up to N can be under way
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=4096), default_value_t = DEFAULT_LAG, help_heading = "Search")]
-    pub lag: u64,
+    /// Candidate k is bred from the results of candidates 0 to k-N, so that up to N can be under way [default: 8, less
+    /// where the budget allows few candidates]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=4096), help_heading = "Search")]
+    pub lag: Option<u64>,
     /// Engine and device.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -122,8 +123,8 @@ pub struct RunSettings {
     pub seed: u64,
     /// Candidates trained at the same time; at least 1.
     pub workers: usize,
-    /// Lag of breeding; at least 1.
-    pub lag: u64,
+    /// Lag of breeding; at least 1. `None` where it follows from the budget.
+    pub lag: Option<u64>,
     /// Engine and device.
     pub engine: EngineArgs,
     /// Whether training on the processor uses kernels of `evolve.train`.
@@ -279,6 +280,16 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     session.run(&mut study, progress, settings.output)
 }
 
+/// Enough candidates under way to keep all workers busy, but fewer than usual where the budget allows so few candidates
+/// that those bred from nothing would be most of them.
+fn lag(expected: Option<u64>, workers: usize) -> u64 {
+    const FEW: u64 = 64;
+    match expected {
+        Some(candidates) if candidates < FEW => (2 * workers as u64).clamp(4, DEFAULT_LAG),
+        _ => DEFAULT_LAG,
+    }
+}
+
 /// Every setting of the study, with the lengths of training measured where a budget decides them.
 fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, Failure> {
     let dataset = session.dataset;
@@ -316,7 +327,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, F
         search: SearchSettings {
             strategy: settings.strategy.clone(),
             seed: settings.seed,
-            lag: settings.lag,
+            lag: settings.lag.unwrap_or_else(|| lag(expected, settings.workers)),
             candidates: settings.candidates,
             budget: settings.budget.map(|budget| budget.as_secs_f64()),
             metric: session.metric.name.to_owned(),

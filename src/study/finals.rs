@@ -2,9 +2,11 @@
 
 use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
 use super::{
-    Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings, lengths,
+    Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
+    lengths,
 };
 use crate::search::Search;
+use crate::train::scoring;
 
 /// Stream from which the training of finalists is seeded.
 const FINAL_STREAM: u64 = 1 << 33;
@@ -69,7 +71,7 @@ impl Study {
     /// Who is trained, and how long: as long as the budget allows, or a fixed multiple of a candidate's length.
     fn entries(&self, search: &Search, resources: &Resources<'_>, clock: Clock) -> Vec<FinalEntry> {
         let lengths = &self.settings.training;
-        let rows = resources.dataset.train.targets.len();
+        let (rows, validation) = (resources.dataset.train.targets.len(), resources.dataset.validation.targets.len());
         let picked: Vec<&Candidate> =
             search.finalists(lengths.finalists).iter().filter_map(|n| self.candidates.get(n)).collect();
         let turns = picked.len().div_ceil(resources.workers.max(1)).max(1);
@@ -82,7 +84,10 @@ impl Study {
             let costs = c.outcome.costs();
             let full = lengths.candidate_examples(costs, 1.0) as f64;
             let wanted = match left {
-                Some(left) => left * costs.examples as f64 / c.timing.seconds.max(1e-3),
+                Some(left) => {
+                    let worth = scoring::with_scoring(costs.examples, validation);
+                    scoring::without_scoring(left * worth / c.timing.seconds.max(1e-3), validation) as f64
+                }
                 None => full * lengths.final_factor,
             };
             let examples = wanted.min(lengths.final_examples as f64) as u64;
@@ -106,7 +111,8 @@ impl Study {
             };
             let genome = c.proposal.genome.clone();
             let start = c.outcome.weights().filter(|_| entry.warm).map(|weights| {
-                let length = entry.examples as f64 / self.settings.training.candidate_examples(c.outcome.costs(), 1.0) as f64;
+                let length =
+                    entry.examples as f64 / self.settings.training.candidate_examples(c.outcome.costs(), 1.0) as f64;
                 let rate = TrainingSettings::warm_rate(length);
                 Start { genome: genome.clone(), weights: weights.to_owned(), rate }
             });

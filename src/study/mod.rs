@@ -242,3 +242,6 @@ impl Study {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ pub mod baseline;
 mod batches;
 mod evaluate;
 pub mod metric;
+pub mod scoring;
 mod trainer;
 
 pub use evaluate::{Evaluator, predictions_from_output};

@@ -3,7 +3,7 @@
 use super::batches::{Images, Order, TargetWriter, draw_mask};
 use super::evaluate::{Evaluator, fill_features};
 use super::metric::{self, Metric};
-use super::{Costs, CurvePoint, Scores, TrainError, Weights, batches};
+use super::{Costs, CurvePoint, Scores, TrainError, Weights, batches, scoring};
 use crate::data::{Features, Part, Task};
 use crate::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
 use crate::express::{self, Moments, TrainingStep, initialise, learning_rate, training_step};
@@ -15,10 +15,6 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Most evaluations of one training.
-const MAX_EVALUATIONS: u64 = 16;
-/// Most that evaluating may cost, as a share of training; a training example costs about three inferences.
-const EVALUATION_SHARE: f64 = 0.15;
 /// Evaluations without a new best after which a training with a constant learning rate stops.
 const PATIENCE: usize = 6;
 
@@ -109,10 +105,7 @@ pub fn costs(genome: &Genome, task: &Task, rows: usize) -> Result<Costs, TrainEr
 pub fn train(setting: &Setting<'_>, request: Request<'_>) -> Result<Trained, TrainError> {
     let mut run = Run::new(setting, &request)?;
     let steps = request.examples.div_ceil(run.batch as u64).max(1);
-    let evaluations = evaluation_count(request.examples, batches::rows(setting.validation)).min(steps);
-    if request.start.is_some() {
-        run.evaluate(0)?;
-    }
+    let evaluations = scoring::evaluations(request.examples, batches::rows(setting.validation)).min(steps);
     let mut done = 0;
     for evaluation in 1..=evaluations {
         let until = steps * evaluation / evaluations;
@@ -132,12 +125,6 @@ pub fn train(setting: &Setting<'_>, request: Request<'_>) -> Result<Trained, Tra
         }
     }
     run.finish(done)
-}
-
-/// How often a training is evaluated.
-fn evaluation_count(examples: u64, validation_rows: usize) -> u64 {
-    let affordable = EVALUATION_SHARE * 3.0 * examples as f64 / validation_rows.max(1) as f64;
-    (affordable as u64).clamp(1, MAX_EVALUATIONS)
 }
 
 /// A training under way.
