@@ -171,23 +171,115 @@ fn a_full_disk_ends_the_run_and_leaves_the_journal_whole() {
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "6"]));
 }
 
+/// Sends SIGINT once `ready`, and returns how the process ended.
+#[cfg(unix)]
+fn interrupted(mut command: Command, ready: impl Fn() -> bool) -> Output {
+    let child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let patience = Instant::now();
+    while !ready() && patience.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // SAFETY: the process is a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    child.wait_with_output().expect("an end")
+}
+
+/// What the report says of the exported model.
+fn reported(out: &Path) -> f64 {
+    let text = fs::read(out.join("report.json")).expect("a report");
+    serde_json::from_slice::<Value>(&text).expect("JSON")["value"].as_f64().expect("a value")
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_exports_the_best_so_far_and_can_be_resumed() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");
-    let mut child = study(&out, &["--candidates", "100000"]).spawn().expect("the binary runs");
-    let patience = Instant::now();
     let lines = || fs::read_to_string(out.join("journal.jsonl")).map_or(0, |text| text.lines().count());
-    while lines() < 3 && patience.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    // SAFETY: the process is a child that has not been waited for.
-    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
-    assert_eq!(child.wait().expect("an end").code(), Some(130));
-    assert!(!model(&out).is_empty());
+    let ended = interrupted(study(&out, &["--candidates", "100000"]), || lines() >= 3);
+    assert_eq!(ended.status.code(), Some(130));
+    assert!(!model(&out).is_empty() && reported(&out) > 0.5);
     let candidates = (lines() + 2).to_string();
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", &candidates]));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_resume_exports_nothing_worse_than_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &["--candidates", "4"]));
+    let (before, done) = (reported(&out), journal(&out).len());
+    let more = evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "100000"]);
+    let ended = interrupted(more, || journal_length(&out) > done);
+    assert_eq!(ended.status.code(), Some(130));
+    assert!(reported(&out) >= before, "{} after {before}", reported(&out));
+}
+
+/// Lines of a journal that is being written.
+fn journal_length(out: &Path) -> usize {
+    fs::read_to_string(out.join("journal.jsonl")).map_or(0, |text| text.lines().count())
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_before_the_first_candidate_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    // So many examples that the first candidate is under way for long.
+    let long = study(&out, &["--examples", "1000000000", "--candidates", "2"]);
+    let ended = interrupted(long, || out.join("journal.jsonl").exists());
+    let message = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(130), "{message}");
+    assert!(message.contains("stopped before the first candidate"), "{message}");
+}
+
+#[test]
+fn the_memory_limit_fails_the_same_candidates_with_any_number_of_workers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, four) = (folder.path().join("one"), folder.path().join("four"));
+    let limit = ["--memory-limit", "3MB", "--candidates", "6"];
+    run(study(&one, &[&limit[..], &["--workers", "1"]].concat()));
+    run(study(&four, &[&limit[..], &["--workers", "4"]].concat()));
+    let lines = journal(&one);
+    assert!(lines.iter().any(|l| l.contains(r#""kind":"memory""#)), "the limit is too high for this test");
+    assert_eq!(lines, journal(&four));
+}
+
+#[test]
+fn where_everything_fails_the_search_ends_soon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let output = study(&out, &["--memory-limit", "1KB", "--candidates", "100000"]).output().expect("the binary runs");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("candidates failed") && journal_length(&out) < 60, "{message}");
+}
+
+#[test]
+fn predictions_go_to_a_bare_name_through_a_link_and_into_a_pipe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &["--candidates", "2"]));
+    let (best, data) = (out.join("best.onnx"), fixture("credit_g.csv"));
+    let predict = |output: &str| {
+        let mut command = evolve(&["predict", best.to_str().expect("a path"), data.to_str().expect("a path")]);
+        command.args(["--output", output]).current_dir(folder.path());
+        command
+    };
+    run(predict("bare.csv"));
+    let written = fs::read(folder.path().join("bare.csv")).expect("predictions");
+    assert!(written.starts_with(b"label,"));
+    #[cfg(unix)]
+    {
+        fs::write(folder.path().join("real.csv"), "old").expect("a file");
+        std::os::unix::fs::symlink("real.csv", folder.path().join("link.csv")).expect("a link");
+        run(predict("link.csv"));
+        assert_eq!(fs::read(folder.path().join("real.csv")).expect("a file"), written);
+        assert_eq!(run(predict("/dev/stdout")).stdout, written);
+    }
+    let output = predict("missing/folder.csv").output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

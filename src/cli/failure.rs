@@ -88,6 +88,7 @@ impl From<StudyError> for Failure {
     fn from(error: StudyError) -> Failure {
         match error {
             StudyError::Exists(_)
+            | StudyError::NoFolder(_)
             | StudyError::Missing(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }
@@ -95,6 +96,7 @@ impl From<StudyError> for Failure {
             | StudyError::Diverges { .. }
             | StudyError::DataChanged { .. }
             | StudyError::Weights { .. } => Failure::bad_input(error),
+            StudyError::Stopped => Failure { status: Status::Interrupted, ..Failure::failed(error) },
             StudyError::NoTime => Failure::bad_input(error).hint("raise --budget, or give --candidates instead"),
             StudyError::Io { .. } => {
                 Failure::failed(error).hint("the journal is whole; once this is mended, `evolve resume` goes on")

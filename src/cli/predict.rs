@@ -3,9 +3,12 @@
 use super::{EngineArgs, Failure, Output, OutputMode, Status, progress::Progress};
 use crate::{
     export::{Predicted, Predictor},
-    study::write_whole,
+    study::{StudyError, write_whole},
 };
-use std::{fs, path::Path, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Predict the rows of DATA with an exported model
 ///
@@ -43,10 +46,24 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let predicted = predictor.predict_file(&args.data)?;
     let text = table(&predicted).map_err(Failure::failed)?;
     match &args.output {
-        Some(path) => write_whole(path, text.as_bytes())?,
+        Some(path) => write(path, text.as_bytes())?,
         None => Output::new().text(&text)?,
     }
     Ok(Status::Done)
+}
+
+/// Writes a file whole or not at all; into a link's target, and straight into a pipe or a device.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let written = if fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+        fs::write(&target, bytes).map_err(|source| StudyError::io("write", path, source))
+    } else {
+        write_whole(&target, bytes)
+    };
+    written.map_err(|error| match &error {
+        StudyError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Failure::failed(error),
+        _ => Failure::bad_input(error),
+    })
 }
 
 /// Loads a model file.

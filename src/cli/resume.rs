@@ -4,7 +4,7 @@ use super::{
     Failure, OutputArgs, Status,
     engine::EngineArgs,
     engine::EngineChoice,
-    interrupt, memory,
+    interrupt,
     progress::{Note, Progress},
     quantity,
     run::workers,
@@ -37,7 +37,7 @@ pub struct Args {
     /// Networks trained at the same time, a thread each; changes the speed, never the result [default: the cores]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024), help_heading = "Search")]
     pub workers: Option<u32>,
-    /// Memory that trainings may take together, such as 4GiB [default: three quarters of what is free]
+    /// Memory that trainings may take together, such as 4GiB [default: as the study began]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
     pub memory_limit: Option<u64>,
     /// ONNX Runtime library to load [default: found, or installed into the cache]
@@ -66,8 +66,8 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut progress = Progress::new(mode);
     let mut study = Study::open(Folder::open(&args.folder)?)?;
     let clock = Clock::new(study.elapsed());
-    study.extend(args.candidates, args.budget.map(|budget| budget.as_secs_f64()))?;
     let dataset = load(study.settings())?;
+    study.extend(args.candidates, args.budget.map(|budget| budget.as_secs_f64()))?;
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
     let engine = engine_args(args, study.settings())?.select(&mut progress)?;
@@ -80,12 +80,16 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
             engine.version()
         )));
     }
+    if args.candidates.is_some() && study.settings().search.search_until.is_some_and(|until| clock.now() >= until) {
+        progress
+            .note(Note::Warning("the budget of the study is used up, so no candidates are added; give a longer --budget"));
+    }
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
         metric,
         workers: workers(args.workers),
-        memory: args.memory_limit.unwrap_or_else(memory::default_limit),
+        memory: args.memory_limit.unwrap_or(study.settings().engine.memory),
         stop,
         clock,
     };

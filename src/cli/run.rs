@@ -2,7 +2,7 @@
 
 use super::{
     EngineArgs, Failure, OutputArgs, OutputMode, Status, interrupt, memory,
-    progress::Progress,
+    progress::{Note, Progress},
     quantity,
     session::{self, Session},
 };
@@ -276,6 +276,13 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         clock,
     };
     let resolved = resolved(settings, &session).inspect_err(|_| folder.abandon())?;
+    let lag = resolved.search.lag;
+    if settings.workers as u64 > lag {
+        progress.note(Note::Warning(&format!(
+            "with a lag of {lag} at most {lag} of {} workers are busy; give a greater --lag",
+            settings.workers
+        )));
+    }
     let mut study = Study::create(folder, resolved)?;
     session.run(&mut study, progress, settings.output)
 }
@@ -330,6 +337,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, F
             lag: settings.lag.unwrap_or_else(|| lag(expected, settings.workers)),
             candidates: settings.candidates,
             budget: settings.budget.map(|budget| budget.as_secs_f64()),
+            search_until: settings.budget.map(|budget| budget.as_secs_f64() * training.search_share),
             metric: session.metric.name.to_owned(),
             strategy_settings: search::Settings { expected_candidates, ..search::Settings::default() },
         },
@@ -339,6 +347,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, F
             version: session.engine.version(),
             device: session.engine.device(),
             kernels,
+            memory: settings.memory_limit,
         },
         schema: dataset.task.clone(),
     })

@@ -149,6 +149,7 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         finalist: Some(0),
         scores,
         weights: String::new(),
+        interrupted: false,
     }));
     records
 }

@@ -10,6 +10,9 @@ pub enum StudyError {
     /// The folder already holds a study.
     #[error("{} already holds a study; go on with `evolve resume {}`, or choose another --out", .0.display(), .0.display())]
     Exists(PathBuf),
+    /// What is to be the folder is something else.
+    #[error("{} is no folder; choose another --out", .0.display())]
+    NoFolder(PathBuf),
     /// The folder holds no study.
     #[error("{} holds no study: it has no study.toml", .0.display())]
     Missing(PathBuf),
@@ -34,7 +37,7 @@ pub enum StudyError {
         /// What is wrong.
         reason: String,
     },
-    /// A line of the journal before its last does not parse.
+    /// A whole line of the journal does not parse.
     #[error("{} is damaged in line {line}: {reason}; only a torn last line can be repaired", path.display())]
     Journal {
         /// Which file.
@@ -74,6 +77,9 @@ pub enum StudyError {
         /// Message of the first failure.
         first: String,
     },
+    /// The user stopped the study before its first candidate was trained.
+    #[error("stopped before the first candidate was trained")]
+    Stopped,
     /// The budget ended before the first candidate did.
     #[error("the budget was over before the first candidate was trained; give more time")]
     NoTime,

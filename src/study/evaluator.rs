@@ -1,10 +1,12 @@
 //! Evaluating candidates: jobs in, outcomes out.
 
-use super::{Failure, Outcome, Store, StudyError, Timing};
+use super::{Failure, Memory, Outcome, Store, StudyError, Timing};
 use crate::express;
 use crate::genome::Genome;
+use crate::graph::GraphError;
 use crate::train::{self, Costs, Request, Setting, TrainError, Weights};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,8 +72,8 @@ pub struct Workshop<'a> {
     pub setting: Setting<'a>,
     /// Where weights are kept.
     pub store: &'a Store,
-    /// Most bytes that one training may take.
-    pub memory: u64,
+    /// Memory of the trainings.
+    pub memory: Memory,
     /// Start of the study's clock, and the seconds that earlier sessions used.
     pub clock: Clock,
 }
@@ -147,11 +149,16 @@ impl LocalPool<'_> {
                 let (sender, shared) = (sender.clone(), &shared);
                 scope.spawn(move || work(shared, workshop, &sender));
             }
-            let value = body(&mut LocalPool { shared: &shared, results, under_way: 0 });
-            shared.lock().closed = true;
-            shared.changed.notify_all();
-            value
+            body(&mut LocalPool { shared: &shared, results, under_way: 0 })
         })
+    }
+}
+
+impl Drop for LocalPool<'_> {
+    /// Lets the threads end, also where `body` panics: the scope waits for them.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
     }
 }
 
@@ -167,7 +174,7 @@ impl Evaluator for LocalPool<'_> {
             return Ok(None);
         }
         self.under_way -= 1;
-        // A worker holds its sender as long as the pool lives, so a result always comes.
+        // A worker answers every job that it takes, whatever becomes of it.
         self.results.recv().ok().transpose()
     }
 
@@ -183,7 +190,7 @@ impl Evaluator for LocalPool<'_> {
 fn work(shared: &Shared, workshop: &Workshop<'_>, results: &Sender<Result<Done, StudyError>>) {
     while let Some(job) = shared.take() {
         let started = workshop.clock.now();
-        let result = evaluate(workshop, &job).map(|outcome| {
+        let result = catch_unwind(AssertUnwindSafe(|| evaluate(workshop, &job))).unwrap_or_else(panicked).map(|outcome| {
             let timing = Timing { started, seconds: workshop.clock.now() - started };
             Done { job, outcome, timing }
         });
@@ -200,41 +207,47 @@ fn evaluate(workshop: &Workshop<'_>, job: &Job) -> Result<Option<Outcome>, Study
         Ok(costs) => costs,
         Err(e) => return Ok(Some(failed(&e, Costs::default()))),
     };
-    if costs.memory > workshop.memory {
-        let message = format!("a step needs about {} MiB, {} MiB are allowed", costs.memory >> 20, workshop.memory >> 20);
+    if costs.memory > workshop.memory.limit() {
+        let (needed, allowed) = (costs.memory, workshop.memory.limit());
+        let message = format!("a step needs about {needed} bytes, {allowed} are allowed");
         return Ok(Some(Outcome::Failed { kind: Failure::Memory, message, costs }));
     }
     let start = match &job.start {
-        Some(start) => Some(begin(workshop, job, start)?),
+        Some(start) => match inherited(workshop, job, start)? {
+            Ok(weights) => Some(weights),
+            Err(e) => return Ok(Some(failed(&e.into(), costs))),
+        },
         None => None,
     };
+    let _taken = workshop.memory.take(costs.memory);
     let deadline = job.deadline.map(|seconds| workshop.clock.when(seconds));
     let rate = job.start.as_ref().map_or(1.0, |start| start.rate);
     let request = Request { genome: &job.genome, seed: job.seed, examples: job.examples, start, rate, deadline };
-    let trained = match catch_unwind(AssertUnwindSafe(|| train::train(setting, request))) {
-        Ok(Ok(trained)) => trained,
-        Ok(Err(TrainError::Stopped)) => return Ok(None),
-        Ok(Err(e)) => return Ok(Some(failed(&e, costs))),
-        Err(panic) => {
-            let message = panic.downcast_ref::<String>().cloned();
-            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
-            return Ok(Some(Outcome::Failed { kind: Failure::Panic, message, costs }));
-        }
+    let trained = match train::train(setting, request) {
+        Ok(trained) => trained,
+        Err(TrainError::Stopped) => return Ok(None),
+        Err(e) => return Ok(Some(failed(&e, costs))),
     };
     let weights = workshop.store.put(&trained.weights)?;
     let (scores, score, costs, curve) = (trained.scores, trained.score, trained.costs, trained.curve);
     Ok(Some(Outcome::Scored { scores, score, costs, curve, weights }))
 }
 
-/// Weights to start from, fitted to the job's genome.
-fn begin(workshop: &Workshop<'_>, job: &Job, start: &Start) -> Result<Weights, StudyError> {
+/// Weights to start from, fitted to the job's genome; the outer failure is the store's, the inner one the candidate's.
+fn inherited(workshop: &Workshop<'_>, job: &Job, start: &Start) -> Result<Result<Weights, GraphError>, StudyError> {
     let weights = workshop.store.get(&start.weights)?;
     if start.genome.net == job.genome.net {
-        return Ok(weights);
+        return Ok(Ok(weights));
     }
     let mut rng = train::random(job.seed, 4);
-    express::inherit(&start.genome, &weights, &job.genome, workshop.setting.task, &mut rng)
-        .map_err(|e| StudyError::Weights { hash: start.weights.clone(), reason: e.to_string() })
+    Ok(express::inherit(&start.genome, &weights, &job.genome, workshop.setting.task, &mut rng))
+}
+
+/// A panic is the candidate's failure.
+fn panicked(panic: Box<dyn Any + Send>) -> Result<Option<Outcome>, StudyError> {
+    let message = panic.downcast_ref::<String>().cloned();
+    let message = message.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+    Ok(Some(Outcome::Failed { kind: Failure::Panic, message, costs: Costs::default() }))
 }
 
 fn failed(error: &TrainError, costs: Costs) -> Outcome {

@@ -18,25 +18,26 @@ impl Study {
     pub(super) fn final_phase(
         &mut self,
         search: &Search,
+        told: u64,
         evaluator: &mut dyn Evaluator,
         resources: &Resources<'_>,
         clock: Clock,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Choice, StudyError> {
         let after = self.candidates.len() as u64;
-        if let Some(choice) = self.choice.as_ref().filter(|c| c.after == after) {
+        if let Some(choice) = self.choice.as_ref().filter(|c| c.after == after && !c.interrupted) {
             return Ok(choice.clone());
         }
         if self.candidates.values().all(|c| c.outcome.score().is_none()) {
-            return Err(self.nothing_trained());
+            return Err(if stopped(resources.stop) { StudyError::Stopped } else { self.nothing_trained() });
         }
         if stopped(resources.stop) {
-            // What was picked in haste is not journaled: a resumed search picks anew.
+            // The finals are not journaled: a resumed search picks anew.
+            let untold = self.candidates.range(told..).map(|(&number, _)| number);
             let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false };
-            let entries = search.finalists(self.settings.training.finalists).into_iter().map(entry).collect();
-            let choice = self.choose(&Finals { after, entries })?;
-            watch(Event::Choice(&choice));
-            return Ok(choice);
+            let picked = search.finalists(self.settings.training.finalists);
+            let entries = picked.into_iter().chain(untold).map(entry).collect();
+            return self.decide(&Finals { after, entries }, true, watch);
         }
         let finals = match self.finals.iter().rev().find(|f| f.after == after) {
             Some(finals) => finals.clone(),
@@ -48,11 +49,24 @@ impl Study {
         };
         watch(Event::Finals(&finals));
         self.train_finalists(&finals, evaluator, watch)?;
-        let choice = self.choose(&finals)?;
-        if !stopped(resources.stop) {
-            self.append(Record::Choice(choice.clone()))?;
-            self.sweep(search.reachable())?;
+        let choice = self.decide(&finals, stopped(resources.stop), watch)?;
+        if !choice.interrupted {
+            let untold = self.candidates.range(told..).map(|(&number, _)| number);
+            let wanted: Vec<u64> = search.reachable().into_iter().chain(untold).collect();
+            self.sweep(wanted)?;
         }
+        Ok(choice)
+    }
+
+    /// Chooses what is exported and journals it.
+    fn decide(
+        &mut self,
+        finals: &Finals,
+        interrupted: bool,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Choice, StudyError> {
+        let choice = Choice { interrupted, ..self.choose(finals)? };
+        self.append(Record::Choice(choice.clone()))?;
         watch(Event::Choice(&choice));
         Ok(choice)
     }
@@ -138,18 +152,18 @@ impl Study {
         Ok(())
     }
 
-    /// The best on the validation part, of the finalists at full length and as the search left them; the former where
-    /// equal.
+    /// The best on the validation part, of all finalists at full length, those of earlier finals included, and as the
+    /// search left them; the former where equal.
     fn choose(&self, finals: &Finals) -> Result<Choice, StudyError> {
         let after = finals.after;
-        let trained = self.finalists.iter().filter(|f| f.after == after).map(|f| (f.candidate, Some(f.rank), &f.outcome));
+        let trained = self.finalists.iter().map(|f| (f.candidate, Some(f.rank), &f.outcome));
         let searched = finals.entries.iter().filter_map(|e| self.candidates.get(&e.candidate));
         let mut best: Option<(f64, Choice)> = None;
         for (candidate, finalist, outcome) in trained.chain(searched.map(|c| (c.number, None, &c.outcome))) {
             let Outcome::Scored { scores, score, weights, .. } = outcome else { continue };
             if best.as_ref().is_none_or(|(b, _)| score > b) {
                 let (scores, weights) = (scores.clone(), weights.clone());
-                best = Some((*score, Choice { after, candidate, finalist, scores, weights }));
+                best = Some((*score, Choice { after, candidate, finalist, scores, weights, interrupted: false }));
             }
         }
         best.map(|(_, choice)| choice).ok_or_else(|| self.nothing_trained())

@@ -18,6 +18,9 @@ impl Folder {
     /// # Errors
     /// Where it holds a study, is locked, or cannot be written.
     pub fn create(root: &Path) -> Result<Self, StudyError> {
+        if root.exists() && !root.is_dir() {
+            return Err(StudyError::NoFolder(root.into()));
+        }
         let made = !root.exists();
         fs::create_dir_all(root).map_err(|e| StudyError::io("create", root, e))?;
         let folder = Folder::lock(root).inspect_err(|_| {
@@ -96,7 +99,7 @@ impl Folder {
 /// # Errors
 /// Where the folder cannot be written or the disk is full; the file is then as it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".evolve-").tempfile_in(parent)?;
         file.write_all(bytes)?;

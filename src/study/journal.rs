@@ -18,7 +18,7 @@ impl Journal {
     /// Opens the journal, makes it where there is none, cuts a torn last line off, and returns what it holds.
     ///
     /// # Errors
-    /// Where it cannot be read or written, or a line before the last is damaged.
+    /// Where it cannot be read or written, or a whole line is damaged.
     pub fn open(path: &Path) -> Result<(Self, Vec<Record>), StudyError> {
         let io = |action| move |e| StudyError::io(action, path, e);
         let new = !path.exists();
@@ -39,7 +39,7 @@ impl Journal {
     /// Reads a journal without opening it for appending; a torn last line is passed over.
     ///
     /// # Errors
-    /// Where it cannot be read, or a line before the last is damaged.
+    /// Where it cannot be read, or a whole line is damaged.
     pub fn read(path: &Path) -> Result<Vec<Record>, StudyError> {
         let bytes = std::fs::read(path).map_err(|e| StudyError::io("read", path, e))?;
         Ok(parse(path, &bytes)?.0)
@@ -62,19 +62,17 @@ impl Journal {
     }
 }
 
-/// Records and the length of the part that is whole. A last line is whole if it ends with a line break and parses.
+/// Records and the length of the part that is whole: lines that end with a line break.
 fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), StudyError> {
     let mut records = vec![];
     let mut whole = 0;
     for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
-        let last = whole + line.len() == bytes.len();
-        match serde_json::from_slice(line) {
-            Ok(record) if line.ends_with(b"\n") => records.push(record),
-            Err(e) if !last => {
-                return Err(StudyError::Journal { path: path.into(), line: index + 1, reason: e.to_string() });
-            }
-            _ => break,
+        if !line.ends_with(b"\n") {
+            break;
         }
+        let damaged =
+            |e: serde_json::Error| StudyError::Journal { path: path.into(), line: index + 1, reason: e.to_string() };
+        records.push(serde_json::from_slice(line).map_err(damaged)?);
         whole += line.len();
     }
     Ok((records, whole))

@@ -2,7 +2,7 @@
 
 use super::{StudyError, TrainingSettings};
 use crate::genome::{Genome, InputDomain, SearchSpace};
-use crate::train::{self, Request, Setting};
+use crate::train::{self, Request, Setting, TrainError};
 use std::time::{Duration, Instant};
 
 /// Least share of a budget for the search; what retraining cannot use is added.
@@ -81,7 +81,10 @@ fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> R
     loop {
         let began = Instant::now();
         let request = Request { genome: probe, seed: 0, examples, start: None, rate: 1.0, deadline: None };
-        train::train(setting, request).map_err(StudyError::Probe)?;
+        train::train(setting, request).map_err(|e| match e {
+            TrainError::Stopped => StudyError::Stopped,
+            e => StudyError::Probe(e),
+        })?;
         let taken = began.elapsed();
         if taken >= patience {
             return Ok(examples as f64 / taken.as_secs_f64());

@@ -10,6 +10,7 @@ mod finals;
 mod folder;
 mod journal;
 pub mod lengths;
+mod memory;
 mod record;
 mod search;
 mod settings;
@@ -20,6 +21,7 @@ pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
 pub use event::Event;
 pub use folder::{Folder, write_whole};
 pub use journal::Journal;
+pub use memory::Memory;
 pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, Outcome, Record, Timing};
 pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
@@ -124,13 +126,18 @@ impl Study {
         &self.settings
     }
 
-    /// Allows more candidates or a longer budget than before.
+    /// Sets other limits than before. With another budget the search gets its share of the time that is left.
     ///
     /// # Errors
     /// Where the settings cannot be written.
     pub fn extend(&mut self, candidates: Option<u64>, budget: Option<f64>) -> Result<(), StudyError> {
-        self.settings.search.candidates = candidates.or(self.settings.search.candidates);
-        self.settings.search.budget = budget.or(self.settings.search.budget);
+        let (elapsed, share) = (self.elapsed(), self.settings.training.search_share);
+        let search = &mut self.settings.search;
+        search.candidates = candidates.or(search.candidates);
+        if let Some(budget) = budget.filter(|&budget| search.budget != Some(budget)) {
+            search.budget = Some(budget);
+            search.search_until = Some(elapsed + share * (budget - elapsed).max(0.0));
+        }
         self.settings.write(&self.folder)
     }
 
@@ -179,13 +186,13 @@ impl Study {
                 stop: resources.stop,
             },
             store: &store,
-            memory: resources.memory / resources.workers.max(1) as u64,
+            memory: Memory::new(resources.memory),
             clock,
         };
         let mut search = self.search(resources)?;
         let choice = LocalPool::scoped(resources.workers, &workshop, |pool| {
-            self.search_phase(&mut search, pool, resources, clock, watch)?;
-            self.final_phase(&search, pool, resources, clock, watch)
+            let told = self.search_phase(&mut search, pool, resources, clock, watch)?;
+            self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
         let candidate = self.candidates.get(&choice.candidate).cloned();
         let candidate = candidate.ok_or(StudyError::Diverges { number: choice.candidate })?;

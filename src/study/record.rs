@@ -89,12 +89,15 @@ pub struct Choice {
     pub after: u64,
     /// Candidate it is.
     pub candidate: u64,
-    /// Rank of the finalist whose weights are taken; `None` where those of the search are.
+    /// Rank, in its finals, of the finalist whose weights are taken; `None` where those of the search are.
     pub finalist: Option<u64>,
     /// Its metrics on the validation part.
     pub scores: Scores,
     /// SHA-256 of its weights in the store.
     pub weights: String,
+    /// Whether the user stopped the study before its end; a resumed one chooses anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 /// What became of a training.

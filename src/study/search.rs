@@ -24,6 +24,7 @@ struct Progress {
 }
 
 impl Study {
+    /// Returns up to which candidate the search was told: those after it have results, but one before them has none.
     pub(super) fn search_phase(
         &mut self,
         search: &mut Search,
@@ -31,7 +32,7 @@ impl Study {
         resources: &Resources<'_>,
         clock: Clock,
         watch: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), StudyError> {
+    ) -> Result<u64, StudyError> {
         let settings = &self.settings;
         watch(Event::Started {
             done: self.candidates.len() as u64,
@@ -45,13 +46,13 @@ impl Study {
             self.ask(search, evaluator, resources, clock, &mut progress)?;
             let Some(done) = evaluator.next()? else { break };
             self.take(search, done, &mut progress, watch)?;
-            if self.is_over(resources, clock) {
+            if self.is_over(resources, clock) || self.is_hopeless() {
                 progress.ending = true;
                 evaluator.withdraw();
             }
         }
         self.tell_until(search, u64::MAX, &mut progress)?;
-        Ok(())
+        Ok(progress.told)
     }
 
     /// Asks for as many candidates as the lag allows.
@@ -121,7 +122,7 @@ impl Study {
             seed: crate::search::rng(self.settings.search.seed, number, TRAINING_STREAM).next_u64(),
             examples: self.settings.training.candidate_examples(&costs, proposal.length),
             start,
-            deadline: self.search_end(),
+            deadline: self.settings.search.search_until,
         })
     }
 
@@ -172,15 +173,16 @@ impl Study {
         if stopped(resources.stop) {
             return true;
         }
-        let Some(end) = self.search_end() else { return false };
+        let Some(end) = self.settings.search.search_until else { return false };
         let recent: Vec<f64> = self.candidates.values().rev().take(16).map(|c| c.timing.seconds).collect();
         let typical = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
         clock.now() + typical > end
     }
 
-    /// Second of the study at which the search ends, where it has a budget.
-    fn search_end(&self) -> Option<f64> {
-        self.settings.search.budget.map(|budget| budget * self.settings.training.search_share)
+    /// Whether so many candidates failed, and none did not, that the fault is not theirs.
+    fn is_hopeless(&self) -> bool {
+        const FAILURES: usize = 32;
+        self.candidates.len() >= FAILURES && self.candidates.values().all(|c| c.outcome.score().is_none())
     }
 }
 

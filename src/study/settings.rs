@@ -65,6 +65,9 @@ pub struct SearchSettings {
     /// Seconds for search, retraining and export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<f64>,
+    /// Second of the study after which no more candidates are asked for, where there is a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search_until: Option<f64>,
     /// Name of the metric.
     pub metric: String,
     /// The strategy's own settings.
@@ -121,6 +124,8 @@ pub struct EngineSettings {
     pub device: String,
     /// Whether the training kernels are used.
     pub kernels: bool,
+    /// Most bytes that trainings may take together.
+    pub memory: u64,
 }
 
 impl Settings {

@@ -30,11 +30,18 @@ fn settings(space: &SearchSpace) -> Settings {
             lag: 8,
             candidates: Some(4),
             budget: None,
+            search_until: None,
             metric: "rmse".into(),
             strategy_settings: search::Settings::default(),
         },
         training: lengths::from_data(space),
-        engine: EngineSettings { name: "tract".into(), version: "0".into(), device: "cpu".into(), kernels: false },
+        engine: EngineSettings {
+            name: "tract".into(),
+            version: "0".into(),
+            device: "cpu".into(),
+            kernels: false,
+            memory: 1 << 30,
+        },
         schema: task(),
     }
 }

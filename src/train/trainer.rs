@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
             augmentation: random(request.seed, 3),
             images: Images::new(&task.input),
             rate: request.rate,
-            targets: TargetWriter::new(task, &genome.training, setting.metric.name == "balanced_accuracy"),
+            targets: TargetWriter::new(task, &genome.training, setting.metric.weighs_classes),
             moments,
             losses: (0.0, 0),
             curve: vec![],

@@ -9,6 +9,7 @@ pub static F1: Metric = Metric {
     doc: "2·hits / (rows of the class + rows said to be): of the second class if binary, else the mean over classes",
     higher_is_better: true,
     tasks: &[TaskKind::Binary, TaskKind::Multiclass],
+    weighs_classes: false,
     compute: |predictions, targets| match Classified::of(predictions, targets) {
         Some(rows) => {
             let confusion = rows.confusion();

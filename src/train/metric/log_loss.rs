@@ -10,6 +10,7 @@ pub static LOG_LOSS: Metric = Metric {
     doc: "mean of -ln(probability of the true class); scikit-learn's log_loss",
     higher_is_better: false,
     tasks: &[TaskKind::Binary, TaskKind::Multiclass],
+    weighs_classes: false,
     compute: |predictions, targets| match Classified::of(predictions, targets) {
         Some(rows) => {
             let least = f64::from(f32::EPSILON);

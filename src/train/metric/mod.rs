@@ -79,6 +79,8 @@ pub struct Metric {
     pub higher_is_better: bool,
     /// Tasks it is defined for.
     pub tasks: &'static [TaskKind],
+    /// Whether it counts all classes alike, however rare, so that a training for it weighs them by their frequency.
+    pub weighs_classes: bool,
     /// Its value. `predictions` and `targets` have the same number of rows, at least one, and fit `tasks`; NaN where it
     /// is not defined (ROC AUC with one class present), where a prediction is NaN, and where the two do not fit.
     pub compute: fn(predictions: &Predictions, targets: &Targets) -> f64,

@@ -9,6 +9,7 @@ pub static R2: Metric = Metric {
     doc: "1 - squared error / squared deviation from the mean: 1 is perfect, 0 is no better than the mean",
     higher_is_better: true,
     tasks: &[TaskKind::Regression],
+    weighs_classes: false,
     compute: |predictions, targets| match paired(predictions, targets) {
         Some(rows) => {
             let rows: Vec<(f64, f64)> = rows.collect();

@@ -9,6 +9,7 @@ pub static RMSE: Metric = Metric {
     doc: "square root of the mean squared error, in the units of the target",
     higher_is_better: false,
     tasks: &[TaskKind::Regression],
+    weighs_classes: false,
     compute: |predictions, targets| match paired(predictions, targets) {
         Some(rows) => mean(rows.map(|(said, truth)| (said - truth).powi(2))).sqrt(),
         None => f64::NAN,

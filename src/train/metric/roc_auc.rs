@@ -10,6 +10,7 @@ pub static ROC_AUC: Metric = Metric {
           that occur; scikit-learn's roc_auc_score with multi_class='ovr'",
     higher_is_better: true,
     tasks: &[TaskKind::Binary, TaskKind::Multiclass],
+    weighs_classes: false,
     compute: |predictions, targets| match Classified::of(predictions, targets) {
         Some(rows) if rows.classes == 2 => of_class(&rows, 1).unwrap_or(f64::NAN),
         Some(rows) => mean((0..rows.classes).filter_map(|class| of_class(&rows, class))),

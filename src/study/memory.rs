@@ -1,0 +1,83 @@
+//! Trainings share the memory that is allowed: one that does not fit beside the others waits for them.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes that the trainings under way take together, at most a limit.
+#[derive(Debug)]
+pub struct Memory {
+    limit: u64,
+    taken: Mutex<u64>,
+    freed: Condvar,
+}
+
+impl Memory {
+    /// At most `limit` bytes.
+    pub fn new(limit: u64) -> Self {
+        Memory { limit, taken: Mutex::new(0), freed: Condvar::new() }
+    }
+
+    /// The most that one training may take. It does not depend on how many there are, so that their number changes no
+    /// outcome.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Takes `bytes`, at most the limit, as soon as they are free, until the result is dropped.
+    pub fn take(&self, bytes: u64) -> Taken<'_> {
+        let bytes = bytes.min(self.limit);
+        let mut taken = self.lock();
+        while *taken + bytes > self.limit {
+            taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken += bytes;
+        Taken { memory: self, bytes }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes in use; dropping it frees them.
+#[derive(Debug)]
+pub struct Taken<'a> {
+    memory: &'a Memory,
+    bytes: u64,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *self.memory.lock() -= self.bytes;
+        self.memory.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn trainings_never_take_more_than_the_limit_and_all_get_their_turn() {
+        let memory = Memory::new(100);
+        let (now, most, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for bytes in [60, 50, 40, 30, 1000, 100, 7, 0] {
+                let (memory, now, most, done) = (&memory, &now, &most, &done);
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        let taken = memory.take(bytes);
+                        let bytes = bytes.min(100);
+                        most.fetch_max(now.fetch_add(bytes, Ordering::SeqCst) + bytes, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        now.fetch_sub(bytes, Ordering::SeqCst);
+                        drop(taken);
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 8 * 50);
+        assert!(most.into_inner() <= 100);
+    }
+}
