@@ -6,7 +6,7 @@ use crate::{
     export::{ExportError, PredictError},
     onnx::OnnxError,
     study::StudyError,
-    train::{TrainError, metric::MetricError},
+    train::{TrainError, baseline::UndefinedMetric, metric::MetricError},
 };
 use std::{fmt::Display, io, process::ExitCode};
 
@@ -74,6 +74,12 @@ impl From<DataError> for Failure {
 
 impl From<MetricError> for Failure {
     fn from(error: MetricError) -> Failure {
+        Failure::bad_input(error)
+    }
+}
+
+impl From<UndefinedMetric> for Failure {
+    fn from(error: UndefinedMetric) -> Failure {
         Failure::bad_input(error)
     }
 }

@@ -12,7 +12,10 @@ use crate::{
     genome::SearchSpace,
     search::{self, DEFAULT_LAG, strategy},
     study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
-    train::metric::{self, Metric},
+    train::{
+        baseline,
+        metric::{self, Metric},
+    },
 };
 use clap::{ValueEnum, builder::PossibleValuesParser, value_parser};
 use std::{
@@ -264,6 +267,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         Some(name) => metric::find(name, dataset.task.kind)?,
         None => metric::default_for(dataset.task.kind),
     };
+    baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?;
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let session = Session {

@@ -72,6 +72,9 @@ impl Session<'_> {
                 agreement.engine, agreement.rows, agreement.difference
             )));
         }
+        for note in &exported.notes {
+            progress.note(Note::Warning(note));
+        }
         let input = self.report_input(study, &finished, exported.bytes)?;
         let page = study.folder().root().join("report.html");
         write_whole(&page, report::html(&input).as_bytes())?;

@@ -93,6 +93,14 @@ pub enum DataError {
         /// Rows needed.
         least: usize,
     },
+    /// No class has a row to spare for the validation part.
+    #[error(
+        "the validation part is empty: each of the {classes} classes has a single row, which is trained on; give more rows of each class, or name a target with fewer classes"
+    )]
+    NoValidation {
+        /// Classes in the data.
+        classes: usize,
+    },
     /// The share of the validation part makes no sense.
     #[error("a validation share of {share} is not between 0 and 1")]
     Share {

@@ -1,6 +1,7 @@
 //! Kinds of columns: the set of kinds of cells seen, widened by union, so that the order of rows cannot matter.
 
 use super::raw::is_missing;
+use std::cmp::Ordering;
 
 /// Kinds of cells seen in a column, a bit each. Missing cells do not vote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,14 +59,34 @@ impl Kinds {
 
 /// A cell as a number; NaN where it is missing, infinite or beyond float32, `None` where it is no number.
 pub fn number(cell: &str) -> Option<f32> {
-    let cell = cell.trim();
-    if is_missing(cell) {
-        return Some(f32::NAN);
+    Exact::read(cell).map(|exact| exact.value as f32)
+}
+
+/// A number by which cells are told apart: what float32 merges stays distinct, and so does every whole number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exact {
+    /// The number; NaN where the cell is missing, infinite or beyond float32.
+    pub value: f64,
+    /// What float64 loses of a whole number.
+    rest: i128,
+}
+
+impl Exact {
+    /// A cell as a number, `None` where it is none.
+    pub fn read(cell: &str) -> Option<Exact> {
+        let cell = cell.trim();
+        if is_missing(cell) {
+            return Some(Exact { value: f64::NAN, rest: 0 });
+        }
+        let value: f64 = cell.parse().ok()?;
+        let value = if (value as f32).is_finite() { value } else { f64::NAN };
+        let rest = cell.parse::<i128>().map_or(0, |whole| whole.saturating_sub(value as i128));
+        Some(Exact { value, rest })
     }
-    match cell.parse::<f64>() {
-        Ok(value) if (value as f32).is_finite() => Some(value as f32),
-        Ok(_) => Some(f32::NAN),
-        Err(_) => None,
+
+    /// Order by value; NaN last or first, by its sign.
+    pub fn order(&self, other: &Exact) -> Ordering {
+        self.value.total_cmp(&other.value).then(self.rest.cmp(&other.rest))
     }
 }
 
@@ -141,6 +162,18 @@ mod tests {
             assert!(number(missing).is_some_and(f32::is_nan), "{missing}");
         }
         assert_eq!(number("1 000"), None);
+    }
+
+    #[test]
+    fn numbers_that_float32_or_float64_merges_stay_distinct() {
+        let exact = |cell| Exact::read(cell).unwrap();
+        for (a, b) in [("100000000", "100000001"), ("9007199254740992", "9007199254740993"), ("48.85", "48.850001")] {
+            assert_ne!(exact(a), exact(b));
+            assert!(exact(a).order(&exact(b)).is_lt());
+        }
+        for (a, b) in [("9", " 9.0 "), ("-0", "0"), ("1e3", "+1000"), ("9223372036854775807", "09223372036854775807")] {
+            assert_eq!(exact(a), exact(b));
+        }
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Further files for a model that exists: what `predict` and `score` read.
 
-use super::infer::number;
+use super::infer::{Exact, number};
 use super::raw::{RawBatch, TextColumn};
 use super::source::{self, Purpose, Request};
 use super::{DataError, Field, Targets};
@@ -33,8 +33,8 @@ pub fn read_labelled(path: &Path, fields: &[Field], target: Option<&str>) -> Res
 ///
 /// Classes are found by name, or by number where every class is a number.
 pub fn resolve(classes: &[String], column: &TextColumn) -> (Vec<usize>, Targets) {
-    let meaning: Vec<Option<f32>> = column.values.iter().map(|v| number(v).filter(|n| n.is_finite())).collect();
     if classes.is_empty() {
+        let meaning: Vec<Option<f32>> = column.values.iter().map(|v| number(v).filter(|n| n.is_finite())).collect();
         let (rows, values) = known(column, &meaning);
         return (rows, Targets::Values(values));
     }
@@ -51,11 +51,25 @@ fn known<T: Copy>(column: &TextColumn, meaning: &[Option<T>]) -> (Vec<usize>, Ve
 /// Class of each distinct value; `None` where it is missing or unknown.
 fn class_of_each(names: &[String], values: &[String]) -> Vec<Option<u32>> {
     let by_name: HashMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
-    let numbers: Option<Vec<f32>> = names.iter().map(|n| number(n).filter(|v| v.is_finite())).collect();
+    let numbers: Option<Vec<Exact>> = names.iter().map(|n| Exact::read(n).filter(|n| n.value.is_finite())).collect();
     let by_number = |value: &str| {
-        let value = number(value)?;
+        let value = Exact::read(value)?;
         numbers.as_ref()?.iter().position(|n| *n == value).map(|class| class as u32)
     };
     let class = |value: &String| by_name.get(value.as_str()).copied().or_else(|| by_number(value));
     values.iter().enumerate().map(|(code, v)| if code == 0 { None } else { class(v) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::raw::TextBuilder;
+
+    #[test]
+    fn labels_that_float32_merges_are_classes_of_their_own() {
+        let names: Vec<String> = ["100000000", "100000003", "100000006"].map(Into::into).to_vec();
+        let mut column = TextBuilder::new(0);
+        ["100000006.0", "100000003", "1e8", "100000001"].iter().for_each(|cell| column.push(cell));
+        assert_eq!(resolve(&names, &column.finish()), (vec![0, 1, 2], Targets::Classes(vec![2, 1, 0])));
+    }
 }

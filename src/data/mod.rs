@@ -19,7 +19,7 @@ pub use error::DataError;
 pub use inputs::{read_inputs, read_labelled, resolve};
 pub use load::{Dataset, Options, load};
 pub use preprocess::{
-    CategoryEncoder, ImageEncoder, InputEncoder, LogScale, NetInputs, NumberEncoder, Preprocessing, TableEncoder,
+    CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NumberEncoder, Preprocessing, TableEncoder,
     TableInputs,
 };
 pub use raw::{Column, RawBatch, TextColumn};

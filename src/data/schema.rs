@@ -86,9 +86,9 @@ pub enum OutputSpec {
     },
     /// A standardised number: the value is `mean + std · output`.
     Value {
-        /// Mean of the target over the training part.
+        /// Mean of the target over the training part, a float32 value.
         mean: f64,
-        /// Standard deviation, positive.
+        /// Standard deviation, positive, a float32 value.
         std: f64,
     },
 }

@@ -43,7 +43,7 @@ fn automatic_share(rows: usize) -> f64 {
 /// one row has it in the training part.
 ///
 /// # Errors
-/// Where there are too few rows, or the share is not between 0 and 1.
+/// Where there are too few rows, no row can be spared for validation, or the share is not between 0 and 1.
 pub fn split(targets: &Targets, share: Option<f64>, seed: u64) -> Result<Split, DataError> {
     let rows = targets.len();
     if rows < LEAST_ROWS {
@@ -62,6 +62,9 @@ pub fn split(targets: &Targets, share: Option<f64>, seed: u64) -> Result<Split, 
         let held = wanted.max(1).min(most);
         split.validation.extend(&stratum[..held]);
         split.train.extend(&stratum[held..]);
+    }
+    if split.validation.is_empty() {
+        return Err(DataError::NoValidation { classes: split.train.len() });
     }
     split.train.sort_unstable();
     split.validation.sort_unstable();
@@ -113,6 +116,18 @@ mod tests {
             let error = split(&Targets::Classes(vec![0; 20]), Some(share), 1).unwrap_err();
             assert_eq!(error.to_string(), format!("a validation share of {share} is not between 0 and 1"));
         }
+    }
+
+    #[test]
+    fn classes_of_one_row_each_leave_nothing_to_validate_on() {
+        let error = split(&Targets::Classes((0..14).collect()), None, 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the validation part is empty: each of the 14 classes has a single row, which is trained on; give more rows of \
+             each class, or name a target with fewer classes"
+        );
+        let one_twice = Targets::Classes((0..14).chain([3]).collect());
+        assert_eq!(split(&one_twice, None, 1).unwrap().validation.len(), 1);
     }
 
     proptest! {

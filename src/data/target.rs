@@ -1,14 +1,18 @@
 //! The target: which task it poses, and its values as a net learns them.
 
 use super::error::quoted;
-use super::infer::number;
+use super::infer::Exact;
 use super::raw::TextColumn;
 use super::{DataError, OutputSpec, Targets, TaskKind};
+use std::cmp::Ordering;
 
 /// Whole numbers with more distinct values than this are a quantity, not classes.
 const MOST_INTEGER_CLASSES: usize = 20;
 /// More classes than this are refused.
 const MOST_CLASSES: usize = 1000;
+/// Steps of float32 at the largest value that a regression's standard deviation must span: with 16, rounding to float32
+/// is an error of 2% of the deviation.
+const LEAST_STEPS: f64 = 16.0;
 
 /// A target whose task is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,10 +46,10 @@ impl Target {
         if present.is_empty() {
             return Err(fail("every value is missing; there is nothing to learn".into()));
         }
-        let numbers: Vec<Option<f32>> = column.values.iter().map(|v| number(v)).collect();
+        let numbers: Vec<Option<Exact>> = column.values.iter().map(|v| Exact::read(v)).collect();
         let text = present.iter().find(|&&code| numbers[code].is_none()).copied();
         // Among numbers, infinity is as good as missing.
-        let finite = |code: usize| numbers[code].is_some_and(f32::is_finite);
+        let finite = |code: usize| numbers[code].is_some_and(|n| n.value.is_finite());
         let present: Vec<usize> = present.into_iter().filter(|&code| text.is_some() || finite(code)).collect();
         if present.is_empty() {
             return Err(fail("no value is finite; there is nothing to learn".into()));
@@ -61,6 +65,8 @@ impl Target {
                     "a regression needs numbers, but there is {value:?}; leave --task out to predict classes"
                 )));
             }
+            let counted = |&code: &usize| numbers[code].map(|n| (n.value, counts[code]));
+            learnable(&present.iter().filter_map(counted).collect::<Vec<_>>()).map_err(fail)?;
             Target::values(&numbers, &present)
         } else {
             Target::classes(column, &present, if text.is_none() { &numbers } else { &[] })
@@ -68,21 +74,25 @@ impl Target {
         target.checked(wanted).map_err(fail)
     }
 
-    fn values(numbers: &[Option<f32>], present: &[usize]) -> Target {
+    fn values(numbers: &[Option<Exact>], present: &[usize]) -> Target {
         let mut meaning = vec![None; numbers.len()];
-        present.iter().for_each(|&code| meaning[code] = numbers[code].map(Meaning::Value));
+        present.iter().for_each(|&code| meaning[code] = numbers[code].map(|n| Meaning::Value(n.value as f32)));
         Target { kind: TaskKind::Regression, output: OutputSpec::Value { mean: 0.0, std: 1.0 }, meaning }
     }
 
     /// Classes by text, or by number where `numbers` are given: then spellings of one number are one class, which has
     /// the first spelling as its name.
-    fn classes(column: &TextColumn, present: &[usize], numbers: &[Option<f32>]) -> Target {
+    fn classes(column: &TextColumn, present: &[usize], numbers: &[Option<Exact>]) -> Target {
         let mut order: Vec<usize> = present.to_vec();
         if numbers.is_empty() {
             order.sort_by(|&a, &b| column.values[a].cmp(&column.values[b]));
         } else {
-            let value = |code: usize| numbers[code].unwrap_or(f32::NAN);
-            order.sort_by(|&a, &b| value(a).total_cmp(&value(b)).then(a.cmp(&b)));
+            // Equal numbers by their codes, so that the first spelling stands first; zero is equal to its negative.
+            let order_of = |a: Option<Exact>, b: Option<Exact>| match (a, b) {
+                (Some(a), Some(b)) if a != b => a.order(&b),
+                _ => Ordering::Equal,
+            };
+            order.sort_by(|&a, &b| order_of(numbers[a], numbers[b]).then(a.cmp(&b)));
         }
         let mut names: Vec<String> = Vec::new();
         let mut meaning = vec![None; column.values.len()];
@@ -115,13 +125,7 @@ impl Target {
                 }
                 self.kind = wanted.unwrap_or(self.kind);
             }
-            OutputSpec::Value { .. } => {
-                let mut values = self.meaning.iter().flatten();
-                let first = values.next();
-                if values.all(|v| Some(v) == first) {
-                    return Err("every row has the same value; there is nothing to learn".into());
-                }
-            }
+            OutputSpec::Value { .. } => {}
         }
         Ok(self)
     }
@@ -152,10 +156,11 @@ impl Target {
                 classes.iter().for_each(|&c| counts[c as usize] += 1);
             }
             (OutputSpec::Value { mean, std }, Targets::Values(values)) => {
-                let n = values.len() as f64;
-                *mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-                let variance = values.iter().map(|&v| (f64::from(v) - *mean).powi(2)).sum::<f64>() / n;
-                *std = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+                let (exact, deviation) = moments(values.iter().map(|&v| (f64::from(v), 1)));
+                // Training standardises and the exported model decodes in float32: with constants that float32 holds,
+                // one is the inverse of the other.
+                *mean = f64::from(exact as f32);
+                *std = if deviation > 0.0 { f64::from(deviation as f32) } else { 1.0 };
             }
             _ => {}
         }
@@ -163,12 +168,41 @@ impl Target {
     }
 }
 
+/// Mean and standard deviation of values, each given with its number of rows.
+fn moments(values: impl Iterator<Item = (f64, usize)> + Clone) -> (f64, f64) {
+    let total = |of: &dyn Fn(f64) -> f64| values.clone().map(|(v, rows)| of(v) * rows as f64).sum::<f64>();
+    let rows = total(&|_| 1.0);
+    let mean = total(&|v| v) / rows;
+    (mean, (total(&|v| (v - mean).powi(2)) / rows).sqrt())
+}
+
+/// Whether the distinct values of a regression, given with their numbers of rows, differ, and differ by enough that
+/// float32 tells them apart.
+fn learnable(values: &[(f64, usize)]) -> Result<(), String> {
+    let smallest = values.iter().map(|(v, _)| *v).fold(f64::INFINITY, f64::min);
+    let largest = values.iter().map(|(v, _)| *v).fold(f64::NEG_INFINITY, f64::max);
+    if smallest == largest {
+        return Err("every row has the same value; there is nothing to learn".into());
+    }
+    let magnitude = largest.abs().max(smallest.abs()) as f32;
+    let step = f64::from(magnitude - magnitude.next_down());
+    let (_, std) = moments(values.iter().copied());
+    if std < LEAST_STEPS * step {
+        return Err(format!(
+            "its values, {smallest} to {largest}, are too close together for their size: float32, in which a net \
+             calculates, has steps of {step} there, and their standard deviation is {std:.3e}; subtract an offset such \
+             as {smallest} from the column"
+        ));
+    }
+    Ok(())
+}
+
 /// Whether numbers are a quantity rather than names of classes.
-fn is_quantity(numbers: impl Iterator<Item = f32>) -> bool {
-    let mut distinct: Vec<f32> = numbers.collect();
-    distinct.sort_by(f32::total_cmp);
+fn is_quantity(numbers: impl Iterator<Item = Exact>) -> bool {
+    let mut distinct: Vec<Exact> = numbers.collect();
+    distinct.sort_by(Exact::order);
     distinct.dedup();
-    let fractions = distinct.iter().any(|n| n.fract() != 0.0);
+    let fractions = distinct.iter().any(|n| n.value.fract() != 0.0);
     distinct.len() > MOST_INTEGER_CLASSES || (fractions && distinct.len() > 2)
 }
 
@@ -221,6 +255,50 @@ mod tests {
         assert_eq!(classes(&padded), (vec!["01", "02"], false));
         let text = Target::new("y", &column(&["b", "a", "10", "9"]), None).unwrap();
         assert_eq!(classes(&text), (vec!["10", "9", "a", "b"], false));
+    }
+
+    #[test]
+    fn large_whole_numbers_are_classes_of_their_own() {
+        let cells = column(&["100000003", "100000000", "100000009", "100000006", "1e8", "100000009.0"]);
+        let target = Target::new("y", &cells, None).unwrap();
+        assert_eq!(classes(&target), (vec!["100000000", "100000003", "100000006", "100000009"], true));
+        assert_eq!(target.rows(&cells).1, Targets::Classes(vec![1, 0, 3, 2, 0, 3]));
+        let near = Target::new("y", &column(&["100000000", "100000001", "100000002"]), None).unwrap();
+        assert_eq!(classes(&near).0, ["100000000", "100000001", "100000002"]);
+        let ids = Target::new("y", &column(&["9007199254740993", "9007199254740992"]), None).unwrap();
+        assert_eq!(classes(&ids).0, ["9007199254740992", "9007199254740993"]);
+        let zeros = Target::new("y", &column(&["0", "-0", "1"]), None).unwrap();
+        assert_eq!(classes(&zeros).0, ["0", "1"]);
+    }
+
+    #[test]
+    fn a_regression_that_float32_cannot_resolve_is_refused_with_an_offset() {
+        let numbers = |of: &dyn Fn(f64) -> f64| {
+            let cells: Vec<String> = (0..200).map(|i| of(f64::from(i)).to_string()).collect();
+            column(&cells.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let seconds = numbers(&|i| 1_700_000_000.0 + 3.0 * i);
+        assert_eq!(
+            Target::new("y", &seconds, None).unwrap_err().to_string(),
+            "target y: its values, 1700000000 to 1700000597, are too close together for their size: float32, in which a \
+             net calculates, has steps of 128 there, and their standard deviation is 1.732e2; subtract an offset such as \
+             1700000000 from the column"
+        );
+        for refused in [numbers(&|i| 1e6 + 1e-3 * i), numbers(&|i| -1e9 - 10.0 * i)] {
+            let error = Target::new("y", &refused, Some(TaskKind::Regression)).unwrap_err();
+            assert!(error.to_string().contains("subtract an offset"), "{error}");
+        }
+        let taken = [numbers(&|i| 3.0 * i), numbers(&|i| 48.84 + 1e-4 * i), numbers(&|i| 1e6 + 0.1 * i)];
+        for target in taken.map(|cells| Target::new("y", &cells, None)) {
+            assert_eq!(target.unwrap().kind, TaskKind::Regression);
+        }
+    }
+
+    #[test]
+    fn the_mean_and_the_deviation_are_float32_values() {
+        let target = Target::new("y", &column(&["48.81", "48.85", "48.92"]), None).unwrap();
+        let OutputSpec::Value { mean, std } = target.describe(&Targets::Values(vec![48.81, 48.85, 48.92])) else { panic!() };
+        assert_eq!((mean, std), (f64::from(mean as f32), f64::from(std as f32)));
     }
 
     #[test]

@@ -2,21 +2,23 @@
 
 mod model;
 mod predictor;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use model::{SCHEMA, assemble};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 
-use crate::data::Dataset;
-use crate::engine::{Engine, EngineError};
+use crate::data::{Dataset, Lookup};
+use crate::engine::Engine;
 use crate::graph::GraphError;
 use crate::study::{Finished, StudyError, write_whole};
 use crate::train::TrainError;
 use std::path::Path;
 
 /// Largest difference of a probability (or, in standard deviations of the target, of a value) between the exported file
-/// and what was scored.
+/// and what was scored. Where float32 does not hold a value that exactly, a few of its steps are accepted.
 pub const TOLERANCE: f32 = 1e-4;
 
 /// Why a model is not exported.
@@ -25,13 +27,13 @@ pub enum ExportError {
     /// The graph cannot be built.
     #[error("cannot assemble the model: {0}")]
     Graph(#[from] GraphError),
-    /// An engine that should load the model does not.
+    /// An engine that should run the model does not, or what it says is not understood.
     #[error("the exported model fails in {engine}: {source}")]
     Engine {
         /// Which engine.
         engine: &'static str,
         /// What it said.
-        source: EngineError,
+        source: PredictError,
     },
     /// The candidate cannot be scored again.
     #[error(transparent)]
@@ -43,8 +45,22 @@ pub enum ExportError {
     Disagrees {
         /// Which engine.
         engine: &'static str,
-        /// Largest difference.
+        /// Difference in the row that differs most for what is accepted there.
         difference: f32,
+        /// That row.
+        row: usize,
+    },
+    /// The label that the exported model gives is not the most probable class.
+    #[error(
+        "the exported model gives the label {label:?} in {engine} where {expected:?} is the most probable class (row {row} of the validation part); the file was not written"
+    )]
+    Label {
+        /// Which engine.
+        engine: &'static str,
+        /// The label.
+        label: String,
+        /// The most probable class.
+        expected: String,
         /// Row where it is.
         row: usize,
     },
@@ -60,6 +76,8 @@ pub struct Exported {
     pub bytes: usize,
     /// How it compares with what was scored, in each engine.
     pub agreements: Vec<Agreement>,
+    /// What a user of the model must know, a sentence each, such as an engine that does not load it.
+    pub notes: Vec<String>,
 }
 
 /// Assembles the model of a finished study, verifies it in the study's engine and in the embedded one, and writes it.
@@ -74,11 +92,18 @@ pub fn export(
     path: &Path,
 ) -> Result<Exported, ExportError> {
     let genome = &finished.candidate.proposal.genome;
-    let bytes = assemble(genome, &finished.weights, dataset, &finished.choice.scores)?;
+    let lookup = lookup(engine, embedded);
+    let bytes = assemble(genome, &finished.weights, dataset, &finished.choice.scores, lookup)?;
+    let notes = dataset.preprocessing.notes(lookup);
     let mut agreements = vec![verify(&bytes, genome, &finished.weights, dataset, engine, engine)?];
-    if engine.name() != embedded.name() && dataset.preprocessing.schema().notes.is_empty() {
+    if engine.name() != embedded.name() && notes.is_empty() {
         agreements.push(verify(&bytes, genome, &finished.weights, dataset, engine, embedded)?);
     }
     write_whole(path, &bytes)?;
-    Ok(Exported { bytes: bytes.len(), agreements })
+    Ok(Exported { bytes: bytes.len(), agreements, notes })
+}
+
+/// A model found on the embedded engine must run there; any other engine has `LabelEncoder`.
+fn lookup(engine: &dyn Engine, embedded: &dyn Engine) -> Lookup {
+    if engine.name() == embedded.name() { Lookup::Comparisons } else { Lookup::LabelEncoder }
 }

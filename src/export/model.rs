@@ -1,6 +1,6 @@
 //! Assembling the exported model.
 
-use crate::data::{Dataset, NetInputs};
+use crate::data::{Dataset, Lookup, NetInputs, Schema};
 use crate::express::{self, FeatureInputs};
 use crate::genome::Genome;
 use crate::graph::{Graph, GraphError, Target, passes::fold_batch_norm, spell};
@@ -15,24 +15,32 @@ pub const SCHEMA: &str = "evolve.schema";
 ///
 /// # Errors
 /// Where the genome does not fit the data or the weights.
-pub fn assemble(genome: &Genome, weights: &Weights, dataset: &Dataset, scores: &Scores) -> Result<Vec<u8>, GraphError> {
+pub fn assemble(
+    genome: &Genome,
+    weights: &Weights,
+    dataset: &Dataset,
+    scores: &Scores,
+    lookup: Lookup,
+) -> Result<Vec<u8>, GraphError> {
     let mut graph = Graph::new();
-    let NetInputs { numeric, codes, image } = graph.scoped("preprocessing", |g| dataset.preprocessing.emit_inputs(g))?;
+    let inputs = graph.scoped("preprocessing", |g| dataset.preprocessing.emit_inputs(g, lookup))?;
+    let NetInputs { numeric, codes, image } = inputs;
     let inputs = FeatureInputs { numeric, codes, image };
     let output = graph.scoped("net", |g| express::embed(g, genome, &dataset.task, inputs, weights))?;
     graph.scoped("output", |g| dataset.preprocessing.emit_outputs(g, output))?;
     let folded = fold_batch_norm(&graph)?;
-    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, scores)))
+    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, scores, lookup)))
 }
 
 /// What the file says of itself: nothing of the machine, the day or the rows.
-fn metadata(genome: &Genome, dataset: &Dataset, scores: &Scores) -> Metadata {
+fn metadata(genome: &Genome, dataset: &Dataset, scores: &Scores, lookup: Lookup) -> Metadata {
     let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+    let schema = Schema { notes: dataset.preprocessing.notes(lookup), ..dataset.preprocessing.schema() };
     vec![
         ("evolve.version".into(), env!("CARGO_PKG_VERSION").into()),
         ("evolve.genome".into(), json(serde_json::to_string(&genome.canonical()))),
         ("evolve.task".into(), json(serde_json::to_string(&dataset.task.kind))),
-        (SCHEMA.into(), json(serde_json::to_string(&dataset.preprocessing.schema()))),
+        (SCHEMA.into(), json(serde_json::to_string(&schema))),
         ("evolve.metrics".into(), json(serde_json::to_string(scores))),
     ]
 }

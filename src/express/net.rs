@@ -227,15 +227,18 @@ impl<'a> NetBuilder<'a> {
         self.norm
     }
 
-    /// Builds a part whose parameters are named below `name`.
+    /// Builds a part whose parameters and nodes are named below `name`.
     pub fn within<T>(
         &mut self,
         name: impl Into<String>,
         build: impl FnOnce(&mut Self) -> Result<T, GraphError>,
     ) -> Result<T, GraphError> {
-        self.path.push(name.into());
+        let name = name.into();
+        self.graph.enter(&name);
+        self.path.push(name);
         let result = build(self);
         self.path.pop();
+        self.graph.leave();
         result
     }
 

@@ -141,10 +141,20 @@ impl Graph {
 
     /// Runs `build` in a named scope, which messages and node names carry.
     pub fn scoped<T>(&mut self, name: impl Into<String>, build: impl FnOnce(&mut Graph) -> T) -> T {
-        self.scope.push(name.into());
+        self.enter(name);
         let result = build(self);
-        self.scope.pop();
+        self.leave();
         result
+    }
+
+    /// Enters a named scope; for builders that own more than the graph, which [`Graph::scoped`] cannot lend.
+    pub fn enter(&mut self, name: impl Into<String>) {
+        self.scope.push(name.into());
+    }
+
+    /// Leaves the scope entered last.
+    pub fn leave(&mut self) {
+        self.scope.pop();
     }
 
     /// Runs `build` in exactly the scope `scope`, as recorded in a node.

@@ -1,5 +1,6 @@
 //! Evaluating candidates: jobs in, outcomes out.
 
+use super::memory::release_unused;
 use super::{Failure, Memory, Outcome, Store, StudyError, Timing};
 use crate::express;
 use crate::genome::Genome;
@@ -194,6 +195,7 @@ fn work(shared: &Shared, workshop: &Workshop<'_>, results: &Sender<Result<Done, 
             let timing = Timing { started, seconds: workshop.clock.now() - started };
             Done { job, outcome, timing }
         });
+        release_unused();
         if results.send(result).is_err() {
             return;
         }

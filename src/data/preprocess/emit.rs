@@ -21,11 +21,31 @@ pub struct NetInputs {
     pub image: Option<Value>,
 }
 
-/// Vocabulary size above which `LabelEncoder` takes the place of comparisons.
-pub(super) const LARGE_VOCABULARY: usize = 512;
+/// How an exported model finds the slot of a value of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// By comparison with every known value: any engine runs it.
+    Comparisons,
+    /// By `ai.onnx.ml.LabelEncoder` in columns of more than 512 values, where it is faster; tract lacks it.
+    LabelEncoder,
+}
 
-pub(super) fn is_large(category: &CategoryEncoder) -> bool {
-    category.vocabulary.len() > LARGE_VOCABULARY
+/// Vocabulary size above which `LabelEncoder` is the faster one.
+const LARGE_VOCABULARY: usize = 512;
+
+impl Lookup {
+    /// Vocabulary size above which `LabelEncoder` takes the place of comparisons.
+    fn large(self) -> usize {
+        match self {
+            Lookup::Comparisons => usize::MAX,
+            Lookup::LabelEncoder => LARGE_VOCABULARY,
+        }
+    }
+
+    /// Whether the column is looked up by `LabelEncoder`.
+    pub(super) fn encodes(self, category: &CategoryEncoder) -> bool {
+        category.vocabulary.len() > self.large()
+    }
 }
 
 impl Preprocessing {
@@ -33,9 +53,9 @@ impl Preprocessing {
     ///
     /// # Errors
     /// Where the graph refuses a node: a mistake of this module.
-    pub fn emit_inputs(&self, graph: &mut Graph) -> Result<NetInputs, GraphError> {
+    pub fn emit_inputs(&self, graph: &mut Graph, lookup: Lookup) -> Result<NetInputs, GraphError> {
         match &self.input {
-            InputEncoder::Table(table) => emit_table(table, graph),
+            InputEncoder::Table(table) => emit_table(table, graph, lookup),
             InputEncoder::Image(image) => {
                 let shape = Shape::batched(Dim::Batch, &[image.height, image.width, image.channels]);
                 let input = graph.input(IMAGE_INPUT, TensorType::new(DType::U8, shape));
@@ -77,7 +97,7 @@ impl Preprocessing {
     }
 }
 
-fn emit_table(table: &TableEncoder, graph: &mut Graph) -> Result<NetInputs, GraphError> {
+fn emit_table(table: &TableEncoder, graph: &mut Graph, lookup: Lookup) -> Result<NetInputs, GraphError> {
     let names = match &table.inputs {
         TableInputs::Columns(names) => names,
         TableInputs::Matrix(width) => {
@@ -102,7 +122,7 @@ fn emit_table(table: &TableEncoder, graph: &mut Graph) -> Result<NetInputs, Grap
     if !texts.is_empty() {
         let vocabularies = table.categories.iter().map(|c| c.vocabulary.clone()).collect();
         let missing = MISSING.iter().map(|m| (*m).to_owned()).collect();
-        net.codes = Some(graph.apply(CategorySlots { vocabularies, missing, large: LARGE_VOCABULARY }, &texts)?);
+        net.codes = Some(graph.apply(CategorySlots { vocabularies, missing, large: lookup.large() }, &texts)?);
     }
     Ok(net)
 }

@@ -9,7 +9,7 @@ mod number;
 mod tests;
 
 pub use category::CategoryEncoder;
-pub use emit::NetInputs;
+pub use emit::{Lookup, NetInputs};
 pub use image::ImageEncoder;
 pub use number::{LogScale, NumberEncoder};
 
@@ -99,14 +99,14 @@ fn fit_table(columns: &[(String, Column)], train: &[usize], warnings: &mut Vec<S
     let mut dropped = Vec::new();
     for (name, column) in columns {
         let input = used.len();
-        let kept = match column {
+        let kept: Result<(), String> = match column {
             Column::Number(values) => NumberEncoder::fit(name, input, train.iter().map(|&r| values[r]))
                 .map(|encoder| numbers.push(encoder))
-                .ok_or("is constant"),
-            Column::Text(text) if is_identifier(text, train) => Err("has a value of its own in nearly every row"),
+                .ok_or_else(|| constant(train.iter().map(|&r| values[r]))),
+            Column::Text(text) if is_identifier(text, train) => Err("has a value of its own in nearly every row".into()),
             Column::Text(text) => CategoryEncoder::fit(name, input, text, train)
                 .map(|encoder| categories.push(encoder))
-                .ok_or("has one value only, or none twice,"),
+                .ok_or_else(|| "has one value only, or none twice,".into()),
         };
         match kept {
             Ok(()) => used.push(name.clone()),
@@ -115,6 +115,17 @@ fn fit_table(columns: &[(String, Column)], train: &[usize], warnings: &mut Vec<S
     }
     warnings.extend(dropped.iter().cloned());
     TableEncoder { inputs: TableInputs::Columns(used), numbers, categories }.checked(&dropped)
+}
+
+/// What is wrong with a column of numbers without two values. Whole numbers of less than 2²⁴ are what the file says;
+/// others may differ in digits that float32 does not hold.
+fn constant(mut values: impl Iterator<Item = f32>) -> String {
+    match values.find(|v| !v.is_nan()) {
+        Some(value) if value.fract() != 0.0 || value.abs() >= 16_777_216.0 => {
+            "is constant as float32 (7 digits; if its values differ, subtract an offset)".into()
+        }
+        _ => "is constant".into(),
+    }
 }
 
 fn is_identifier(text: &super::raw::TextColumn, train: &[usize]) -> bool {
@@ -245,7 +256,8 @@ impl Preprocessing {
         Task { kind: self.kind, input, output: self.output.clone() }
     }
 
-    /// What the exported model says about its raw inputs and outputs.
+    /// What an exported model says about its raw inputs and outputs; its notes, which depend on how it is exported, are
+    /// those of [`Preprocessing::notes`].
     pub fn schema(&self) -> Schema {
         let inputs = match &self.input {
             InputEncoder::Image(ImageEncoder { height, width, channels, .. }) => vec![Field {
@@ -266,13 +278,13 @@ impl Preprocessing {
             OutputSpec::Classes { names, .. } => names.clone(),
             OutputSpec::Value { .. } => Vec::new(),
         };
-        Schema { task: self.kind, target: self.target.clone(), classes, inputs, notes: self.notes() }
+        Schema { task: self.kind, target: self.target.clone(), classes, inputs, notes: Vec::new() }
     }
 
-    /// What a user of the exported model must know.
-    fn notes(&self) -> Vec<String> {
+    /// What a user of the exported model must know, a sentence each.
+    pub fn notes(&self, lookup: Lookup) -> Vec<String> {
         let InputEncoder::Table(table) = &self.input else { return Vec::new() };
-        let large: Vec<&str> = table.categories.iter().filter(|c| emit::is_large(c)).map(|c| c.name.as_str()).collect();
+        let large: Vec<&str> = table.categories.iter().filter(|c| lookup.encodes(c)).map(|c| c.name.as_str()).collect();
         if large.is_empty() {
             return Vec::new();
         }

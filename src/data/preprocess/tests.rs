@@ -61,7 +61,7 @@ fn run(graph: &Graph, raw: &RawBatch) -> Vec<(String, Vec<f32>, Vec<String>)> {
 /// Graph and host give the same features for raw rows.
 fn assert_same(preprocessing: &Preprocessing, raw: &RawBatch) {
     let mut graph = Graph::new();
-    let inputs = preprocessing.emit_inputs(&mut graph).unwrap();
+    let inputs = preprocessing.emit_inputs(&mut graph, Lookup::LabelEncoder).unwrap();
     let outputs = [("numeric", inputs.numeric), ("codes", inputs.codes), ("planes", inputs.image)];
     outputs.iter().for_each(|(name, value)| value.iter().for_each(|&v| graph.output(*name, v)));
     let results = run(&graph, raw);
@@ -191,7 +191,7 @@ fn features_are_standardised_and_flagged() {
 /// A net of one layer behind the preprocessing, with outputs.
 fn with_linear_net(preprocessing: &Preprocessing, outputs: usize) -> Graph {
     let mut graph = Graph::new();
-    let features = preprocessing.emit_inputs(&mut graph).unwrap().numeric.unwrap();
+    let features = preprocessing.emit_inputs(&mut graph, Lookup::LabelEncoder).unwrap().numeric.unwrap();
     let inputs = graph.ty(features).shape.extent(1).unwrap();
     let weights = (0..inputs * outputs).map(|i| ((i * 7 % 11) as f32 - 5.0) / 10.0).collect();
     let weights = graph.constant(Tensor::f32(&[inputs, outputs], weights));
@@ -255,7 +255,8 @@ fn columns_may_have_the_names_of_spelled_values() {
 
 #[test]
 fn many_categories_are_looked_up_and_that_is_noted() {
-    for (values, looked_up) in [(512, false), (513, true)] {
+    let cases = [(512, Lookup::LabelEncoder, false), (513, Lookup::LabelEncoder, true), (513, Lookup::Comparisons, false)];
+    for (values, lookup, looked_up) in cases {
         let mut city = TextBuilder::new(0);
         (0..2 * values).for_each(|i| city.push(&format!("city {}", i / 2)));
         let raw = RawBatch::Table { columns: vec![("city".into(), Column::Text(city.finish()))], rows: 2 * values };
@@ -266,10 +267,34 @@ fn many_categories_are_looked_up_and_that_is_noted() {
         let output = OutputSpec::Value { mean: 0.0, std: 1.0 };
         let preprocessing = Preprocessing { kind: TaskKind::Regression, target: None, input, output };
         let mut graph = Graph::new();
-        let codes = preprocessing.emit_inputs(&mut graph).unwrap().codes.unwrap();
+        let codes = preprocessing.emit_inputs(&mut graph, lookup).unwrap().codes.unwrap();
         graph.output("codes", codes);
         let nodes = spell(&graph, Target::Portable).unwrap().nodes;
         assert_eq!(nodes.iter().any(|n| n.op_type == "LabelEncoder" && n.domain == "ai.onnx.ml"), looked_up);
-        assert_eq!(preprocessing.schema().notes.len(), usize::from(looked_up));
+        assert_eq!(preprocessing.notes(lookup).len(), usize::from(looked_up));
     }
+}
+
+#[test]
+fn a_column_that_float32_makes_constant_is_not_said_to_be_constant() {
+    let rows = 30;
+    let numbers = |of: &dyn Fn(f64) -> f64| Column::Number((0..rows).map(|i| of(i as f64) as f32).collect());
+    let columns = vec![
+        ("id".to_owned(), numbers(&|i| 1e15 + i)),
+        ("part".to_owned(), numbers(&|i| 0.5 + 1e-9 * i)),
+        ("same".to_owned(), numbers(&|_| 7.0)),
+        ("x".to_owned(), numbers(&|i| i)),
+    ];
+    let mut warnings = Vec::new();
+    InputEncoder::fit(&RawBatch::Table { columns, rows }, &(0..rows).collect::<Vec<_>>(), &mut warnings).unwrap();
+    let merged = "is constant as float32 (7 digits; if its values differ, subtract an offset) in the training part and is \
+                  left out";
+    assert_eq!(
+        warnings,
+        [
+            format!(r#"column "id" {merged}"#),
+            format!(r#"column "part" {merged}"#),
+            r#"column "same" is constant in the training part and is left out"#.to_owned(),
+        ]
+    );
 }

@@ -44,7 +44,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let mut warnings = Vec::new();
     let plan = match request.purpose {
         Purpose::Learn => inferred(&records, &header, target, &mut warnings)?,
-        Purpose::Apply(fields) => given(path, &mut header, fields)?,
+        Purpose::Apply(fields) => given(path, &mut header, fields, target)?,
     };
     let (inputs, target_column) = fill(&records, &header, plan, target)?;
     Ok(Source { inputs, target: target_column, target_name, files, warnings })
@@ -209,11 +209,18 @@ fn inferred(
     Ok(plan)
 }
 
-/// Kinds of the columns that a model reads, under the names that it has for them; all others are skipped.
-fn given(path: &Path, header: &mut [String], fields: &[Field]) -> Result<Vec<Plan>, DataError> {
+/// Kinds of the columns that a model reads, under the names that it has for them; all others are skipped. A column is
+/// read for one field only: first for that of its very name.
+fn given(path: &Path, header: &mut [String], fields: &[Field], target: Option<usize>) -> Result<Vec<Plan>, DataError> {
     let mut plan = vec![Plan::Skip; header.len()];
+    let mut places: Vec<Option<usize>> = fields.iter().map(|f| header.iter().position(|h| *h == f.name)).collect();
+    for (at, field) in fields.iter().enumerate() {
+        let free = |i: &usize| Some(*i) != target && !places.contains(&Some(*i));
+        let near = || (0..header.len()).filter(free).find(|&i| header[i].trim() == field.name.trim());
+        places[at] = places[at].or_else(near);
+    }
     let mut missing = Vec::new();
-    for field in fields {
+    for (field, place) in fields.iter().zip(places) {
         let kind = match field.kind {
             FieldKind::Number => Plan::Number,
             FieldKind::Text => Plan::Text,
@@ -221,7 +228,7 @@ fn given(path: &Path, header: &mut [String], fields: &[Field]) -> Result<Vec<Pla
                 return Err(DataError::file(path, format!("is a table with named columns, but the model reads {field}")));
             }
         };
-        match find(header, &field.name) {
+        match place {
             Some(i) => {
                 plan[i] = kind;
                 header[i].clone_from(&field.name);
@@ -283,4 +290,23 @@ fn fill(
         })
         .collect();
     Ok((RawBatch::Table { columns, rows }, targets.map(TextBuilder::finish)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_read_for_one_field_only() {
+        let fields = [Field::column("a", false), Field::column("a ", true)];
+        let planned = |names: &[&str], target| {
+            let mut header: Vec<String> = names.iter().map(|n| (*n).into()).collect();
+            given(Path::new("t.csv"), &mut header, &fields, target).map(|plan| (header, plan)).map_err(|e| e.to_string())
+        };
+        let own = |names: &[&str], plan: &[Plan]| Ok((names.iter().map(|n| (*n).to_owned()).collect(), plan.to_vec()));
+        assert_eq!(planned(&["a ", "a"], None), own(&["a ", "a"], &[Plan::Text, Plan::Number]));
+        assert_eq!(planned(&["a ", " a"], None), own(&["a ", "a"], &[Plan::Text, Plan::Number]));
+        assert_eq!(planned(&["a "], None), Err(r#"t.csv lacks "a", which the model reads"#.into()));
+        assert_eq!(planned(&["a ", " a"], Some(1)), Err(r#"t.csv lacks "a", which the model reads"#.into()));
+    }
 }

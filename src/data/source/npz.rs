@@ -135,9 +135,11 @@ fn floats(path: &Path, x: Array) -> Result<Vec<f32>, DataError> {
     })
 }
 
-/// Bytes of images: whole numbers from 0 to 255 as they are, fractions from 0 to 1 times 255.
+/// Bytes of images: whole numbers from 0 to 255 as they are, fractions from 0 to 1 times 255. Integers are never
+/// multiplied; among floats only larger pixels of the file tell whole numbers from black and white fractions.
 fn pixels(path: &Path, x: Array, warnings: &mut Vec<String>) -> Result<Vec<u8>, DataError> {
     let name = x.name;
+    let integers = matches!(x.values, Values::Integers(_));
     let values = match x.values {
         Values::Bytes(bytes) => return Ok(bytes),
         values => floats(path, Array { values, ..x })?,
@@ -150,7 +152,7 @@ fn pixels(path: &Path, x: Array, warnings: &mut Vec<String>) -> Result<Vec<u8>, 
         );
         return Err(DataError::file(path, problem));
     }
-    if whole && high > 1.0 {
+    if integers || (whole && high > 1.0) {
         return Ok(values.into_iter().map(|v| v as u8).collect());
     }
     warnings.push(format!("pixels of {name} lie between 0 and 1 and are multiplied by 255; the exported model reads bytes"));
@@ -178,4 +180,18 @@ fn labels(path: &Path, y: Array, rows: usize) -> Result<TextColumn, DataError> {
         Values::Texts(v) => v.iter().for_each(|v| if v.is_empty() { column.push_missing() } else { column.push(v) }),
     }
     Ok(column.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_bytes_whatever_else_the_file_holds() {
+        let read = |values| pixels(Path::new("t.npz"), Array { name: "x_train", shape: vec![2], values }, &mut Vec::new());
+        assert_eq!(read(Values::Integers(vec![0, 1])).unwrap(), [0, 1]);
+        assert_eq!(read(Values::Integers(vec![1, 255])).unwrap(), [1, 255]);
+        assert_eq!(read(Values::Singles(vec![0.0, 1.0])).unwrap(), [0, 255]);
+        assert!(read(Values::Integers(vec![0, 256])).is_err());
+    }
 }

@@ -54,6 +54,14 @@ impl Design {
         self.numbers + self.slots + 1
     }
 
+    /// Inputs of a row that are not zero, of any design for a task.
+    pub(super) fn work_of(task: &Task) -> usize {
+        match &task.input {
+            InputSpec::Table { numeric, categorical } => numeric.len() + categorical.len() + 1,
+            InputSpec::Image { height, width, channels, .. } => Pooling::new(*height, *width, *channels).outputs() + 1,
+        }
+    }
+
     /// Inputs of a row that are not zero.
     pub(super) fn work(&self) -> usize {
         self.numbers + self.codes + 1

@@ -2,12 +2,18 @@
 //! the matrix, which one-hot inputs would make large.
 
 use super::design::Design;
+use super::iterations;
 
 /// Penalty on the squared weights, for a row.
 const RIDGE: f64 = 1e-4;
 const ITERATIONS: usize = 300;
 /// Squared residual, relative to the start, at which it has converged.
 const TOLERANCE: f64 = 1e-16;
+
+/// Multiplications of an iteration for a row with so many inputs that are not zero.
+pub(super) fn row_cost(inputs: usize) -> usize {
+    2 * inputs
+}
 
 /// Weights that minimise the mean squared error plus the penalty.
 pub(super) fn fit(design: &Design, truth: &[f64]) -> Vec<f64> {
@@ -17,7 +23,7 @@ pub(super) fn fit(design: &Design, truth: &[f64]) -> Vec<f64> {
     let mut direction = residual.clone();
     let mut size = dot(&residual, &residual);
     let enough = size * TOLERANCE;
-    for _ in 0..ITERATIONS {
+    for _ in 0..iterations(design.rows() * row_cost(design.work()), ITERATIONS) {
         if size <= enough {
             break;
         }

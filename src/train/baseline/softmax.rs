@@ -1,21 +1,25 @@
 //! Multinomial logistic regression by accelerated gradient descent (Nesterov, 1983) with restarts (O'Donoghue and
 //! Candès, 2015) on all rows at once.
 
-use super::{Predictions, design::Design};
+use super::{Predictions, design::Design, iterations};
 
 /// Penalty on the squared weights.
 const RIDGE: f64 = 1e-4;
 /// Iterations, at most.
 const ITERATIONS: usize = 300;
-/// Multiplications that a fit may cost.
-const WORK: usize = 1_500_000_000;
 /// Steps of the power iteration that bounds the curvature.
 const POWER_STEPS: usize = 12;
 
+/// Multiplications of an iteration for a row with so many inputs that are not zero.
+pub(super) fn row_cost(inputs: usize, classes: usize) -> usize {
+    2 * inputs * classes
+}
+
 /// Weights, `classes` for each input.
 pub(super) fn fit(design: &Design, truth: &[u32], classes: usize) -> Vec<f64> {
-    let pass = 2 * design.rows() * design.work() * classes;
-    let iterations = (WORK / pass.max(1)).clamp(30, ITERATIONS);
+    // Beside the rows, an iteration goes through all weights, which slots that few rows have make many.
+    let update = 4 * design.width() * classes;
+    let iterations = iterations(design.rows() * row_cost(design.work(), classes) + update, ITERATIONS);
     let step = 1.0 / curvature(design);
     let mut weights = vec![0.0; design.width() * classes];
     let mut ahead = weights.clone();

@@ -88,7 +88,42 @@ fn images_are_pooled_to_few_inputs() {
 
 #[test]
 fn rows_are_sampled_at_equal_distances() {
-    assert_eq!(sample(3), [0, 1, 2]);
-    let rows = sample(50_000);
+    assert_eq!(sample(3, 1), [0, 1, 2]);
+    let rows = sample(50_000, 1);
     assert_eq!((rows.len(), rows[0], rows[ROWS - 1]), (ROWS, 0, 49_997));
+}
+
+#[test]
+fn the_least_iterations_of_wide_data_and_of_many_classes_are_within_the_work() {
+    let wide = [softmax::row_cost(5001, 10), softmax::row_cost(30, 900), least_squares::row_cost(5001)];
+    for cost in wide.into_iter().chain([1, 2 * WORK]) {
+        let rows = sample(20_000, cost);
+        let iterations = iterations(rows.len() * cost, 300);
+        assert!(rows.len() == 1 || (LEAST_ITERATIONS..=300).contains(&iterations), "{cost}: {iterations}");
+        assert!(rows.len() == 1 || rows.len() * cost * iterations <= WORK, "{cost}: {}", rows.len());
+    }
+    let task = table(TaskKind::Multiclass, 3, &[4, 9], classes(&["a", "b", "c"]));
+    let part = Features::Table { numeric: vec![0.0; 3], codes: vec![1, 5] };
+    assert_eq!(Design::work_of(&task), Design::new(&task, &part, &[0]).work());
+}
+
+#[test]
+fn a_metric_that_one_class_or_one_value_leaves_undefined_is_noticed() {
+    let part = |targets| Part { features: Features::Table { numeric: vec![0.0; 4], codes: vec![] }, targets };
+    let task = table(TaskKind::Binary, 1, &[], classes(&["no", "yes"]));
+    let (train, single) = (part(Targets::Classes(vec![0, 0, 0, 1])), part(Targets::Classes(vec![0; 4])));
+    let metric = |name, task: &Task| find(name, task.kind).unwrap();
+    assert_eq!(
+        defined(metric("roc_auc", &task), &task, &train, &single).unwrap_err().to_string(),
+        "the metric roc_auc is not defined on the validation part: all of its 4 rows have the class \"no\"; choose another \
+         --metric, or give validation rows that differ"
+    );
+    for (name, validation) in [("roc_auc", &train), ("accuracy", &single), ("log_loss", &single), ("f1", &single)] {
+        assert_eq!(defined(metric(name, &task), &task, &train, validation), Ok(()), "{name}");
+    }
+    let task = table(TaskKind::Regression, 1, &[], OutputSpec::Value { mean: 1.5, std: 1.0 });
+    let (train, single) = (part(Targets::Values(vec![0.0, 1.0, 2.0, 3.0])), part(Targets::Values(vec![2.0; 4])));
+    assert_eq!(defined(metric("r2", &task), &task, &train, &single).unwrap_err().metric, "r2");
+    assert_eq!(defined(metric("rmse", &task), &task, &train, &single), Ok(()));
+    assert_eq!(defined(metric("r2", &task), &task, &train, &train), Ok(()));
 }
