@@ -33,8 +33,9 @@ class Data:
         self.table = (self.folder / "train.csv").exists()
         meta = json.loads((self.folder / "meta.json").read_text()) if self.table else {}
         self.target = ["--target", meta["target"]] if self.table else []
-        self.train = self.folder / "train.csv" if self.table else self.folder
-        self.test = self.folder / "test.csv" if self.table else self.folder
+        arrays = next(self.folder.glob("*.npz"), self.folder)
+        self.train = self.folder / "train.csv" if self.table else arrays
+        self.test = self.folder / "test.csv" if self.table else arrays
 
 
 def run(data, out, *options):

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// What is to be trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Number of the candidate, or rank of the finalist.
+    /// Number of the candidate, or of the training in the finals.
     pub number: u64,
     /// The genome.
     pub genome: Genome,

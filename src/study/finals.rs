@@ -5,6 +5,7 @@ use super::{
     Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
     lengths,
 };
+use crate::data::InputSpec;
 use crate::search::Search;
 use crate::train::scoring;
 
@@ -94,7 +95,8 @@ impl Study {
             .search
             .budget
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
-        let entry = |c: &&Candidate| {
+        let table = matches!(resources.dataset.task.input, InputSpec::Table { .. });
+        let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let full = lengths.candidate_examples(costs, 1.0) as f64;
             let wanted = match left {
@@ -105,10 +107,16 @@ impl Study {
                 None => full * lengths.final_factor,
             };
             let examples = wanted.min(lengths.final_examples as f64) as u64;
-            let warm = (examples as f64) < WARM_EPOCHS * rows as f64;
-            FinalEntry { candidate: c.number, examples, warm }
+            let ladder = if table { lengths::ladder(examples, rows) } else { vec![examples] };
+            let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
+            let candidate = c.number;
+            ladder.into_iter().map(move |examples| FinalEntry { candidate, examples, warm })
         };
-        picked.iter().map(entry).collect()
+        // The longest trainings of all finalists come first, so that workers end together.
+        let mut all: Vec<FinalEntry> = picked.iter().flat_map(entries).collect();
+        let longest = |entry: &FinalEntry| std::cmp::Reverse(entry.examples);
+        all.sort_by_key(longest);
+        all
     }
 
     fn train_finalists(

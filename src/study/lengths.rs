@@ -70,6 +70,22 @@ pub fn from_budget(
     Ok((lengths, candidates as u64))
 }
 
+/// Lengths of a finalist's trainings on a table of `rows` rows, the longest first; together they take as long as one on
+/// `examples`. A net can learn a table by heart in a few passes, and where that begins the search does not show, since
+/// all its trainings anneal at one length. So beside a long training there is one of a third of its length, one of a
+/// ninth and so on, down to a few passes; a training that is short anyway stays alone.
+pub fn ladder(examples: u64, rows: usize) -> Vec<u64> {
+    const ALONE: u64 = 24;
+    const LEAST: u64 = 3;
+    let rows = rows as u64;
+    if examples < ALONE * rows {
+        return vec![examples];
+    }
+    // Two thirds, two ninths and so on add up to one.
+    let rungs = std::iter::successors(Some(examples / 3 * 2), |rung| Some(rung / 3));
+    rungs.take_while(|&rung| rung >= LEAST * rows).collect()
+}
+
 /// Trains the probe in growing runs until one takes long enough to be trusted.
 fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> Result<f64, StudyError> {
     // Scoring is not what is measured.
@@ -97,4 +113,19 @@ fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> R
 fn round(value: f64) -> f64 {
     let scale = 10f64.powf(value.abs().max(f64::MIN_POSITIVE).log10().floor() - 1.0);
     (value / scale).round() * scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ladder;
+
+    #[test]
+    fn the_rungs_of_a_ladder_take_no_longer_than_one_training() {
+        assert_eq!(ladder(2_300, 100), [2_300]);
+        assert_eq!(ladder(9_000, 100), [6_000, 2_000, 666]);
+        for (examples, rows) in [(2_400, 100), (3_000_000, 20_000), (u64::MAX / 2, 10)] {
+            let rungs = ladder(examples, rows);
+            assert!(rungs.len() > 1 && rungs.iter().sum::<u64>() <= examples, "{rungs:?}");
+        }
+    }
 }

@@ -52,11 +52,11 @@ pub struct Candidate {
 pub struct Finals {
     /// Number of candidates evaluated before.
     pub after: u64,
-    /// The finalists, best first.
+    /// Their trainings, the longest first.
     pub entries: Vec<FinalEntry>,
 }
 
-/// A place in the finals.
+/// A training in the finals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalEntry {
     /// Candidate.
@@ -72,7 +72,7 @@ pub struct FinalEntry {
 pub struct Finalist {
     /// Number of candidates evaluated before.
     pub after: u64,
-    /// Rank among the finalists, from 0.
+    /// Which of the trainings of its finals, from 0.
     pub rank: u64,
     /// Candidate that it is.
     pub candidate: u64,
@@ -89,7 +89,7 @@ pub struct Choice {
     pub after: u64,
     /// Candidate it is.
     pub candidate: u64,
-    /// Rank, in its finals, of the finalist whose weights are taken; `None` where those of the search are.
+    /// Which training of its finals gave the weights; `None` where the search did.
     pub finalist: Option<u64>,
     /// Its metrics on the validation part.
     pub scores: Scores,

@@ -78,7 +78,7 @@ impl State {
         let mut parts = vec![self.phase.clone()];
         let done = self.before + self.candidates;
         match (self.finalists, self.limit) {
-            (Some((done, all)), _) => parts.push(format!("{done} of {all} finalists")),
+            (Some((done, all)), _) => parts.push(format!("{done} of {all} trainings")),
             (None, Some(limit)) => parts.push(format!("{done} of {limit} candidates")),
             (None, None) => parts.push(format!("{done} candidates")),
         }
