@@ -31,6 +31,12 @@
 //! | [`report`] | `report.json`, `report.html` | `study` |
 //! | [`cli`] | arguments, one file for each subcommand | all |
 
+//!
+//! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
+//! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off
+//! what takes longer than foreseen, so only a study that is limited by candidates is the same twice. Finalists for tables
+//! are trained at several lengths, since the search does not show how long a net may learn before it overfits.
+
 #![warn(missing_docs)]
 
 pub mod cli;

@@ -5,7 +5,6 @@ use super::{
     Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
     lengths,
 };
-use crate::data::InputSpec;
 use crate::search::Search;
 use crate::train::scoring;
 
@@ -95,7 +94,6 @@ impl Study {
             .search
             .budget
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
-        let table = matches!(resources.dataset.task.input, InputSpec::Table { .. });
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let full = lengths.candidate_examples(costs, 1.0) as f64;
@@ -107,7 +105,7 @@ impl Study {
                 None => full * lengths.final_factor,
             };
             let examples = wanted.min(lengths.final_examples as f64) as u64;
-            let ladder = if table { lengths::ladder(examples, rows) } else { vec![examples] };
+            let ladder = if lengths.ladder { lengths::ladder(examples, rows) } else { vec![examples] };
             let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
             let candidate = c.number;
             ladder.into_iter().map(move |examples| FinalEntry { candidate, examples, warm })

@@ -39,6 +39,8 @@ pub fn from_data(space: &SearchSpace) -> TrainingSettings {
         search_share: SEARCH_SHARE,
         finalists: 2,
         final_factor: 3.0,
+        // Augmented images are hardly learnt by heart.
+        ladder: !image,
         final_examples: (rows * FINAL_EPOCHS).max(6.0 * LEAST_EXAMPLES) as u64,
     }
 }

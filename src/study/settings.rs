@@ -90,6 +90,8 @@ pub struct TrainingSettings {
     pub final_factor: f64,
     /// Most training examples of a finalist.
     pub final_examples: u64,
+    /// Whether finalists are trained at several lengths.
+    pub ladder: bool,
 }
 
 impl TrainingSettings {
