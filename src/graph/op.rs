@@ -3,6 +3,7 @@
 use super::{Attributes, Graph, GraphError, ShapeError, Speller, TensorType, Value};
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// An operator of nets, with its attributes as fields.
 ///
@@ -40,6 +41,13 @@ pub trait Op: Any + Debug + Send + Sync {
         None
     }
 
+    /// The operator whose standard spelling does the same where all images among inputs and outputs, `[N, C, H, W]` in
+    /// the graph, lie in memory as `[N, H, W, C]`; `None` where there is none. Types seen while it is spelled are those
+    /// of the graph.
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        None
+    }
+
     /// Multiply-accumulate operations for outputs of these types; zero for what is not linear algebra. The symbolic
     /// batch counts as one.
     fn macs(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
@@ -54,6 +62,23 @@ pub struct Kernel {
     pub op_type: &'static str,
     /// Attributes of the node.
     pub attributes: Attributes,
+    /// Inputs that, where they have four axes, are images `[N, H, W, C]` in memory.
+    pub image_inputs: &'static [usize],
+    /// Likewise outputs.
+    pub image_outputs: &'static [usize],
+}
+
+impl Kernel {
+    /// A kernel whose inputs and outputs lie in memory as in the graph.
+    pub fn new(op_type: &'static str, attributes: Attributes) -> Self {
+        Kernel { op_type, attributes, image_inputs: &[], image_outputs: &[] }
+    }
+
+    /// The same kernel with images at these inputs and outputs.
+    #[must_use]
+    pub fn with_images(self, image_inputs: &'static [usize], image_outputs: &'static [usize]) -> Self {
+        Kernel { image_inputs, image_outputs, ..self }
+    }
 }
 
 /// What a gradient rule sees and builds into.

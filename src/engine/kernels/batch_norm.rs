@@ -1,5 +1,5 @@
-//! Batch normalisation with activation, and its gradient, on `[N, C]` and `[N, C, H, W]`: two passes over memory each,
-//! one for sums and one for results.
+//! Batch normalisation with activation, and its gradient, on `[N, C]` and `[N, H, W, C]`: two passes over memory each, one
+//! for sums and one for results.
 
 use super::activation::{Pointwise, WithActivation, with};
 use super::vector::{PerElement, Work, sum_pairs, widest};

@@ -241,7 +241,7 @@ fn misfits_are_errors_of_the_run() {
     let attempt = |op_type, attributes, inputs: &[&[usize]], outputs: &[&[usize]]| {
         let outputs = outputs.iter().map(|s| Shape::fixed(s)).collect();
         let feeds = inputs.iter().map(|s| Feed::Positive(s.to_vec())).collect();
-        let case = Case::new(Raw { kernel: Kernel { op_type, attributes }, outputs }, feeds);
+        let case = Case::new(Raw { kernel: Kernel::new(op_type, attributes), outputs }, feeds);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let tensors: Vec<Tensor> = case.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
         match run(&*engine, &model(&case, Target::CpuKernels), &tensors) {

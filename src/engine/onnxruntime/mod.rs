@@ -21,6 +21,54 @@ const NAME: &str = "onnxruntime";
 /// that are created side by side fail unless one came first.
 static DOMAIN_KNOWN: Mutex<bool> = Mutex::new(false);
 
+/// Passes of the library's optimizer that find nothing to do in a training step. They take half of a session's creation;
+/// what is left is, above all, the fusion of products with transpositions (`benches/RESULTS.md`). A name that a version
+/// does not know is ignored.
+const IDLE_PASSES: [&str; 33] = [
+    "BiasDropoutFusion",
+    "BiasGeluFusion",
+    "BiasSoftmaxFusion",
+    "CommonSubexpressionElimination",
+    "ConstantFolding",
+    "ConstantSharing",
+    "DoubleQDQPairsRemover",
+    "DynamicQuantizeMatMulFusion",
+    "EmbedLayerNormFusion",
+    "EnsureUniqueDQForNodeUnit",
+    "FastGeluFusion",
+    "FreeDimensionOverrideTransformer",
+    "FuseFp16InitializerToFp32NodeTransformer",
+    "GatherToSliceFusion",
+    "GeluFusionL1",
+    "GeluFusionL2",
+    "GemmActivationFusion",
+    "GroupQueryAttentionFusion",
+    "LayerNormFusionL1",
+    "LayerNormFusionL2",
+    "MatMulActivationFusion",
+    "MatMulIntegerToFloatFusion",
+    "MatMulScaleFusion",
+    "NhwcTransformer",
+    "QDQFinalCleanupTransformer",
+    "QDQPropagationTransformer",
+    "QDQSelectorActionTransformer",
+    "QuickGeluFusion",
+    "ReshapeFusion",
+    "SimplifiedLayerNormFusion",
+    "TransposeOptimizer",
+    "WeightBiasQuantization",
+    "WhereDummyDq",
+];
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A graph of our own whose state stays bound, run thousands of times.
+    Steps,
+    /// Any model, run on whole tensors.
+    Model,
+}
+
 /// Where sessions compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Placement {
@@ -70,7 +118,7 @@ impl OnnxRuntime {
     }
 
     /// Options of every session: one thread that does not spin, since candidates are the parallel unit.
-    fn builder(&self) -> ort::Result<SessionBuilder> {
+    fn builder(&self, purpose: Purpose) -> ort::Result<SessionBuilder> {
         let mut builder = ort::session::Session::builder(self.library.environment())?
             .with_intra_threads(1)?
             .with_inter_threads(1)?
@@ -79,6 +127,9 @@ impl OnnxRuntime {
             .with_memory_pattern(false)?
             // The level above rewrites pools into a blocked layout and back: `cnn` of benches/peers is 4 to 7 % slower then.
             .with_optimization_level(GraphOptimizationLevel::Level2)?;
+        if purpose == Purpose::Steps {
+            builder = builder.with_config_entry("optimization.disable_specified_optimizers", IDLE_PASSES.join(";"))?;
+        }
         match self.placement {
             // A domain cannot be shared between threads; making one for each session takes microseconds.
             Placement::Cpu => builder = builder.with_operators(kernels::domain()?)?,
@@ -87,8 +138,8 @@ impl OnnxRuntime {
         Ok(builder)
     }
 
-    fn session(&self, model: &[u8]) -> Result<ort::session::Session, EngineError> {
-        let create = || self.builder().and_then(|mut builder| builder.commit_from_memory(model)).map_err(refused);
+    fn session(&self, model: &[u8], purpose: Purpose) -> Result<ort::session::Session, EngineError> {
+        let create = || self.builder(purpose).and_then(|mut builder| builder.commit_from_memory(model)).map_err(refused);
         let mut known = DOMAIN_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if *known {
             drop(known);
@@ -129,7 +180,7 @@ impl Engine for OnnxRuntime {
     }
 
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
-        let session = self.session(model)?;
+        let session = self.session(model, Purpose::Steps)?;
         let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);
         plan.check(&inputs, &outputs).map_err(refused)?;
         let allocator = self.allocator(&session).map_err(refused)?;
@@ -138,7 +189,7 @@ impl Engine for OnnxRuntime {
     }
 
     fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError> {
-        Ok(Box::new(model::WholeModel::new(self.session(model)?)?))
+        Ok(Box::new(model::WholeModel::new(self.session(model, Purpose::Model)?)?))
     }
 }
 

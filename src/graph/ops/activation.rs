@@ -3,6 +3,7 @@
 use super::elementwise::{Binary, BinaryKind};
 use super::{Case, Entry, Feed};
 use crate::graph::{Attribute, GraphError, Op, Rule, ShapeError, Speller, TensorType, Term, Value};
+use std::sync::Arc;
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +71,10 @@ impl Op for Activation {
         let y = spell(self.0, s, x);
         s.output(0, y);
         Ok(())
+    }
+
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(*self))
     }
 }
 
@@ -143,6 +148,10 @@ impl Op for ActivationSlope {
         let slope = spell_slope(self.0, s, x, y);
         s.output(0, slope);
         Ok(())
+    }
+
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(*self))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Case, Entry, Feed};
 use crate::graph::{Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use std::sync::Arc;
 
 /// Which arithmetic [`Binary`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,12 @@ impl Op for Binary {
         let y = s.node(self.name(), &[s.input(0), s.input(1)], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn channels_last(&self, inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let whole = inputs.iter().map(|t| &t.shape).max_by_key(|s| s.rank())?;
+        let alike = |t: &&TensorType| t.shape == *whole || t.shape.rank() == 0;
+        inputs.iter().all(alike).then(|| Arc::new(*self) as Arc<dyn Op>)
     }
 }
 
@@ -166,6 +173,10 @@ impl Op for Unary {
         let y = s.node(self.name(), &[s.input(0)], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(*self))
     }
 }
 

@@ -65,7 +65,7 @@ impl Op for SoftmaxCrossEntropy {
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
         let float32 = inputs.iter().all(|t| t.dtype == DType::F32);
-        float32.then_some(Kernel { op_type: "SoftmaxCrossEntropy", attributes: vec![] })
+        float32.then_some(Kernel::new("SoftmaxCrossEntropy", vec![]))
     }
 }
 
@@ -102,7 +102,7 @@ impl Op for SoftmaxCrossEntropyGrad {
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
         let float32 = inputs.iter().all(|t| t.dtype == DType::F32);
-        float32.then_some(Kernel { op_type: "SoftmaxCrossEntropyGrad", attributes: vec![] })
+        float32.then_some(Kernel::new("SoftmaxCrossEntropyGrad", vec![]))
     }
 }
 

@@ -109,7 +109,7 @@ impl Op for BatchNorm {
     }
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
-        self.kernel_of("BatchNorm", inputs)
+        Some(self.kernel_of("BatchNorm", inputs)?.with_images(&[0], &[0]))
     }
 }
 
@@ -119,7 +119,7 @@ impl BatchNorm {
         let position = self.activation.and_then(|kind| ActivationKind::ALL.iter().position(|&k| k == kind));
         let activation = Attribute::Int(position.map_or(-1, |i| i as i64));
         let attributes = vec![("epsilon", Attribute::Float(self.epsilon)), ("activation", activation)];
-        inputs.iter().all(|t| t.dtype == DType::F32).then_some(Kernel { op_type, attributes })
+        inputs.iter().all(|t| t.dtype == DType::F32).then(|| Kernel::new(op_type, attributes))
     }
 }
 
@@ -183,7 +183,7 @@ impl Op for BatchNormGrad {
     }
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
-        self.0.kernel_of("BatchNormGrad", inputs)
+        Some(self.0.kernel_of("BatchNormGrad", inputs)?.with_images(&[0, 1, 2], &[0]))
     }
 }
 

@@ -95,7 +95,7 @@ impl Op for SgdStep {
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
         let attributes = vec![("momentum", Attribute::Float(self.momentum)), ("decay", flags(&self.decay))];
-        float32(inputs).then_some(Kernel { op_type: "SgdStep", attributes })
+        float32(inputs).then_some(Kernel::new("SgdStep", attributes))
     }
 }
 
@@ -161,7 +161,7 @@ impl Op for AdamStep {
             ("decoupled", Attribute::Int(self.decoupled.into())),
             ("decay", flags(&self.decay)),
         ];
-        float32(inputs).then_some(Kernel { op_type: "AdamStep", attributes })
+        float32(inputs).then_some(Kernel::new("AdamStep", attributes))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Case, Entry, Feed};
 use crate::graph::{Attribute, Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use std::sync::Arc;
 
 /// Repeats a value along broadcast axes (ONNX `Expand`).
 #[derive(Debug, Clone)]
@@ -119,6 +120,16 @@ impl Op for Concat {
         s.output(0, y);
         Ok(())
     }
+
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let axis = axis_channels_last(self.axis)?;
+        Some(Arc::new(Concat { axis }))
+    }
+}
+
+/// Where an axis of `[N, C, H, W]` stands in `[N, H, W, C]`.
+fn axis_channels_last(axis: usize) -> Option<usize> {
+    [0, 3, 1, 2].get(axis).copied()
 }
 
 /// `shape` with another extent of an axis that it has.
@@ -167,6 +178,11 @@ impl Op for Slice {
         s.output(0, y);
         Ok(())
     }
+
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let axis = axis_channels_last(self.axis)?;
+        Some(Arc::new(Slice { axis, ..*self }))
+    }
 }
 
 /// Zeros before and after an axis (ONNX `Pad`).
@@ -207,6 +223,11 @@ impl Op for Pad {
         let y = s.node("Pad", &[s.input(0), pads], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let axis = axis_channels_last(self.axis)?;
+        Some(Arc::new(Pad { axis, ..*self }))
     }
 }
 
