@@ -1,7 +1,10 @@
 //! Activation functions and their slopes, element by element, in forms that vectorise and let NaN through.
 
-use super::vector::exp;
+use super::vector::{Work, exp, widest};
+use super::{Arity, Body, Entry, Shapes, attribute};
 use crate::graph::ops::activation::ActivationKind;
+use ort::operator::KernelContext;
+use std::marker::PhantomData;
 
 /// A function of one element and its derivative.
 pub(super) trait Pointwise {
@@ -151,3 +154,87 @@ impl Pointwise for Gelu {
         gate + a * gate * (1.0 - gate) * GELU_SCALE * (1.0 + 3.0 * GELU_CUBE * a * a)
     }
 }
+
+/// The activation that a node's attribute names: a position in [`ActivationKind::ALL`], none where it is negative.
+pub(super) fn named(context: &KernelContext<'_>) -> Result<Option<ActivationKind>, String> {
+    let number: i64 = attribute(context, "activation")?;
+    match usize::try_from(number) {
+        Err(_) => Ok(None),
+        Ok(i) => ActivationKind::ALL.get(i).map(|&kind| Some(kind)).ok_or_else(|| format!("there is no activation {i}")),
+    }
+}
+
+/// Work with the activation `A`.
+pub(super) struct Activated<W, A>(pub(super) W, pub(super) PhantomData<A>);
+
+struct Forward<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl WithActivation for Forward<'_> {
+    fn run<A: Pointwise>(self) {
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Forward<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        self.0.y.iter_mut().zip(self.0.x).for_each(|(y, &x)| *y = A::value(x));
+    }
+}
+
+struct Backward<'a> {
+    dy: &'a [f32],
+    x: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl WithActivation for Backward<'_> {
+    fn run<A: Pointwise>(self) {
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Backward<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        let Backward { dy, x, dx } = self.0;
+        dx.iter_mut().zip(dy).zip(x).for_each(|((dx, &dy), &x)| *dx = dy * A::slope(x));
+    }
+}
+
+/// Activation.
+pub(super) static FORWARD: Entry = Entry {
+    name: "Activation",
+    inputs: Arity::Exactly(1),
+    outputs: Arity::Exactly(1),
+    shapes: Shapes::OfInputs(|inputs| Ok(inputs.to_vec())),
+    create: |context| {
+        let kind = named(context)?;
+        Ok(Body::Apart(Box::new(move |inputs, outputs| {
+            if let ([x], [y]) = (inputs, outputs) {
+                with(kind, Forward { x: x.data, y });
+            }
+        })))
+    },
+};
+/// Its gradient, which needs the input alone.
+pub(super) static GRADIENT: Entry = Entry {
+    name: "ActivationGrad",
+    inputs: Arity::Exactly(3),
+    outputs: Arity::Exactly(1),
+    shapes: Shapes::OfInputs(|inputs| match inputs {
+        [dy, x, y] if dy == x && x == y => Ok(vec![x.clone()]),
+        _ => Err(format!("gradient, input and output of one shape wanted, not {inputs:?}")),
+    }),
+    create: |context| {
+        let kind = named(context)?;
+        Ok(Body::Apart(Box::new(move |inputs, outputs| {
+            if let ([dy, x, _], [dx]) = (inputs, outputs) {
+                with(kind, Backward { dy: dy.data, x: x.data, dx });
+            }
+        })))
+    },
+};

@@ -1,37 +1,32 @@
 //! Batch normalisation with activation, and its gradient, on `[N, C]` and `[N, H, W, C]`: two passes over memory each, one
 //! for sums and one for results.
 
-use super::activation::{Pointwise, WithActivation, with};
-use super::vector::{PerElement, Work, sum_pairs, widest};
-use super::{Arity, Body, Entry, attribute};
+use super::activation::{Activated, Pointwise, WithActivation, named, with};
+use super::vector::{PerElement, WIDTH, Work, widest};
+use super::{Arity, Body, Entry, Shapes, attribute};
 use crate::graph::ops::activation::ActivationKind;
 use ort::operator::KernelContext;
 use std::marker::PhantomData;
 
-/// Rows of `[N, C]` whose sums are taken in f32 before they are added up in f64.
-const ROWS: usize = 32;
+/// Rows whose sums are taken in f32 before they are added up in f64.
+const ROWS: usize = 64;
 
-/// How the elements of a tensor belong to channels.
+/// A tensor as rows of channels.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     channels: usize,
-    /// Elements of a channel that lie side by side: height times width, or 1.
-    plane: usize,
     /// Elements of each channel.
-    count: usize,
+    rows: usize,
 }
 
 impl Layout {
     fn of(extents: &[usize]) -> Result<Layout, String> {
-        let plane: usize = match extents {
-            [_, _] => 1,
-            [_, _, h, w] => h * w,
-            _ => return Err(format!("[N, C] or [N, C, H, W] wanted, not {extents:?}")),
-        };
-        if extents.contains(&0) {
-            return Err(format!("no elements in {extents:?}"));
+        match extents {
+            [rows @ .., channels] if matches!(extents.len(), 2 | 4) && !extents.contains(&0) => {
+                Ok(Layout { channels: *channels, rows: rows.iter().product() })
+            }
+            _ => Err(format!("[N, C] or [N, H, W, C] with elements wanted, not {extents:?}")),
         }
-        Ok(Layout { channels: extents[1], plane, count: extents[0] * plane })
     }
 }
 
@@ -60,62 +55,67 @@ fn inverse_deviations(variance: &[f32], epsilon: f32) -> Vec<f32> {
 /// Two sums for each channel of what `T` makes of the channel's entries in `columns` and the elements of `a` and `b`.
 #[inline(always)]
 fn channel_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
-    layout: Layout,
+    channels: usize,
     columns: [&[f32]; K],
     a: &[f32],
     b: &[f32],
 ) -> (Vec<f64>, Vec<f64>) {
-    let Layout { channels, plane, .. } = layout;
     let (mut first, mut second) = (vec![0.0_f64; channels], vec![0.0_f64; channels]);
-    if plane > 1 {
-        for (i, (a, b)) in a.chunks_exact(plane).zip(b.chunks_exact(plane)).enumerate() {
-            let channel = i % channels;
-            let entries = columns.map(|column| column[channel]);
-            let (p, q) = sum_pairs::<T, K>(entries, a, b);
-            first[channel] += p;
-            second[channel] += q;
-        }
-        return (first, second);
-    }
-    let columns = columns.map(|column| &column[..channels]);
-    let (mut p, mut q) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
     for (a, b) in a.chunks(ROWS * channels).zip(b.chunks(ROWS * channels)) {
-        p.fill(0.0);
-        q.fill(0.0);
-        for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
-            let (p, q) = (&mut p[..channels], &mut q[..channels]);
-            for c in 0..channels {
-                let (s, t) = T::at(columns.map(|column| column[c]), a[c], b[c]);
-                p[c] += s;
-                q[c] += t;
-            }
+        let mut c = 0;
+        while c + WIDTH <= channels {
+            let sums = block_sums::<T, K, WIDTH>(channels, c, columns, a, b);
+            add_to(&mut first[c..], &mut second[c..], sums);
+            c += WIDTH;
         }
-        first.iter_mut().zip(&p).for_each(|(sum, &part)| *sum += f64::from(part));
-        second.iter_mut().zip(&q).for_each(|(sum, &part)| *sum += f64::from(part));
+        while c < channels {
+            let sums = block_sums::<T, K, 1>(channels, c, columns, a, b);
+            add_to(&mut first[c..], &mut second[c..], sums);
+            c += 1;
+        }
     }
     (first, second)
+}
+
+/// The sums of `L` channels from `c` on.
+#[inline(always)]
+fn block_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize, const L: usize>(
+    channels: usize,
+    c: usize,
+    columns: [&[f32]; K],
+    a: &[f32],
+    b: &[f32],
+) -> [[f32; L]; 2] {
+    let entries: [[f32; K]; L] = std::array::from_fn(|l| columns.map(|column| column[c + l]));
+    let mut sums = [[0.0_f32; L]; 2];
+    for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
+        let (a, b) = (&a[c..c + L], &b[c..c + L]);
+        for l in 0..L {
+            let (p, q) = T::at(entries[l], a[l], b[l]);
+            sums[0][l] += p;
+            sums[1][l] += q;
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_to<const L: usize>(first: &mut [f64], second: &mut [f64], sums: [[f32; L]; 2]) {
+    for l in 0..L {
+        first[l] += f64::from(sums[0][l]);
+        second[l] += f64::from(sums[1][l]);
+    }
 }
 
 /// Fills `out` with what `T` makes of the channel's entries in `columns` and the elements of `a` and `b`.
 #[inline(always)]
 fn map_channels<T: PerElement<K, Output = f32>, const K: usize>(
-    layout: Layout,
+    channels: usize,
     columns: [&[f32]; K],
     a: &[f32],
     b: &[f32],
     out: &mut [f32],
 ) {
-    let Layout { channels, plane, .. } = layout;
-    if plane > 1 {
-        let planes = a.chunks_exact(plane).zip(b.chunks_exact(plane)).zip(out.chunks_exact_mut(plane));
-        for (i, ((a, b), out)) in planes.enumerate() {
-            let entries = columns.map(|column| column[i % channels]);
-            for ((a, b), out) in a.iter().zip(b).zip(out) {
-                *out = T::at(entries, *a, *b);
-            }
-        }
-        return;
-    }
     let columns = columns.map(|column| &column[..channels]);
     let rows = a.chunks_exact(channels).zip(b.chunks_exact(channels)).zip(out.chunks_exact_mut(channels));
     for ((a, b), out) in rows {
@@ -181,9 +181,9 @@ impl<A: Pointwise> PerElement<5> for InputGradient<A> {
 /// a mean far from zero would cancel the variance.
 #[inline(always)]
 fn statistics(layout: Layout, x: &[f32], mean: &mut [f32], variance: &mut [f32]) {
-    let shifts: Vec<f32> = (0..layout.channels).map(|c| x[c * layout.plane]).collect();
-    let (sums, squares) = channel_sums::<Moments, 1>(layout, [&shifts], x, x);
-    let count = layout.count as f64;
+    let shifts = &x[..layout.channels];
+    let (sums, squares) = channel_sums::<Moments, 1>(layout.channels, [shifts], x, x);
+    let count = layout.rows as f64;
     for c in 0..layout.channels {
         let centre = sums[c] / count;
         mean[c] = (f64::from(shifts[c]) + centre) as f32;
@@ -191,9 +191,6 @@ fn statistics(layout: Layout, x: &[f32], mean: &mut [f32], variance: &mut [f32])
         variance[c] = (squares[c] / count - centre * centre).clamp(0.0, f64::MAX) as f32;
     }
 }
-
-/// Work with the activation `A`.
-struct Activated<W, A>(W, PhantomData<A>);
 
 struct Forward<'a> {
     layout: Layout,
@@ -225,7 +222,33 @@ impl Forward<'_> {
         statistics(self.layout, self.x, self.mean, self.variance);
         let inverse = inverse_deviations(self.variance, self.epsilon);
         let affine = Affine::new(self.gamma, self.beta, self.mean, &inverse);
-        map_channels::<Normalised<A>, 3>(self.layout, affine.columns(), self.x, self.x, self.y);
+        map_channels::<Normalised<A>, 3>(self.layout.channels, affine.columns(), self.x, self.x, self.y);
+    }
+}
+
+struct Inference<'a> {
+    layout: Layout,
+    epsilon: f32,
+    x: &'a [f32],
+    gamma: &'a [f32],
+    beta: &'a [f32],
+    mean: &'a [f32],
+    variance: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl WithActivation for Inference<'_> {
+    fn run<A: Pointwise>(self) {
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<Inference<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        let Inference { layout, epsilon, x, gamma, beta, mean, variance, y } = self.0;
+        let affine = Affine::new(gamma, beta, mean, &inverse_deviations(variance, epsilon));
+        map_channels::<Normalised<A>, 3>(layout.channels, affine.columns(), x, x, y);
     }
 }
 
@@ -262,8 +285,9 @@ impl Backward<'_> {
         let inverse = inverse_deviations(self.variance, self.epsilon);
         let affine = Affine::new(self.gamma, self.beta, self.mean, &inverse);
         let [mean, scale, shift] = affine.columns();
-        let (sums, products) = channel_sums::<GradientMoments<A>, 3>(self.layout, affine.columns(), self.dy, self.x);
-        let count = self.layout.count as f64;
+        let (sums, products) =
+            channel_sums::<GradientMoments<A>, 3>(self.layout.channels, affine.columns(), self.dy, self.x);
+        let count = self.layout.rows as f64;
         let (mut slopes, mut offsets) = (vec![0.0_f32; self.layout.channels], vec![0.0_f32; self.layout.channels]);
         for c in 0..self.layout.channels {
             let (scale, inverse) = (f64::from(scale[c]), f64::from(inverse[c]));
@@ -273,18 +297,13 @@ impl Backward<'_> {
             offsets[c] = (-scale * sums[c] / count) as f32;
         }
         let columns = [mean, scale, shift, &slopes, &offsets];
-        map_channels::<InputGradient<A>, 5>(self.layout, columns, self.dy, self.x, self.dx);
+        map_channels::<InputGradient<A>, 5>(self.layout.channels, columns, self.dy, self.x, self.dx);
     }
 }
 
 /// Attributes of a node.
 fn attributes(context: &KernelContext<'_>) -> Result<(f32, Option<ActivationKind>), String> {
-    let number: i64 = attribute(context, "activation")?;
-    let kind = match usize::try_from(number) {
-        Err(_) => None,
-        Ok(i) => Some(*ActivationKind::ALL.get(i).ok_or_else(|| format!("there is no activation {i}"))?),
-    };
-    Ok((attribute(context, "epsilon")?, kind))
+    Ok((attribute(context, "epsilon")?, named(context)?))
 }
 
 /// Checks that each of `parameters` has one element a channel, and gives the layout.
@@ -301,13 +320,13 @@ pub(super) static FORWARD: Entry = Entry {
     name: "BatchNorm",
     inputs: Arity::Exactly(3),
     outputs: Arity::Exactly(3),
-    shapes: |inputs| match inputs {
+    shapes: Shapes::OfInputs(|inputs| match inputs {
         [x, parameters @ ..] if parameters.len() == 2 => {
             let channel = vec![check(x, parameters)?.channels];
             Ok(vec![x.clone(), channel.clone(), channel])
         }
         _ => Err(format!("3 inputs wanted, {} given", inputs.len())),
-    },
+    }),
     create: |context| {
         let (epsilon, kind) = attributes(context)?;
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
@@ -325,13 +344,13 @@ pub(super) static GRADIENT: Entry = Entry {
     name: "BatchNormGrad",
     inputs: Arity::Exactly(7),
     outputs: Arity::Exactly(3),
-    shapes: |inputs| match inputs {
+    shapes: Shapes::OfInputs(|inputs| match inputs {
         [dy, x, y, parameters @ ..] if parameters.len() == 4 && dy == x && y == x => {
             let channel = vec![check(x, parameters)?.channels];
             Ok(vec![x.clone(), channel.clone(), channel])
         }
         _ => Err(format!("7 inputs wanted, the first three alike, not {inputs:?}")),
-    },
+    }),
     create: |context| {
         let (epsilon, kind) = attributes(context)?;
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
@@ -341,6 +360,27 @@ pub(super) static GRADIENT: Entry = Entry {
                 let (dy, x, gamma, beta) = (dy.data, x.data, gamma.data, beta.data);
                 let (mean, variance) = (mean.data, variance.data);
                 with(kind, Backward { layout, epsilon, dy, x, gamma, beta, mean, variance, dx, dgamma, dbeta });
+            }
+        })))
+    },
+};
+/// Normalisation by given statistics.
+pub(super) static INFERENCE: Entry = Entry {
+    name: "BatchNormInference",
+    inputs: Arity::Exactly(5),
+    outputs: Arity::Exactly(1),
+    shapes: Shapes::OfInputs(|inputs| match inputs {
+        [x, parameters @ ..] if parameters.len() == 4 => check(x, parameters).map(|_| vec![x.clone()]),
+        _ => Err(format!("5 inputs wanted, {} given", inputs.len())),
+    }),
+    create: |context| {
+        let (epsilon, kind) = attributes(context)?;
+        Ok(Body::Apart(Box::new(move |inputs, outputs| {
+            if let ([x, gamma, beta, mean, variance], [y]) = (inputs, outputs)
+                && let Ok(layout) = Layout::of(x.extents)
+            {
+                let [x, gamma, beta, mean, variance] = [x, gamma, beta, mean, variance].map(|t| t.data);
+                with(kind, Inference { layout, epsilon, x, gamma, beta, mean, variance, y });
             }
         })))
     },

@@ -7,9 +7,14 @@
 
 mod activation;
 mod batch_norm;
+mod channel_sum;
+mod conv;
+mod global_pool;
+mod layer_norm;
 mod memory;
 mod operator;
 mod optimizer;
+mod pool;
 mod softmax_cross_entropy;
 mod vector;
 
@@ -30,7 +35,7 @@ pub struct Entry {
     /// How many outputs a node has.
     outputs: Arity,
     /// Extents of the outputs from those of the inputs, or what is wrong with these.
-    shapes: ShapeRule,
+    shapes: Shapes,
     /// The kernel of one node, made from the node's attributes.
     create: fn(&KernelContext<'_>) -> Result<Body, String>,
 }
@@ -44,6 +49,15 @@ enum Arity {
     AtLeast(usize),
 }
 
+/// How the extents of outputs follow.
+#[derive(Clone, Copy)]
+enum Shapes {
+    /// From the extents of the inputs.
+    OfInputs(fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String>),
+    /// From these and the node's attributes.
+    WithAttributes(fn(&KernelContext<'_>) -> Result<ShapeRule, String>),
+}
+
 /// What a kernel does with memory that has been checked.
 enum Body {
     /// Reads inputs and fills outputs, none of which share memory.
@@ -53,7 +67,7 @@ enum Body {
 }
 
 /// Extents of inputs to extents of outputs.
-type ShapeRule = fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String>;
+type ShapeRule = Box<dyn Fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> + Send>;
 /// Inputs to outputs, as slices.
 type ApartBody = Box<dyn FnMut(&[Tensor<'_>], &mut [&mut [f32]]) + Send>;
 /// Inputs to outputs, as memory that is copied in and out.
@@ -65,8 +79,25 @@ pub static ALL: &[&Entry] = &[
     &optimizer::ADAM_STEP,
     &softmax_cross_entropy::LOSS,
     &softmax_cross_entropy::GRADIENT,
+    &activation::FORWARD,
+    &activation::GRADIENT,
     &batch_norm::FORWARD,
     &batch_norm::GRADIENT,
+    &batch_norm::INFERENCE,
+    &layer_norm::FORWARD,
+    &layer_norm::GRADIENT,
+    &conv::FORWARD,
+    &conv::INPUT_GRADIENT,
+    &conv::WEIGHT_GRADIENT,
+    &channel_sum::SUM,
+    &pool::MAX,
+    &pool::MAX_GRADIENT,
+    &pool::AVERAGE,
+    &pool::AVERAGE_GRADIENT,
+    &global_pool::AVERAGE,
+    &global_pool::AVERAGE_GRADIENT,
+    &global_pool::MAX,
+    &global_pool::MAX_GRADIENT,
 ];
 
 /// The domain with all kernels, to be given to each session that runs them. ONNX Runtime must be loaded.

@@ -2,7 +2,7 @@
 //! kernel sees it, and keeps panics from crossing the library.
 
 use super::memory::{self, Tensor};
-use super::{Arity, Body, Entry};
+use super::{Arity, Body, Entry, ShapeRule, Shapes};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput, ShapeInferenceContext};
 use ort::value::{Shape, SymbolicDimensions, TensorElementType, ValueType};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,16 +34,23 @@ impl Operator for Registered {
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Node> {
-        let body = guarded(self.0, || (self.0.create)(context))?;
-        Ok(Node { entry: self.0, body })
+        let (shapes, body) = guarded(self.0, || {
+            let shapes: ShapeRule = match self.0.shapes {
+                Shapes::OfInputs(rule) => Box::new(rule),
+                Shapes::WithAttributes(make) => make(context)?,
+            };
+            Ok((shapes, (self.0.create)(context)?))
+        })?;
+        Ok(Node { entry: self.0, shapes, body })
     }
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
+        let Shapes::OfInputs(rule) = self.0.shapes else { return Ok(()) };
         let Some(inputs) = context.inputs().iter().map(static_extents).collect::<Option<Vec<_>>>() else {
             return Ok(());
         };
         // A tensor of unknown rank looks like a scalar here: what does not fit yet is judged when the kernel runs.
-        let Ok(outputs) = guarded(self.0, || (self.0.shapes)(&inputs)) else {
+        let Ok(outputs) = guarded(self.0, || rule(&inputs)) else {
             return Ok(());
         };
         for (i, extents) in outputs.iter().enumerate() {
@@ -73,16 +80,17 @@ fn guarded<T>(entry: &Entry, work: impl FnOnce() -> Result<T, String>) -> ort::R
 /// The kernel of one node of one session.
 pub(super) struct Node {
     entry: &'static Entry,
+    shapes: ShapeRule,
     body: Body,
 }
 
 impl Kernel for Node {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        let (entry, body) = (self.entry, &mut self.body);
+        let (entry, rule, body) = (self.entry, &self.shapes, &mut self.body);
         guarded(entry, || {
             let inputs = memory::inputs(context)?;
             let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.extents.clone()).collect();
-            let outputs = memory::outputs(context, &(entry.shapes)(&shapes)?)?;
+            let outputs = memory::outputs(context, &rule(&shapes)?)?;
             match body {
                 Body::InPlace(run) => run(&inputs, &outputs),
                 Body::Apart(run) => {

@@ -4,7 +4,7 @@
 
 use super::memory::Memory;
 use super::vector::{Work, widest};
-use super::{Arity, Body, Entry, attribute};
+use super::{Arity, Body, Entry, Shapes, attribute};
 
 /// Elements handled at a time: all parts of a block stay in the first-level cache.
 const BLOCK: usize = 512;
@@ -178,7 +178,7 @@ pub(super) static SGD_STEP: Entry = Entry {
     name: "SgdStep",
     inputs: Arity::AtLeast(5),
     outputs: Arity::AtLeast(2),
-    shapes: |inputs| step_shapes(inputs, 2, 3, 2),
+    shapes: Shapes::OfInputs(|inputs| step_shapes(inputs, 2, 3, 2)),
     create: |context| {
         let sgd = Sgd { momentum: attribute(context, "momentum")?, decay: attribute(context, "decay")? };
         Ok(Body::InPlace(Box::new(move |inputs, outputs| sgd.run(inputs, outputs))))
@@ -189,7 +189,7 @@ pub(super) static ADAM_STEP: Entry = Entry {
     name: "AdamStep",
     inputs: Arity::AtLeast(8),
     outputs: Arity::AtLeast(3),
-    shapes: |inputs| step_shapes(inputs, 4, 4, 3),
+    shapes: Shapes::OfInputs(|inputs| step_shapes(inputs, 4, 4, 3)),
     create: |context| {
         let adam = Adam {
             beta1: attribute(context, "beta1")?,

@@ -2,7 +2,7 @@
 
 use super::memory::Tensor;
 use super::vector::{Work, exp, widest};
-use super::{Arity, Body, Entry};
+use super::{Arity, Body, Entry, Shapes};
 
 /// Checks logits, targets and row weights.
 fn check(logits: &[usize], targets: &[usize], weights: &[usize]) -> Result<(), String> {
@@ -79,10 +79,10 @@ pub(super) static LOSS: Entry = Entry {
     name: "SoftmaxCrossEntropy",
     inputs: Arity::Exactly(3),
     outputs: Arity::Exactly(1),
-    shapes: |inputs| match inputs {
+    shapes: Shapes::OfInputs(|inputs| match inputs {
         [z, t, w] => check(z, t, w).map(|()| vec![vec![]]),
         _ => Err(format!("3 inputs wanted, {} given", inputs.len())),
-    },
+    }),
     create: |_| {
         let mut scratch = Vec::new();
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
@@ -98,10 +98,10 @@ pub(super) static GRADIENT: Entry = Entry {
     name: "SoftmaxCrossEntropyGrad",
     inputs: Arity::Exactly(4),
     outputs: Arity::Exactly(1),
-    shapes: |inputs| match inputs {
+    shapes: Shapes::OfInputs(|inputs| match inputs {
         [d, z, t, w] if d.is_empty() => check(z, t, w).map(|()| vec![z.clone()]),
         _ => Err(format!("a scalar and 3 inputs wanted, not {inputs:?}")),
-    },
+    }),
     create: |_| {
         Ok(Body::Apart(Box::new(|inputs, outputs| {
             if let ([d, z, t, w], [dz]) = (inputs, outputs) {

@@ -5,12 +5,17 @@ use super::{ALL, optimizer};
 use crate::engine::tests::onnxruntime;
 use crate::engine::{Engine, EngineError};
 use crate::graph::ops::activation::ActivationKind;
+use crate::graph::ops::conv::Conv;
+use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::loss::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
-use crate::graph::ops::norm::{BatchNorm, BatchNormGrad};
+use crate::graph::ops::norm::{BatchNorm, LayerNorm};
 use crate::graph::ops::optimizer::{AdamStep, SgdStep};
+use crate::graph::ops::pool::{GlobalAveragePool, GlobalMaxPool};
+use crate::graph::ops::reduce::Mean;
 use crate::graph::ops::{self, Case, Feed};
 use crate::graph::{
-    Attribute, DType, Data, Graph, KERNEL_DOMAIN, Kernel, Op, Shape, ShapeError, Speller, Target, Tensor, TensorType, spell,
+    Attribute, DType, Data, Graph, KERNEL_DOMAIN, Kernel, Op, Shape, ShapeError, Speller, Target, Tensor, TensorType,
+    differentiate, spell,
 };
 use crate::onnx;
 use rand::{RngExt, SeedableRng};
@@ -121,7 +126,7 @@ fn kernels_equal_the_standard_spelling() {
     let engine = onnxruntime();
     let mut seen = BTreeSet::new();
     let listed = ops::ALL.iter().flat_map(|entry| (entry.cases)());
-    for (i, case) in listed.chain(large_cases()).enumerate() {
+    for (i, case) in listed.chain(large_cases()).chain(large_images()).enumerate() {
         if let Some(kernel) = kernel_of(&case) {
             seen.insert(kernel.op_type);
             // Fed at random, y is not the normalisation's own: the next test feeds what belongs together.
@@ -132,35 +137,99 @@ fn kernels_equal_the_standard_spelling() {
     }
     let names: BTreeSet<&str> = ALL.iter().map(|entry| entry.name).collect();
     assert_eq!(names.len(), ALL.len(), "a name stands in the list twice");
-    assert_eq!(seen, names, "each kernel has an operator with cases");
+    for name in names.into_iter().filter(|name| !name.ends_with("Grad")) {
+        assert!(seen.contains(name), "no operator with cases has the kernel {name}");
+    }
+}
+
+/// Images large enough for several blocks, tiles and rests, in every form of a convolution.
+fn large_images() -> Vec<Case> {
+    let conv =
+        |stride, pads, dilation, groups| Conv { stride: [stride; 2], pads: [pads; 4], dilation: [dilation; 2], groups };
+    let case = |x: [usize; 4], w: [usize; 4], conv: Conv| {
+        Case::new(conv, [x.to_vec(), w.to_vec(), vec![w[0]]].map(Feed::Normal).to_vec())
+    };
+    let mut cases = vec![
+        case([32, 1, 28, 28], [32, 1, 3, 3], conv(1, 1, 1, 1)),
+        case([32, 17, 9, 9], [24, 17, 3, 3], conv(2, 1, 1, 1)),
+        case([64, 48, 4, 4], [64, 48, 3, 3], conv(1, 2, 2, 1)),
+        case([16, 32, 8, 8], [64, 8, 5, 5], conv(1, 2, 1, 4)),
+        case([16, 33, 15, 14], [33, 1, 3, 3], conv(1, 1, 1, 33)),
+        case([128, 64, 7, 7], [16, 64, 1, 1], conv(1, 0, 1, 1)),
+    ];
+    for x in [[8, 17, 7, 7], [4, 1, 28, 28], [5, 16, 1, 1], [9, 3, 6, 6]] {
+        cases.push(Case::new(GlobalAveragePool, vec![Feed::Normal(x.to_vec())]));
+        cases.push(Case::new(GlobalMaxPool, vec![Feed::Normal(x.to_vec())]));
+        let feeds = vec![Feed::Normal(x.to_vec()), Feed::Positive(vec![x[1]]), Feed::Normal(vec![x[1]])];
+        cases.push(Case::new(LayerNorm { epsilon: 1e-5 }, feeds));
+    }
+    cases
+}
+
+/// The gradients of a mean of randomly weighted outputs, as a model; which inputs these are; whether there is a kernel.
+fn gradient_model(case: &Case, weights: Tensor, target: Target) -> (Vec<u8>, Vec<usize>, BTreeSet<&'static str>) {
+    let mut graph = Graph::new();
+    let inputs: Vec<_> = case
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(i, feed)| graph.input(format!("x{i}"), TensorType::new(DType::F32, Shape::fixed(shape_of(feed)))))
+        .collect();
+    let y = graph.add_shared(case.op.clone(), &inputs).unwrap()[0];
+    let weights = graph.constant(weights);
+    let weighted = graph.apply(Binary(BinaryKind::Mul), &[y, weights]).unwrap();
+    let loss = graph.apply(Mean, &[weighted]).unwrap();
+    let moving: Vec<usize> =
+        (0..inputs.len()).filter(|&i| !matches!(case.inputs[i], Feed::Distribution(_) | Feed::Mask(_))).collect();
+    let targets: Vec<_> = moving.iter().map(|&i| inputs[i]).collect();
+    for (i, gradient) in differentiate(&mut graph, loss, &targets).unwrap().into_iter().enumerate() {
+        graph.output(format!("g{i}"), gradient);
+    }
+    let spelled = spell(&graph, target).unwrap();
+    let kernels = spelled.nodes.iter().filter(|n| n.domain == KERNEL_DOMAIN).map(|n| n.op_type).collect();
+    (onnx::write(&spelled, &vec![]), moving, kernels)
+}
+
+/// Compares the gradients of a case in both spellings, and returns the kernels that took part.
+fn compare_gradients(engine: &dyn Engine, case: &Case, seed: u64) -> BTreeSet<&'static str> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let inputs: Vec<Tensor> = case.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
+    let outputs = run(engine, &model(case, Target::Portable), &inputs).unwrap();
+    let weights = sample(&Feed::Normal(outputs[0].shape.clone()), &mut rng);
+    let (portable, moving, _) = gradient_model(case, weights.clone(), Target::Portable);
+    let (kernels, _, names) = gradient_model(case, weights, Target::CpuKernels);
+    if names.is_empty() {
+        return names;
+    }
+    // An input that the gradients do not depend on is no input of the model's nodes, but still one of the model.
+    let (wanted, given) = (run(engine, &portable, &inputs).unwrap(), run(engine, &kernels, &inputs).unwrap());
+    for ((wanted, given), i) in wanted.iter().zip(&given).zip(moving) {
+        assert_eq!(wanted.shape, given.shape);
+        let size = floats(wanted).iter().fold(1e-6_f32, |m, v| m.max(v.abs()));
+        let pairs = floats(wanted).iter().zip(floats(given));
+        let worst = pairs.fold(0.0_f32, |worst, (w, g)| worst.max((w - g).abs()));
+        // Sums over a channel cancel, so that their rounding grows with the number of terms.
+        let terms = (inputs[0].data.len() / wanted.data.len()).max(1) as f32;
+        let accepted = (TOLERANCE + f32::EPSILON * terms) * size;
+        assert!(worst <= accepted, "{:?} on {:?}: gradient of input {i} is off by {worst} of {size}", case.op, case.inputs);
+    }
+    names
 }
 
 #[test]
-fn batch_norm_gradients_equal_the_standard_spelling() {
+fn gradients_equal_the_standard_spelling() {
     let engine = onnxruntime();
-    for (i, x) in [vec![128, 17], vec![7, 1], vec![8, 17, 7, 7], vec![4, 1, 28, 28], vec![5, 16, 1, 1]].iter().enumerate() {
-        for activation in [None].into_iter().chain(ActivationKind::ALL.map(Some)) {
-            let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
-            let op = BatchNorm { epsilon: 1e-5, activation };
-            let forward = Case::new(op, vec![Feed::Normal(x.clone()), Feed::Positive(vec![x[1]]), Feed::Normal(vec![x[1]])]);
-            let inputs: Vec<Tensor> = forward.inputs.iter().map(|feed| sample(feed, &mut rng)).collect();
-            let outputs = run(&*engine, &model(&forward, Target::Portable), &inputs).unwrap();
-            let dy = sample(&Feed::Normal(x.clone()), &mut rng);
-            let all = [&dy, &inputs[0], &outputs[0], &inputs[1], &inputs[2], &outputs[1], &outputs[2]].map(Clone::clone);
-            let feeds = all.iter().map(|t| Feed::Normal(t.shape.clone())).collect();
-            let backward = Case::new(BatchNormGrad(op), feeds);
-            let wanted = run(&*engine, &model(&backward, Target::Portable), &all).unwrap();
-            let given = run(&*engine, &model(&backward, Target::CpuKernels), &all).unwrap();
-            // The sums over a channel cancel, so that their rounding grows with the number of terms.
-            let terms = (x.iter().product::<usize>() / x[1]) as f32;
-            for (wanted, given) in wanted.iter().zip(&given) {
-                let size = floats(wanted).iter().fold(1e-3_f32, |m, v| m.max(v.abs()));
-                let pairs = floats(wanted).iter().zip(floats(given));
-                let worst = pairs.fold(0.0_f32, |worst, (w, g)| worst.max((w - g).abs()));
-                let accepted = TOLERANCE * size + f32::EPSILON * terms;
-                assert!(worst <= accepted, "{op:?} on {x:?}: off by {worst} of {size}");
-            }
-        }
+    let mut seen = BTreeSet::new();
+    let fed = |case: &Case| {
+        case.inputs.iter().all(|f| !matches!(f, Feed::Mask(_) | Feed::Index(..) | Feed::Known(..) | Feed::Text(..)))
+    };
+    let listed = ops::ALL.iter().filter(|entry| entry.differentiable).flat_map(|entry| (entry.cases)());
+    let large = large_cases().into_iter().filter(|case| case.op.name() == "BatchNorm");
+    for (i, case) in listed.filter(fed).chain(large).chain(large_images()).enumerate() {
+        seen.extend(compare_gradients(&*engine, &case, i as u64));
+    }
+    for name in ALL.iter().map(|entry| entry.name).filter(|name| name.ends_with("Grad") || *name == "ChannelSum") {
+        assert!(seen.contains(name), "no case of an operator has a gradient with the kernel {name}");
     }
 }
 
@@ -253,13 +322,26 @@ fn misfits_are_errors_of_the_run() {
     let problem = attempt("BatchNorm", norm(), &[&[4, 3], &[2], &[3]], &[&[4, 3], &[3], &[3]]);
     assert!(problem.contains("does not fit the channels"), "{problem}");
     let problem = attempt("BatchNorm", vec![], &[&[4, 3], &[3], &[3]], &[&[4, 3], &[3], &[3]]);
-    assert!(problem.contains("attribute activation is missing"), "{problem}");
+    assert!(problem.contains("attribute epsilon is missing"), "{problem}");
     let mut unknown = norm();
     unknown[1].1 = Attribute::Int(99);
     let problem = attempt("BatchNorm", unknown, &[&[4, 3], &[3], &[3]], &[&[4, 3], &[3], &[3]]);
     assert!(problem.contains("no activation 99"), "{problem}");
     let problem = attempt("SoftmaxCrossEntropy", vec![], &[&[4, 3], &[4, 2], &[4]], &[&[]]);
     assert!(problem.contains("do not fit"), "{problem}");
+    let conv = |groups| {
+        let ints = |v: &[i64]| Attribute::Ints(v.to_vec());
+        let rest = ("group", Attribute::Int(groups));
+        vec![("strides", ints(&[1, 1])), ("pads", ints(&[0; 4])), ("dilations", ints(&[1, 1])), rest]
+    };
+    let problem = attempt("Conv", conv(1), &[&[2, 5, 5, 3], &[4, 2, 3, 3]], &[&[2, 3, 3, 4]]);
+    assert!(problem.contains("do not fit images"), "{problem}");
+    let problem = attempt("Conv", conv(0), &[&[2, 5, 5, 3], &[4, 3, 3, 3]], &[&[2, 3, 3, 4]]);
+    assert!(problem.contains("at least 1 wanted"), "{problem}");
+    let problem = attempt("Conv", conv(1), &[&[2, 2, 2, 3], &[4, 3, 3, 3]], &[&[2, 1, 1, 4]]);
+    assert!(problem.contains("do not fit images"), "{problem}");
+    let problem = attempt("Conv", conv(1), &[&[2, 5, 5, 3], &[4, 3, 3, 3], &[3]], &[&[2, 3, 3, 4]]);
+    assert!(problem.contains("bias of 4"), "{problem}");
     let momentum = vec![("momentum", Attribute::Float(0.9)), ("decay", Attribute::Ints(vec![0]))];
     let problem = attempt("SgdStep", momentum, &[&[], &[], &[3], &[2], &[3]], &[&[3], &[3]]);
     assert!(problem.contains("shapes of parameter 0 differ"), "{problem}");

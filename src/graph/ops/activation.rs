@@ -1,9 +1,8 @@
 //! Activation functions: one table, one operator for all.
 
-use super::elementwise::{Binary, BinaryKind};
+use super::conv::float32;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, GraphError, Op, Rule, ShapeError, Speller, TensorType, Term, Value};
-use std::sync::Arc;
+use crate::graph::{Attribute, GraphError, Kernel, Op, Rule, ShapeError, Speller, TensorType, Term, Value};
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +61,7 @@ impl Op for Activation {
 
     fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let (d, x, y) = (rule.grad()?, rule.inputs[0], rule.outputs[0]);
-        let slope = rule.graph.apply(ActivationSlope(self.0), &[x, y])?;
-        Ok(vec![Some(rule.graph.apply(Binary(BinaryKind::Mul), &[d, slope])?)])
+        Ok(vec![Some(rule.graph.apply(ActivationGrad(self.0), &[d, x, y])?)])
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
@@ -73,8 +71,9 @@ impl Op for Activation {
         Ok(())
     }
 
-    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
-        Some(Arc::new(*self))
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![attribute(Some(self.0))];
+        float32(inputs).then(|| Kernel::new("Activation", attributes).with_images(&[0], &[0]))
     }
 }
 
@@ -127,32 +126,40 @@ fn gelu_tanh(s: &mut Speller<'_>, x: Term) -> Term {
     s.node("Tanh", &[scaled], vec![])
 }
 
-/// Derivative of an activation, from its input x and its output y.
+/// Gradient of [`Activation`] from `dy`, `x` and `y`.
 #[derive(Debug, Clone, Copy)]
-pub struct ActivationSlope(pub ActivationKind);
+pub struct ActivationGrad(pub ActivationKind);
 
-impl Op for ActivationSlope {
+impl Op for ActivationGrad {
     fn name(&self) -> &'static str {
-        "ActivationSlope"
+        "ActivationGrad"
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
         match inputs {
-            [x, y] if x == y && x.dtype.is_float() => Ok(vec![(*x).clone()]),
-            _ => Err(ShapeError::new("input and output of one type wanted")),
+            [dy, x, y] if dy == x && x == y && x.dtype.is_float() => Ok(vec![(*x).clone()]),
+            _ => Err(ShapeError::new("gradient, input and output of one type wanted")),
         }
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        let (x, y) = (s.input(0), s.input(1));
+        let (dy, x, y) = (s.input(0), s.input(1), s.input(2));
         let slope = spell_slope(self.0, s, x, y);
-        s.output(0, slope);
+        let dx = s.node("Mul", &[dy, slope], vec![]);
+        s.output(0, dx);
         Ok(())
     }
 
-    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
-        Some(Arc::new(*self))
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![attribute(Some(self.0))];
+        float32(inputs).then(|| Kernel::new("ActivationGrad", attributes).with_images(&[0, 1, 2], &[0]))
     }
+}
+
+/// The attribute of a kernel that names an activation: its position in [`ActivationKind::ALL`], −1 for none.
+pub(super) fn attribute(kind: Option<ActivationKind>) -> (&'static str, Attribute) {
+    let position = kind.and_then(|kind| ActivationKind::ALL.iter().position(|&k| k == kind));
+    ("activation", Attribute::Int(position.map_or(-1, |i| i as i64)))
 }
 
 /// Whether [`spell_slope`] gives the derivative from `y` alone, standing in for `x` as well.

@@ -5,7 +5,9 @@ mod weight_grad;
 pub use weight_grad::{CONV_WEIGHT_GRAD, ConvWeightGrad};
 
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, Attributes, Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
+use crate::graph::{
+    Attribute, Attributes, DType, Dim, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value,
+};
 
 /// Cross-correlation of `x [N, C, H, W]` with `w [O, C/groups, kh, kw]` and an optional third input `b [O]` (ONNX `Conv`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Conv {
     }
 }
 
-fn ints(values: &[usize]) -> Attribute {
+pub(in crate::graph::ops) fn ints(values: &[usize]) -> Attribute {
     Attribute::Ints(values.iter().map(|&v| v as i64).collect())
 }
 
@@ -69,7 +71,7 @@ pub(in crate::graph::ops) fn plane(ty: &TensorType) -> Result<[usize; 2], ShapeE
 }
 
 /// `[N, channels, height, width]` of the element type of `like`, with its first axis.
-pub(super) fn image(like: &TensorType, channels: usize, size: [usize; 2]) -> TensorType {
+pub(in crate::graph::ops) fn image(like: &TensorType, channels: usize, size: [usize; 2]) -> TensorType {
     let rest = [channels, size[0], size[1]].map(Dim::Fixed);
     like.with_shape(Shape([like.shape.0[0]].into_iter().chain(rest).collect()))
 }
@@ -79,6 +81,11 @@ fn one_float_type(inputs: &[&TensorType]) -> Result<(), ShapeError> {
         return Err(ShapeError::new("inputs of one float type wanted"));
     }
     Ok(())
+}
+
+/// Whether all inputs are of the one type that kernels take.
+pub(in crate::graph::ops) fn float32(inputs: &[&TensorType]) -> bool {
+    inputs.iter().all(|t| t.dtype == DType::F32)
 }
 
 impl Op for Conv {
@@ -127,6 +134,10 @@ impl Op for Conv {
         Ok(())
     }
 
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("Conv", self.attributes()).with_images(&[0], &[0]))
+    }
+
     fn macs(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         macs(outputs[0], inputs[1])
     }
@@ -168,6 +179,12 @@ impl Op for ConvInputGrad {
         let dx = transposed(s, &self.conv, self.size, kernel, [s.input(0), s.input(1)]);
         s.output(0, dx);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let mut attributes = self.conv.attributes();
+        attributes.push(("size", ints(&self.size)));
+        float32(inputs).then(|| Kernel::new("ConvInputGrad", attributes).with_images(&[0], &[0]))
     }
 
     fn macs(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
@@ -221,6 +238,10 @@ impl Op for ConvBiasGrad {
         let db = s.node("ReduceSum", &[s.input(0), axes], vec![("keepdims", Attribute::Int(0))]);
         s.output(0, db);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("ChannelSum", vec![]).with_images(&[0], &[]))
     }
 }
 
@@ -307,7 +328,6 @@ pub static CONV_BIAS_GRAD: Entry = Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::DType;
     use proptest::prelude::*;
 
     fn batched(rest: &[usize]) -> TensorType {

@@ -8,8 +8,9 @@ mod layer;
 pub use layer::{LAYER_NORM, LAYER_NORM_GRAD, LayerNorm, LayerNormGrad};
 
 use super::activation::{self, ActivationKind};
+use super::conv::float32;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, DType, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
+use crate::graph::{Attribute, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
 
 /// Axes of `x [N, C]` or `[N, C, H, W]` over which each channel's statistics are taken.
 fn pooled_axes(x: &Shape) -> Result<&'static [i64], ShapeError> {
@@ -114,12 +115,10 @@ impl Op for BatchNorm {
 }
 
 impl BatchNorm {
-    /// The kernel of this name. The activation is given by its position in [`ActivationKind::ALL`], −1 for none.
+    /// The kernel of this name.
     fn kernel_of(&self, op_type: &'static str, inputs: &[&TensorType]) -> Option<Kernel> {
-        let position = self.activation.and_then(|kind| ActivationKind::ALL.iter().position(|&k| k == kind));
-        let activation = Attribute::Int(position.map_or(-1, |i| i as i64));
-        let attributes = vec![("epsilon", Attribute::Float(self.epsilon)), ("activation", activation)];
-        inputs.iter().all(|t| t.dtype == DType::F32).then(|| Kernel::new(op_type, attributes))
+        let attributes = vec![("epsilon", Attribute::Float(self.epsilon)), activation::attribute(self.activation)];
+        float32(inputs).then(|| Kernel::new(op_type, attributes))
     }
 }
 
@@ -242,6 +241,11 @@ impl Op for BatchNormInference {
         let y = finish(s, x, scale, shift, self.activation);
         s.output(0, y);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let form = BatchNorm { epsilon: self.epsilon, activation: self.activation };
+        Some(form.kernel_of("BatchNormInference", inputs)?.with_images(&[0], &[0]))
     }
 }
 

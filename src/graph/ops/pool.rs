@@ -4,10 +4,10 @@ mod global;
 
 pub use global::{GLOBAL_AVERAGE_POOL, GLOBAL_MAX_POOL, GlobalAveragePool, GlobalMaxPool};
 
-use super::conv::{Conv, image, plane, transposed};
+use super::conv::{Conv, float32, image, ints, plane, transposed};
 use super::{Case, Entry, Feed};
 use crate::graph::{
-    Attribute, Attributes, DType, GraphError, Op, Rule, ShapeError, Speller, Tensor, TensorType, Term, Value,
+    Attribute, Attributes, DType, GraphError, Kernel, Op, Rule, ShapeError, Speller, Tensor, TensorType, Term, Value,
 };
 
 /// Where the windows of a pool lie. Rows and columns that fill no whole window are left out.
@@ -53,7 +53,6 @@ impl Windows {
     }
 
     fn attributes(&self) -> Attributes {
-        let ints = |v: &[usize]| Attribute::Ints(v.iter().map(|&v| v as i64).collect());
         vec![("kernel_shape", ints(&self.kernel)), ("strides", ints(&self.stride)), ("pads", ints(&self.pads))]
     }
 
@@ -143,6 +142,10 @@ impl Op for MaxPool {
         s.output(0, y);
         Ok(())
     }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("MaxPool", self.windows().attributes()).with_images(&[0], &[0]))
+    }
 }
 
 /// Gradient of [`MaxPool`] from `x`, `y` and `dy`. Where windows do not overlap, equal maxima share it; where they do,
@@ -166,6 +169,11 @@ impl Op for MaxPoolGrad {
         let dx = if self.0.windows().tile() { self.shared(s)? } else { self.scattered(s)? };
         s.output(0, dx);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = self.0.windows().attributes();
+        float32(inputs).then(|| Kernel::new("MaxPoolGrad", attributes).with_images(&[0, 1, 2], &[0]))
     }
 }
 
@@ -251,6 +259,10 @@ impl Op for AveragePool {
         s.output(0, y);
         Ok(())
     }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("AveragePool", self.windows().attributes()).with_images(&[0], &[0]))
+    }
 }
 
 /// Gradient of [`AveragePool`] from `dy`.
@@ -311,6 +323,12 @@ impl Op for AveragePoolGrad {
         };
         s.output(0, dx);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let mut attributes = self.pool.windows().attributes();
+        attributes.push(("size", ints(&self.size)));
+        float32(inputs).then(|| Kernel::new("AveragePoolGrad", attributes).with_images(&[0], &[0]))
     }
 }
 

@@ -206,9 +206,9 @@ impl State<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Shape};
     use crate::graph::ops::activation::{Activation, ActivationKind};
     use crate::graph::ops::elementwise::{Binary, BinaryKind};
+    use crate::graph::{DType, Shape};
 
     #[test]
     fn equal_nodes_are_written_once_and_every_output_has_its_name() {

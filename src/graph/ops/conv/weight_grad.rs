@@ -1,8 +1,8 @@
 //! Gradient of a convolution with respect to its weights.
 
-use super::{Conv, macs, samples};
+use super::{Conv, float32, ints, macs, samples};
 use crate::graph::ops::{Case, Entry, Feed};
-use crate::graph::{Attribute, GraphError, Op, Shape, ShapeError, Speller, TensorType, Term};
+use crate::graph::{Attribute, GraphError, Kernel, Op, Shape, ShapeError, Speller, TensorType, Term};
 
 /// Gradient of [`Conv`] with respect to `w`, from `x [N, C, H, W]` and `dy [N, O, oh, ow]`.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,12 @@ impl Op for ConvWeightGrad {
         let dw = if self.conv.groups == 1 && narrow { self.by_image(s, x, dy) } else { self.by_shift(s, x, dy) };
         s.output(0, dw);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let mut attributes = self.conv.attributes();
+        attributes.push(("kernel_shape", ints(&self.kernel)));
+        float32(inputs).then(|| Kernel::new("ConvWeightGrad", attributes).with_images(&[0, 1], &[]))
     }
 
     fn macs(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {

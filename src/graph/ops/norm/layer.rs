@@ -1,8 +1,9 @@
 //! Layer normalisation (Ba et al., 2016).
 
 use super::{along_channels, per_channel, reduce};
+use crate::graph::ops::conv::float32;
 use crate::graph::ops::{Case, Entry, Feed};
-use crate::graph::{Attribute, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
+use crate::graph::{Attribute, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Term, Value};
 
 /// `γ·(x − mean)/√(variance + ε) + β` with the statistics of each example over all axes but the first:
 /// `x [N, C]` or `[N, C, H, W]`, `γ [C]`, `β [C]` to `y`.
@@ -39,6 +40,11 @@ impl Op for LayerNorm {
         let y = s.node("Add", &[scaled, beta], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![("epsilon", Attribute::Float(self.epsilon))];
+        float32(inputs).then(|| Kernel::new("LayerNorm", attributes).with_images(&[0], &[0]))
     }
 }
 
@@ -105,6 +111,11 @@ impl Op for LayerNormGrad {
             s.output(i, term);
         }
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![("epsilon", Attribute::Float(self.0.epsilon))];
+        float32(inputs).then(|| Kernel::new("LayerNormGrad", attributes).with_images(&[0, 1], &[0]))
     }
 }
 

@@ -1,10 +1,8 @@
 //! Pooling over the whole image, channels first.
 
-use crate::graph::ops::conv::plane;
-use crate::graph::ops::elementwise::{Binary, BinaryKind};
-use crate::graph::ops::shape::{Expand, Reshape};
+use crate::graph::ops::conv::{float32, image, ints, plane};
 use crate::graph::ops::{Case, Entry, Feed};
-use crate::graph::{Attribute, Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use crate::graph::{Attribute, Dim, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
 
 fn global(inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
     match inputs {
@@ -36,13 +34,8 @@ impl Op for GlobalAveragePool {
 
     fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let d = rule.grad()?;
-        let x = rule.graph.ty(rule.inputs[0]).clone();
-        let [h, w] = rule.shaped(plane(&x))?;
-        let g = &mut *rule.graph;
-        let share = g.scalar(x.dtype, 1.0 / (h * w) as f64);
-        let shared = g.apply(Binary(BinaryKind::Mul), &[d, share])?;
-        let pixel = g.apply(Reshape { shape: as_image(&g.ty(d).shape) }, &[shared])?;
-        Ok(vec![Some(g.apply(Expand { shape: x.shape }, &[pixel])?)])
+        let size = rule.shaped(plane(rule.graph.ty(rule.inputs[0])))?;
+        Ok(vec![Some(rule.graph.apply(GlobalAveragePoolGrad { size }, &[d])?)])
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
@@ -50,6 +43,47 @@ impl Op for GlobalAveragePool {
         let y = s.node("ReduceMean", &[s.input(0), axes], vec![("keepdims", Attribute::Int(0))]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("GlobalAveragePool", vec![]).with_images(&[0], &[]))
+    }
+}
+
+/// Gradient of [`GlobalAveragePool`] from `dy [N, C]`: the same at every pixel.
+#[derive(Debug, Clone, Copy)]
+pub struct GlobalAveragePoolGrad {
+    /// Height and width of the pool's input.
+    pub size: [usize; 2],
+}
+
+impl Op for GlobalAveragePoolGrad {
+    fn name(&self) -> &'static str {
+        "GlobalAveragePoolGrad"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        match inputs {
+            [dy] if dy.shape.rank() == 2 && dy.dtype.is_float() => Ok(vec![image(dy, dy.shape.extent(1)?, self.size)]),
+            _ => Err(ShapeError::new("one gradient [N, C] wanted")),
+        }
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let share = s.scalar(1.0 / (self.size[0] * self.size[1]) as f64);
+        let shared = s.node("Mul", &[s.input(0), share], vec![]);
+        let dims = s.ints(&as_image(&s.input_type(0).shape).reshape_dims());
+        let pixel = s.node("Reshape", &[shared, dims], vec![]);
+        let extents = s.shaped(s.output_type(0).shape.extents())?;
+        let dims = s.ints(&extents.iter().map(|&d| d as i64).collect::<Vec<_>>());
+        let dx = s.node("Expand", &[pixel, dims], vec![]);
+        s.output(0, dx);
+        Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![("size", ints(&self.size))];
+        float32(inputs).then(|| Kernel::new("GlobalAveragePoolGrad", attributes).with_images(&[], &[0]))
     }
 }
 
@@ -76,6 +110,10 @@ impl Op for GlobalMaxPool {
         let y = s.node("ReduceMax", &[s.input(0), axes], vec![("keepdims", Attribute::Int(0))]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("GlobalMaxPool", vec![]).with_images(&[0], &[]))
     }
 }
 
@@ -109,6 +147,10 @@ impl Op for GlobalMaxPoolGrad {
         let dx = s.node("Mul", &[mask, shared], vec![]);
         s.output(0, dx);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then(|| Kernel::new("GlobalMaxPoolGrad", vec![]).with_images(&[0], &[0]))
     }
 }
 
