@@ -52,6 +52,12 @@ fn inverse_deviations(variance: &[f32], epsilon: f32) -> Vec<f32> {
     variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect()
 }
 
+/// The entries of `L` channels from `c` on in each of `columns`.
+#[inline(always)]
+fn entries<const K: usize, const L: usize>(columns: [&[f32]; K], c: usize) -> [[f32; L]; K] {
+    columns.map(|column| std::array::from_fn(|l| column[c + l]))
+}
+
 /// Two sums for each channel of what `T` makes of the channel's entries in `columns` and the elements of `a` and `b`.
 #[inline(always)]
 fn channel_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
@@ -61,17 +67,15 @@ fn channel_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
     b: &[f32],
 ) -> (Vec<f64>, Vec<f64>) {
     let (mut first, mut second) = (vec![0.0_f64; channels], vec![0.0_f64; channels]);
+    let whole = channels / WIDTH * WIDTH;
     for (a, b) in a.chunks(ROWS * channels).zip(b.chunks(ROWS * channels)) {
-        let mut c = 0;
-        while c + WIDTH <= channels {
-            let sums = block_sums::<T, K, WIDTH>(channels, c, columns, a, b);
+        for c in (0..whole).step_by(WIDTH) {
+            let sums = block_sums::<T, K, WIDTH>(channels, c, entries(columns, c), a, b);
             add_to(&mut first[c..], &mut second[c..], sums);
-            c += WIDTH;
         }
-        while c < channels {
-            let sums = block_sums::<T, K, 1>(channels, c, columns, a, b);
+        for c in whole..channels {
+            let sums = block_sums::<T, K, 1>(channels, c, entries(columns, c), a, b);
             add_to(&mut first[c..], &mut second[c..], sums);
-            c += 1;
         }
     }
     (first, second)
@@ -82,28 +86,27 @@ fn channel_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
 fn block_sums<T: PerElement<K, Output = (f32, f32)>, const K: usize, const L: usize>(
     channels: usize,
     c: usize,
-    columns: [&[f32]; K],
+    entries: [[f32; L]; K],
     a: &[f32],
     b: &[f32],
 ) -> [[f32; L]; 2] {
-    let entries: [[f32; K]; L] = std::array::from_fn(|l| columns.map(|column| column[c + l]));
-    let mut sums = [[0.0_f32; L]; 2];
+    let (mut first, mut second) = ([0.0_f32; L], [0.0_f32; L]);
     for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
         let (a, b) = (&a[c..c + L], &b[c..c + L]);
         for l in 0..L {
-            let (p, q) = T::at(entries[l], a[l], b[l]);
-            sums[0][l] += p;
-            sums[1][l] += q;
+            let (p, q) = T::at(std::array::from_fn(|k| entries[k][l]), a[l], b[l]);
+            first[l] += p;
+            second[l] += q;
         }
     }
-    sums
+    [first, second]
 }
 
 #[inline(always)]
-fn add_to<const L: usize>(first: &mut [f64], second: &mut [f64], sums: [[f32; L]; 2]) {
+fn add_to<const L: usize>(first: &mut [f64], second: &mut [f64], [p, q]: [[f32; L]; 2]) {
     for l in 0..L {
-        first[l] += f64::from(sums[0][l]);
-        second[l] += f64::from(sums[1][l]);
+        first[l] += f64::from(p[l]);
+        second[l] += f64::from(q[l]);
     }
 }
 
@@ -116,11 +119,33 @@ fn map_channels<T: PerElement<K, Output = f32>, const K: usize>(
     b: &[f32],
     out: &mut [f32],
 ) {
-    let columns = columns.map(|column| &column[..channels]);
+    let whole = channels / WIDTH * WIDTH;
+    let some = ROWS * channels;
+    for ((a, b), out) in a.chunks(some).zip(b.chunks(some)).zip(out.chunks_mut(some)) {
+        for c in (0..whole).step_by(WIDTH) {
+            map_block::<T, K, WIDTH>(channels, c, entries(columns, c), a, b, out);
+        }
+        for c in whole..channels {
+            map_block::<T, K, 1>(channels, c, entries(columns, c), a, b, out);
+        }
+    }
+}
+
+/// The elements of `L` channels from `c` on.
+#[inline(always)]
+fn map_block<T: PerElement<K, Output = f32>, const K: usize, const L: usize>(
+    channels: usize,
+    c: usize,
+    entries: [[f32; L]; K],
+    a: &[f32],
+    b: &[f32],
+    out: &mut [f32],
+) {
     let rows = a.chunks_exact(channels).zip(b.chunks_exact(channels)).zip(out.chunks_exact_mut(channels));
     for ((a, b), out) in rows {
-        for c in 0..channels {
-            out[c] = T::at(columns.map(|column| column[c]), a[c], b[c]);
+        let (a, b, out) = (&a[c..c + L], &b[c..c + L], &mut out[c..c + L]);
+        for l in 0..L {
+            out[l] = T::at(std::array::from_fn(|k| entries[k][l]), a[l], b[l]);
         }
     }
 }

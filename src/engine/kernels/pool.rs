@@ -1,7 +1,7 @@
 //! Maximum and mean over windows of `[N, H, W, C]`, and their gradients.
 
 use super::conv::naturals;
-use super::vector::{Work, widest};
+use super::vector::{WIDTH, Work, widest};
 use super::{Arity, Body, Entry, Shapes};
 use ort::operator::KernelContext;
 use std::ops::Range;
@@ -64,29 +64,60 @@ impl Pool {
         start.saturating_sub(self.windows.pads[a]).min(end)..end
     }
 
-    /// True where every element is in at most one window.
-    fn tile(&self) -> bool {
+    /// True where every element is in at most one window and none is padding.
+    fn tiles(&self) -> bool {
         self.windows.kernel == self.windows.stride && self.windows.pads == [0; 4]
     }
 
-    /// Calls `visit` for each output, with its position and those of the rows and columns of its window.
+    /// Whether windows that tile leave elements at the far ends in none.
+    fn leaves_out(&self) -> bool {
+        (0..2).any(|a| self.output[a] * self.windows.stride[a] < self.size[a])
+    }
+
+    /// Calls `visit` for each output, with where its channels start and where those of the pixels of its window do.
     #[inline(always)]
-    fn each(&self, mut visit: impl FnMut(usize, usize, Range<usize>, Range<usize>)) {
+    fn each(&self, mut visit: impl FnMut(usize, &[usize])) {
+        let mut window = Vec::with_capacity(self.windows.kernel[0] * self.windows.kernel[1]);
         for n in 0..self.batch {
             for y in 0..self.output[0] {
-                let rows = self.inside(0, y);
                 for x in 0..self.output[1] {
-                    visit(n, (n * self.output[0] + y) * self.output[1] + x, rows.clone(), self.inside(1, x));
+                    window.clear();
+                    for row in self.inside(0, y) {
+                        let row = (n * self.size[0] + row) * self.size[1];
+                        window.extend(self.inside(1, x).map(|column| (row + column) * self.channels));
+                    }
+                    visit(((n * self.output[0] + y) * self.output[1] + x) * self.channels, &window);
                 }
             }
         }
     }
+}
 
-    /// Where the channels of a pixel start.
-    #[inline(always)]
-    fn at(&self, n: usize, row: usize, column: usize) -> usize {
-        ((n * self.size[0] + row) * self.size[1] + column) * self.channels
-    }
+/// Work on some channels of one window.
+trait OnWindow {
+    /// Does it for `L` channels from `c` on; `#[inline(always)]`.
+    fn channels<const L: usize>(&mut self, output: usize, window: &[usize], c: usize);
+}
+
+/// Does `work` for all windows and channels.
+#[inline(always)]
+fn on_windows(pool: Pool, work: &mut impl OnWindow) {
+    let whole = pool.channels / WIDTH * WIDTH;
+    pool.each(|output, window| {
+        for c in (0..whole).step_by(WIDTH) {
+            work.channels::<WIDTH>(output, window, c);
+        }
+        for c in whole..pool.channels {
+            work.channels::<1>(output, window, c);
+        }
+    });
+}
+
+/// `L` elements from `at` on.
+#[inline(always)]
+fn read<const L: usize>(from: &[f32], at: usize) -> [f32; L] {
+    let from = &from[at..at + L];
+    std::array::from_fn(|l| from[l])
 }
 
 struct Maximum<'a> {
@@ -95,63 +126,101 @@ struct Maximum<'a> {
     y: &'a mut [f32],
 }
 
-impl Work for Maximum<'_> {
+impl OnWindow for Maximum<'_> {
     #[inline(always)]
-    fn run(self) {
-        let Maximum { pool, x, y } = self;
-        let c = pool.channels;
-        pool.each(|n, output, rows, columns| {
-            let y = &mut y[output * c..][..c];
-            y.fill(f32::NEG_INFINITY);
-            for (row, column) in rows.flat_map(|r| columns.clone().map(move |c| (r, c))) {
-                let x = &x[pool.at(n, row, column)..][..c];
+    fn channels<const L: usize>(&mut self, output: usize, window: &[usize], c: usize) {
+        let mut greatest = [f32::NEG_INFINITY; L];
+        for &pixel in window {
+            let x = read::<L>(self.x, pixel + c);
+            for l in 0..L {
                 // NaN is greater than everything, so that it is not hidden.
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x > *y || x.is_nan() { x } else { *y });
+                greatest[l] = if x[l] > greatest[l] || x[l].is_nan() { x[l] } else { greatest[l] };
             }
-        });
+        }
+        self.y[output + c..][..L].copy_from_slice(&greatest);
     }
 }
 
-struct MaximumGradient<'a> {
+impl Work for Maximum<'_> {
+    #[inline(always)]
+    fn run(mut self) {
+        on_windows(self.pool, &mut self);
+    }
+}
+
+/// Gradient of the maximum where no element is in two windows: equal maxima share it.
+struct SharedGradient<'a> {
     pool: Pool,
     x: &'a [f32],
     y: &'a [f32],
     dy: &'a [f32],
-    /// For each channel of one window what each maximum gets.
-    share: &'a mut [f32],
     dx: &'a mut [f32],
 }
 
-impl Work for MaximumGradient<'_> {
+impl OnWindow for SharedGradient<'_> {
     #[inline(always)]
-    fn run(self) {
-        let MaximumGradient { pool, x, y, dy, share, dx } = self;
-        let (c, tile) = (pool.channels, pool.tile());
-        dx.fill(0.0);
-        pool.each(|n, output, rows, columns| {
-            let (y, dy) = (&y[output * c..][..c], &dy[output * c..][..c]);
-            let window = rows.flat_map(|r| columns.clone().map(move |c| (r, c)));
-            if tile {
-                share.fill(0.0);
-                for (row, column) in window.clone() {
-                    let x = &x[pool.at(n, row, column)..][..c];
-                    share.iter_mut().zip(x).zip(y).for_each(|((count, x), y)| *count += if x == y { 1.0 } else { 0.0 });
-                }
-                share.iter_mut().zip(dy).for_each(|(share, dy)| *share = dy / *share);
-            } else {
-                share.copy_from_slice(dy);
+    fn channels<const L: usize>(&mut self, output: usize, window: &[usize], c: usize) {
+        let (y, mut share) = (read::<L>(self.y, output + c), read::<L>(self.dy, output + c));
+        let mut count = [0.0; L];
+        for &pixel in window {
+            let x = read::<L>(self.x, pixel + c);
+            for l in 0..L {
+                count[l] += if x[l] == y[l] { 1.0 } else { 0.0 };
             }
-            for (row, column) in window {
-                let at = pool.at(n, row, column);
-                let (x, dx) = (&x[at..][..c], &mut dx[at..][..c]);
-                for (((dx, x), y), share) in dx.iter_mut().zip(x).zip(y).zip(share.iter_mut()) {
-                    let gets = x == y;
-                    *dx += if gets { *share } else { 0.0 };
-                    // Where windows overlap the first maximum gets everything.
-                    *share = if gets && !tile { 0.0 } else { *share };
-                }
+        }
+        for l in 0..L {
+            share[l] /= count[l];
+        }
+        for &pixel in window {
+            let x = read::<L>(self.x, pixel + c);
+            let dx = &mut self.dx[pixel + c..][..L];
+            for l in 0..L {
+                dx[l] = if x[l] == y[l] { share[l] } else { 0.0 };
             }
-        });
+        }
+    }
+}
+
+impl Work for SharedGradient<'_> {
+    #[inline(always)]
+    fn run(mut self) {
+        if self.pool.leaves_out() {
+            self.dx.fill(0.0);
+        }
+        on_windows(self.pool, &mut self);
+    }
+}
+
+/// Gradient of the maximum where windows overlap: each window's first maximum gets everything.
+struct FirstGradient<'a> {
+    pool: Pool,
+    x: &'a [f32],
+    y: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl OnWindow for FirstGradient<'_> {
+    #[inline(always)]
+    fn channels<const L: usize>(&mut self, output: usize, window: &[usize], c: usize) {
+        let (y, mut rest) = (read::<L>(self.y, output + c), read::<L>(self.dy, output + c));
+        for &pixel in window {
+            let x = read::<L>(self.x, pixel + c);
+            let dx = &mut self.dx[pixel + c..][..L];
+            for l in 0..L {
+                let gets = x[l] == y[l];
+                dx[l] += if gets { rest[l] } else { 0.0 };
+                rest[l] = if gets { 0.0 } else { rest[l] };
+            }
+        }
+    }
+}
+
+impl Work for FirstGradient<'_> {
+    #[inline(always)]
+    fn run(mut self) {
+        self.dx.fill(0.0);
+        on_windows(self.pool, &mut self);
     }
 }
 
@@ -161,21 +230,25 @@ struct Mean<'a> {
     y: &'a mut [f32],
 }
 
+impl OnWindow for Mean<'_> {
+    #[inline(always)]
+    fn channels<const L: usize>(&mut self, output: usize, window: &[usize], c: usize) {
+        let share = 1.0 / window.len() as f32;
+        let mut sum = [0.0; L];
+        for &pixel in window {
+            let x = read::<L>(self.x, pixel + c);
+            for l in 0..L {
+                sum[l] += x[l];
+            }
+        }
+        self.y[output + c..][..L].copy_from_slice(&sum.map(|v| v * share));
+    }
+}
+
 impl Work for Mean<'_> {
     #[inline(always)]
-    fn run(self) {
-        let Mean { pool, x, y } = self;
-        let c = pool.channels;
-        pool.each(|n, output, rows, columns| {
-            let y = &mut y[output * c..][..c];
-            let share = 1.0 / (rows.len() * columns.len()) as f32;
-            y.fill(0.0);
-            for (row, column) in rows.flat_map(|r| columns.clone().map(move |c| (r, c))) {
-                let x = &x[pool.at(n, row, column)..][..c];
-                y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
-            }
-            y.iter_mut().for_each(|y| *y *= share);
-        });
+    fn run(mut self) {
+        on_windows(self.pool, &mut self);
     }
 }
 
@@ -185,20 +258,25 @@ struct MeanGradient<'a> {
     dx: &'a mut [f32],
 }
 
+impl OnWindow for MeanGradient<'_> {
+    #[inline(always)]
+    fn channels<const L: usize>(&mut self, output: usize, window: &[usize], c: usize) {
+        let share = 1.0 / window.len() as f32;
+        let dy = read::<L>(self.dy, output + c).map(|v| v * share);
+        for &pixel in window {
+            let dx = &mut self.dx[pixel + c..][..L];
+            for l in 0..L {
+                dx[l] += dy[l];
+            }
+        }
+    }
+}
+
 impl Work for MeanGradient<'_> {
     #[inline(always)]
-    fn run(self) {
-        let MeanGradient { pool, dy, dx } = self;
-        let c = pool.channels;
-        dx.fill(0.0);
-        pool.each(|n, output, rows, columns| {
-            let dy = &dy[output * c..][..c];
-            let share = 1.0 / (rows.len() * columns.len()) as f32;
-            for (row, column) in rows.flat_map(|r| columns.clone().map(move |c| (r, c))) {
-                let dx = &mut dx[pool.at(n, row, column)..][..c];
-                dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy * share);
-            }
-        });
+    fn run(mut self) {
+        self.dx.fill(0.0);
+        on_windows(self.pool, &mut self);
     }
 }
 
@@ -239,13 +317,16 @@ pub(super) static MAX_GRADIENT: Entry = Entry {
     }),
     create: |context| {
         let windows = Windows::of(context)?;
-        let mut share = vec![];
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([x, y, dy], [dx]) = (inputs, outputs)
                 && let Ok(pool) = windows.on(x.extents)
             {
-                share.resize(pool.channels, 0.0);
-                widest(MaximumGradient { pool, x: x.data, y: y.data, dy: dy.data, share: &mut share, dx });
+                let (x, y, dy) = (x.data, y.data, dy.data);
+                if pool.tiles() {
+                    widest(SharedGradient { pool, x, y, dy, dx });
+                } else {
+                    widest(FirstGradient { pool, x, y, dy, dx });
+                }
             }
         })))
     },
