@@ -3,9 +3,9 @@
 use super::{Dim, Graph, Origin, TensorType, Value};
 
 /// Cost of writing one element, in multiply-accumulate operations of a large product.
-const WORK_PER_ELEMENT: u64 = 40;
+const WORK_PER_ELEMENT: u64 = 50;
 /// Cost of launching one node, likewise.
-const WORK_PER_NODE: u64 = 150_000;
+const WORK_PER_NODE: u64 = 80_000;
 
 impl Graph {
     /// Estimated time of running all nodes once on one core, in the time of a multiply-accumulate operation of a large
