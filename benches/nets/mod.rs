@@ -57,6 +57,7 @@ fn training() -> Training {
         initialisation: Initialisation::HeNormal,
         loss: Loss::CrossEntropy,
         augmentation: Augmentation::default(),
+        length: 1.0,
     }
 }
 

@@ -259,6 +259,7 @@ mod tests {
                 initialisation: Initialisation::HeNormal,
                 loss: Loss::CrossEntropy,
                 augmentation: Augmentation::default(),
+                length: 0.25,
             },
         };
         let text = concat!(
@@ -267,11 +268,11 @@ mod tests {
             r#""blocks":[{"motif":"linear","width":192,"dropout":0.0},{"motif":"residual","width":384,"dropout":0.15}]}},"#,
             r#""training":{"optimizer":{"adam_w":{"beta2":0.999}},"learning_rate":0.00213,"schedule":"one_cycle","#,
             r#""weight_decay":0.01,"label_smoothing":0.0,"batch":128,"initialisation":"he_normal","loss":"cross_entropy","#,
-            r#""augmentation":{"flip":false,"shift":0,"cutout":0}}}"#,
+            r#""augmentation":{"flip":false,"shift":0,"cutout":0},"length":0.25}}"#,
         );
         assert_eq!(genome.json(), text);
         assert_eq!(serde_json::from_str::<Genome>(text).unwrap(), genome);
-        assert_eq!(genome.hash(), "7952c1e2a79877fd");
+        assert_eq!(genome.hash(), "2f1be25f833968c3");
     }
 
     #[test]
@@ -303,6 +304,7 @@ mod tests {
                 initialisation: Initialisation::LecunNormal,
                 loss: Loss::CrossEntropy,
                 augmentation: Augmentation { flip: true, shift: 2, cutout: 7 },
+                length: 1.0,
             },
         };
         let text = concat!(

@@ -164,5 +164,6 @@ fn mixed_training(a: &Training, b: &Training, rng: &mut ChaCha8Rng) -> Training 
         initialisation: either(rng, &a.initialisation, &b.initialisation),
         loss: either(rng, &a.loss, &b.loss),
         augmentation: either(rng, &a.augmentation, &b.augmentation),
+        length: either(rng, &a.length, &b.length),
     }
 }

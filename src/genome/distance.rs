@@ -91,6 +91,7 @@ fn training(a: &Training, b: &Training) -> f64 {
         + differ(&a.initialisation, &b.initialisation, 0.3)
         + differ(&a.loss, &b.loss, 0.5)
         + augmentation(&a.augmentation, &b.augmentation)
+        + 0.5 * ratio(a.length, b.length, 1e-6)
 }
 
 fn optimizer(a: &Optimizer, b: &Optimizer) -> f64 {

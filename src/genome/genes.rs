@@ -266,6 +266,18 @@ pub struct Training {
     pub loss: Loss,
     /// Augmentation of images; none for tables.
     pub augmentation: Augmentation,
+    /// Share of the training examples that a study grants: a net that learns a table by heart in a few passes is better
+    /// off when its learning rate falls before that. Always 1 for images.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub length: f32,
+}
+
+fn whole() -> f32 {
+    1.0
+}
+
+fn is_whole(length: &f32) -> bool {
+    *length == 1.0
 }
 
 /// Optimizer.

@@ -96,7 +96,8 @@ impl Study {
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
-            let full = lengths.candidate_examples(costs, 1.0) as f64;
+            let share = f64::from(c.proposal.genome.training.length);
+            let full = lengths.candidate_examples(costs, share) as f64;
             let wanted = match left {
                 Some(left) => {
                     let worth = scoring::with_scoring(costs.examples, validation);
@@ -105,7 +106,11 @@ impl Study {
                 None => full * lengths.final_factor,
             };
             let examples = wanted.min(lengths.final_examples as f64) as u64;
-            let ladder = if lengths.ladder { lengths::ladder(examples, rows) } else { vec![examples] };
+            let ladder = match lengths.ladder {
+                true if share < 1.0 => lengths::around(full as u64, examples),
+                true => lengths::ladder(examples, rows),
+                false => vec![examples],
+            };
             let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
             let candidate = c.number;
             ladder.into_iter().map(move |examples| FinalEntry { candidate, examples, warm })
@@ -131,8 +136,9 @@ impl Study {
             };
             let genome = c.proposal.genome.clone();
             let start = c.outcome.weights().filter(|_| entry.warm).map(|weights| {
-                let length =
-                    entry.examples as f64 / self.settings.training.candidate_examples(c.outcome.costs(), 1.0) as f64;
+                let share = f64::from(genome.training.length);
+                let full = self.settings.training.candidate_examples(c.outcome.costs(), share);
+                let length = entry.examples as f64 / full as f64;
                 let rate = TrainingSettings::warm_rate(length);
                 Start { genome: genome.clone(), weights: weights.to_owned(), rate }
             });

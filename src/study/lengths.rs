@@ -88,6 +88,12 @@ pub fn ladder(examples: u64, rows: usize) -> Vec<u64> {
     rungs.take_while(|&rung| rung >= LEAST * rows).collect()
 }
 
+/// Lengths of a finalist's trainings whose genome asks for less than it is granted: that length, and twice and half of it,
+/// of which `affordable` examples are left. The search has found it best to be brief, but only roughly.
+pub fn around(full: u64, affordable: u64) -> Vec<u64> {
+    [2 * full, full, full / 2].into_iter().map(|examples| examples.min(affordable).max(1)).collect()
+}
+
 /// Trains the probe in growing runs until one takes long enough to be trusted.
 fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> Result<f64, StudyError> {
     // Scoring is not what is measured.
@@ -119,7 +125,13 @@ fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::ladder;
+    use super::{around, ladder};
+
+    #[test]
+    fn a_brief_genome_is_trained_about_as_long_as_in_the_search() {
+        assert_eq!(around(100, 1_000), [200, 100, 50]);
+        assert_eq!(around(100, 150), [150, 100, 50]);
+    }
 
     #[test]
     fn the_rungs_of_a_ladder_take_no_longer_than_one_training() {

@@ -107,6 +107,7 @@ impl Study {
         use rand::Rng;
         let (task, rows) = (&resources.dataset.task, resources.dataset.train.targets.len());
         let costs = train::costs(&proposal.genome, task, rows).unwrap_or_default();
+        let length = proposal.length * f64::from(proposal.genome.training.length);
         let start = match proposal.inherit.map(|parent| (parent, self.candidates.get(&parent))) {
             None => None,
             Some((_, Some(c))) => {
@@ -120,7 +121,7 @@ impl Study {
             number,
             genome: proposal.genome.clone(),
             seed: crate::search::rng(self.settings.search.seed, number, TRAINING_STREAM).next_u64(),
-            examples: self.settings.training.candidate_examples(&costs, proposal.length),
+            examples: self.settings.training.candidate_examples(&costs, length),
             start,
             deadline: self.settings.search.search_until,
         })

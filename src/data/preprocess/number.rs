@@ -145,10 +145,14 @@ impl Moments {
     }
 }
 
-/// Quantiles of sorted values in equal steps, both ends included, each once.
+/// Quantiles of sorted values in equal steps, both ends included, each once. A value that many rows share counts as often
+/// as it takes for a knot of its own: were it counted in full, a column that is zero for nine rows of ten would have no
+/// knots left for the rest.
 fn knots(sorted: &[f32]) -> Vec<f32> {
-    let last = sorted.len() - 1;
-    let mut knots: Vec<f32> = (0..KNOTS).map(|i| sorted[i * last / (KNOTS - 1)]).collect();
+    let most = sorted.len().div_ceil(KNOTS);
+    let values: Vec<f32> = sorted.chunk_by(|a, b| a == b).flat_map(|same| &same[..same.len().min(most)]).copied().collect();
+    let last = values.len() - 1;
+    let mut knots: Vec<f32> = (0..KNOTS).map(|i| values[i * last / (KNOTS - 1)]).collect();
     knots.dedup();
     knots
 }

@@ -56,6 +56,7 @@ pub static ALL: &[&Mutation] = &[
     &training::BATCH,
     &training::INITIALISATION,
     &training::LOSS,
+    &training::LENGTH,
     &regularisation::WEIGHT_DECAY,
     &regularisation::DROPOUT,
     &regularisation::LABEL_SMOOTHING,

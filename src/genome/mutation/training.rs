@@ -175,3 +175,18 @@ fn loss(space: &SearchSpace, parent: &Genome, _: &mut ChaCha8Rng) -> Option<Edit
     };
     trained(space, parent, Training { loss, ..parent.training }, words.to_owned())
 }
+
+pub(super) static LENGTH: Mutation = Mutation {
+    name: "length",
+    doc: "takes another share of the granted training examples",
+    kind: Kind::Training,
+    preserving: true,
+    shrinking: false,
+    apply: length,
+};
+
+fn length(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
+    let old = parent.training.length;
+    let new = another(rng, space.lengths(), old)?;
+    trained(space, parent, Training { length: new, ..parent.training }, format!("length {old} → {new}"))
+}

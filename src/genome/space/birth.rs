@@ -74,6 +74,7 @@ impl SearchSpace {
             ),
             loss,
             augmentation: image.map_or_else(Augmentation::default, |(channels, limits)| augmentation(limits, channels, rng)),
+            length: one_of(rng, self.lengths()).unwrap_or(1.0),
         }
     }
 }

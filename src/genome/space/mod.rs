@@ -90,6 +90,8 @@ pub struct ImageLimits {
 pub const LEARNING_RATE: (f32, f32) = (1e-5, 1.0);
 /// Most weight decay.
 pub const MAX_WEIGHT_DECAY: f32 = 0.3;
+/// Shares of the granted training examples, for tables.
+pub const LENGTHS: [f32; 4] = [0.125, 0.25, 0.5, 1.0];
 /// Most label smoothing.
 pub const MAX_LABEL_SMOOTHING: f32 = 0.3;
 /// Most dropout.
@@ -105,6 +107,15 @@ pub(super) const ACTIVATIONS: [Act; 7] =
     [Act::Relu, Act::LeakyRelu, Act::Elu, Act::Gelu, Act::Silu, Act::Tanh, Act::Sigmoid];
 
 impl SearchSpace {
+    /// Choices for the share of the granted training examples.
+    pub fn lengths(&self) -> &'static [f32] {
+        match self.limits {
+            Limits::Table(_) => &LENGTHS,
+            // Augmented images are hardly learnt by heart, and what is granted is a few passes.
+            Limits::Image(_) => &LENGTHS[LENGTHS.len() - 1..],
+        }
+    }
+
     /// The space for a task, scaled to its rows and to the size of its inputs.
     ///
     /// The caps hold the time of a training pass over all rows within a few minutes on one core, so that no birth is
@@ -173,7 +184,7 @@ impl TableLimits {
             max_blocks: 8,
             bins,
             frequencies: if knots.is_empty() { vec![] } else { vec![4, 8, 16, 24, 32, 48] },
-            encoding_dims: if knots.is_empty() { vec![] } else { vec![2, 4, 6, 8, 12, 16, 24] },
+            encoding_dims: if knots.is_empty() { vec![] } else { vec![2, 4, 6, 8, 12, 16, 24, 32] },
             embedding_dims: if slots.is_empty() { vec![] } else { vec![2, 4, 6, 8, 12, 16, 24, 32] },
         }
     }

@@ -61,6 +61,9 @@ impl SearchSpace {
         training.weight_decay = within(training.weight_decay, (0.0, MAX_WEIGHT_DECAY), 0.0);
         training.label_smoothing = within(training.label_smoothing, (0.0, MAX_LABEL_SMOOTHING), 0.0);
         training.batch = nearest(&self.batches, training.batch);
+        if !self.lengths().contains(&training.length) {
+            training.length = 1.0;
+        }
         match (self.domain.classification, training.loss) {
             (true, _) => training.loss = Loss::CrossEntropy,
             (false, Loss::CrossEntropy) => training.loss = Loss::Mse,

@@ -33,7 +33,8 @@ const MANY_IMAGES: usize = 10_000;
 impl SearchSpace {
     /// A handful of strong, distinct genomes for the task, best first.
     ///
-    /// Tables: plain, piecewise and periodically encoded, and residual perceptrons. Images: nets in the manner of VGG
+    /// Tables: plain, piecewise and periodically encoded, and residual perceptrons. Many bins and long encodings were best
+    /// on five tables (`benches/RESULTS.md`). Images: nets in the manner of VGG
     /// (Simonyan and Zisserman, 2015) and ResNet (He et al., 2016), as deep as the images allow.
     pub fn seeds(&self) -> Vec<Genome> {
         let drafts = match (&self.domain.input, &self.limits) {
@@ -74,13 +75,19 @@ impl SearchSpace {
             initialisation: Initialisation::HeNormal,
             loss: if self.domain.classification { Loss::CrossEntropy } else { Loss::Mse },
             augmentation: Augmentation::default(),
+            length: 1.0,
         }
     }
 
     fn table_seeds(&self, features: usize) -> Vec<Genome> {
         // Encodings multiply the input: short vectors where there are many features.
-        let dim = if features > 30 { 4 } else { 8 };
-        let piecewise = NumericEncoding::Piecewise { bins: 16, dim };
+        let dim = match features {
+            ..=10 => 32,
+            ..=30 => 16,
+            ..=60 => 8,
+            _ => 4,
+        };
+        let piecewise = NumericEncoding::Piecewise { bins: 48, dim };
         let periodic = NumericEncoding::Periodic { frequencies: 16, sigma: 0.3, dim };
         let residual = |width, dropout| TableBlock { motif: TableMotif::Residual, width, dropout };
         let seed = |net, learning_rate, weight_decay| Genome {
@@ -88,24 +95,23 @@ impl SearchSpace {
             training: self.training(learning_rate, weight_decay),
         };
         vec![
-            seed(mlp(piecewise, Norm::None, vec![linear(256, 0.1), linear(256, 0.1)]), 1e-3, 0.01),
+            seed(mlp(piecewise, Norm::None, vec![linear(256, 0.1), linear(256, 0.1)]), 2e-3, 0.01),
             seed(mlp(NumericEncoding::Plain, Norm::Batch, vec![linear(256, 0.1); 3]), 3e-3, 0.01),
-            seed(mlp(periodic, Norm::None, vec![linear(256, 0.1), linear(256, 0.1)]), 1e-3, 0.01),
+            seed(mlp(periodic, Norm::None, vec![linear(256, 0.1), linear(256, 0.1)]), 2e-3, 0.01),
             seed(
                 mlp(NumericEncoding::Plain, Norm::Batch, vec![linear(192, 0.0), residual(384, 0.15), residual(384, 0.15)]),
                 2e-3,
                 0.01,
             ),
             seed(mlp(piecewise, Norm::Batch, vec![linear(192, 0.1), residual(256, 0.15)]), 2e-3, 0.01),
-            seed(
-                TableNet {
+            // Annealed within a few passes: the others may be too long for a table that is soon learnt by heart.
+            Genome {
+                training: Training { length: 0.25, ..self.training(2e-3, 0.01) },
+                net: Net::Table(TableNet {
                     categorical: CategoricalEncoding::Embedding { dim: 8 },
-                    activation: Act::Silu,
-                    ..mlp(NumericEncoding::Plain, Norm::None, vec![linear(384, 0.0), linear(192, 0.0)])
-                },
-                1e-3,
-                0.001,
-            ),
+                    ..mlp(piecewise, Norm::None, vec![linear(256, 0.1)])
+                }),
+            },
         ]
     }
 

@@ -51,6 +51,9 @@ impl SearchSpace {
         let smoothing = if self.domain.classification { MAX_LABEL_SMOOTHING } else { 0.0 };
         between("label_smoothing", training.label_smoothing, (0.0, smoothing))?;
         among("batch", training.batch, &self.batches)?;
+        if !self.lengths().contains(&training.length) {
+            return Err(format!("length: {} is none of {:?}", training.length, self.lengths()));
+        }
         if (training.loss == Loss::CrossEntropy) != self.domain.classification {
             return Err(format!("loss: {:?} is not for this task", training.loss));
         }
