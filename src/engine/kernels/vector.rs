@@ -63,9 +63,8 @@ impl Lanes {
 
 /// Work made of many multiply-accumulate operations on tiles that stay in registers.
 pub(super) trait TiledWork {
-    /// Does it, `#[inline(always)]` as all that it calls, with products `FUSED` into sums, in tiles of `P` by `V` vectors,
-    /// or of `Q` by one vector.
-    fn run<const FUSED: bool, const P: usize, const V: usize, const Q: usize>(self);
+    /// Does it, `#[inline(always)]` as all that it calls, with products `FUSED` into sums, in tiles of `P` vectors.
+    fn run<const FUSED: bool, const P: usize>(self);
 }
 
 /// Does `work` compiled for the CPU at hand. Wherever the CPU fuses products into sums the bits are the same: tiles
@@ -73,31 +72,18 @@ pub(super) trait TiledWork {
 pub(super) fn tiled<W: TiledWork>(work: W) {
     #[cfg(target_arch = "x86_64")]
     {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-        fn with_avx512<W: TiledWork>(work: W) {
-            work.run::<true, 14, 2, 24>();
-        }
         #[target_feature(enable = "avx2,fma")]
         fn with_avx2<W: TiledWork>(work: W) {
-            work.run::<true, 6, 1, 6>();
+            work.run::<true, 6>();
         }
-        let fused = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let wide = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq");
-        if fused && wide {
-            // SAFETY: the CPU has these features.
-            return unsafe { with_avx512(work) };
-        }
-        if fused {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the CPU has these features.
             return unsafe { with_avx2(work) };
         }
-        work.run::<false, 2, 1, 2>();
+        work.run::<false, 2>();
     }
     #[cfg(not(target_arch = "x86_64"))]
-    work.run::<true, 6, 1, 6>();
+    work.run::<true, 6>();
 }
 
 /// What is computed of two elements and of `K` numbers that a whole channel shares.

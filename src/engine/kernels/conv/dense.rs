@@ -5,22 +5,31 @@ use super::geometry::{Gather, Geometry};
 use super::tile::gathered;
 use crate::engine::kernels::vector::{Lanes, TiledWork, WIDTH, tiled};
 
-/// Most vectors of a panel.
-const MOST_VECTORS: usize = 2;
-
-/// Channels of one group that are computed together, from one phase's terms.
+/// One vector of channels of a group, computed from one phase's terms.
 #[derive(Debug, Clone, Copy)]
 struct Panel {
     group: usize,
     phase: usize,
     /// First channel within the group.
     first: usize,
-    /// Channels, without those that fill the last vector.
+    /// Channels, without those that fill the vector.
     channels: usize,
-    /// Vectors.
-    vectors: usize,
-    /// Where the weights stand: for each term as many vectors.
+    /// Where the weights stand: a vector for each term.
     weights: usize,
+}
+
+/// Panels for `channels` of each group, and how many floats their weights are.
+fn panels(groups: usize, channels: usize, sources: &[Vec<usize>]) -> (Vec<Panel>, usize) {
+    let (mut panels, mut weights) = (vec![], 0);
+    for group in 0..groups {
+        for (phase, sources) in sources.iter().enumerate() {
+            for first in (0..channels).step_by(WIDTH) {
+                panels.push(Panel { group, phase, first, channels: (channels - first).min(WIDTH), weights });
+                weights += sources.len() * WIDTH;
+            }
+        }
+    }
+    (panels, weights)
 }
 
 /// What is convolved.
@@ -42,7 +51,7 @@ pub(super) struct Dense {
     group: [usize; 2],
     /// For each phase the offset of each term from the pixel, in the first group.
     sources: Vec<Vec<usize>>,
-    /// Covers all groups, phases and channels; empty before the CPU's tiles are known.
+    /// Cover all groups, phases and channels.
     panels: Vec<Panel>,
     /// Weights, panel after panel.
     weights: Vec<f32>,
@@ -60,31 +69,15 @@ impl Dense {
             let taps = phase.taps.iter();
             taps.flat_map(|&(_, at)| at..at + group[0]).collect()
         });
-        let sources = sources.collect();
-        Dense { geometry: g.clone(), direction, gather, group, sources, panels: vec![], weights: vec![] }
+        let sources: Vec<Vec<usize>> = sources.collect();
+        let (panels, weights) = panels(g.groups, group[1], &sources);
+        Dense { geometry: g.clone(), direction, gather, group, sources, panels, weights: vec![0.0; weights] }
     }
 
     /// Convolves `x [N, H, W, C]` with `w [O, C/groups, kh, kw]` to `y [N, oh, ow, O]`, and adds `bias [O]`; in the other
     /// direction x and y stand for the gradients of output and input.
     pub(super) fn run(&mut self, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         tiled(Run { dense: self, x, w, bias, y });
-    }
-
-    /// Divides the channels into panels of at most `vectors`.
-    fn divide(&mut self, vectors: usize) {
-        let channels = self.group[1];
-        let mut weights = 0;
-        for group in 0..self.geometry.groups {
-            for (phase, sources) in self.sources.iter().enumerate() {
-                for first in (0..channels).step_by(vectors * WIDTH) {
-                    let channels = (channels - first).min(vectors * WIDTH);
-                    let vectors = if channels <= WIDTH { 1 } else { vectors };
-                    self.panels.push(Panel { group, phase, first, channels, vectors, weights });
-                    weights += sources.len() * vectors * WIDTH;
-                }
-            }
-        }
-        self.weights.resize(weights, 0.0);
     }
 
     /// Lays out the weights panel by panel. Lanes beyond a panel's channels stay zero.
@@ -97,7 +90,6 @@ impl Dense {
             Direction::Adjoint => (inputs * area, area),
         };
         for panel in &self.panels {
-            let width = panel.vectors * WIDTH;
             let w = &w[panel.group * outputs * inputs * area + panel.first * written..];
             let packed = &mut self.weights[panel.weights..];
             for lane in 0..panel.channels {
@@ -106,7 +98,7 @@ impl Dense {
                     let w = &w[lane * written + tap..];
                     for weight in w.iter().step_by(read).take(self.group[0]) {
                         packed[at] = *weight;
-                        at += width;
+                        at += WIDTH;
                     }
                 }
             }
@@ -124,11 +116,8 @@ struct Run<'a> {
 
 impl TiledWork for Run<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const P: usize, const V: usize, const Q: usize>(self) {
+    fn run<const FUSED: bool, const P: usize>(self) {
         let Run { dense, x, w, bias, y } = self;
-        if dense.panels.is_empty() {
-            dense.divide(V);
-        }
         dense.pack(w);
         let Dense { geometry, gather, group: [read, written], sources, panels, weights, .. } = dense;
         let (x_image, channels) = (x.len() / geometry.batch, geometry.groups * *written);
@@ -140,9 +129,9 @@ impl TiledWork for Run<'_> {
                 let phase = &gather.phases[panel.phase];
                 let outputs = x.len() / x_image * phase.pixels.len() / images;
                 let first = panel.group * *written + panel.first;
-                let mut start = [0.0; MOST_VECTORS * WIDTH];
+                let mut start = Lanes::all(0.0);
                 if let Some(bias) = bias {
-                    start[..panel.channels].copy_from_slice(&bias[first..first + panel.channels]);
+                    start.0[..panel.channels].copy_from_slice(&bias[first..first + panel.channels]);
                 }
                 let sweep = Sweep {
                     // SAFETY: a group's first channel lies within the first pixel of the frame.
@@ -151,16 +140,12 @@ impl TiledWork for Run<'_> {
                     targets: &phase.targets[..outputs],
                     sources: &sources[panel.phase],
                     weights: &weights[panel.weights..],
-                    start: &start,
+                    start,
                     valid: panel.channels,
                     y: &mut y[first..],
                     stride: channels,
                 };
-                if panel.vectors == V {
-                    sweep.run::<FUSED, P, V>();
-                } else {
-                    sweep.run::<FUSED, Q, 1>();
-                }
+                sweep.run::<FUSED, P>();
             }
         }
     }
@@ -174,7 +159,7 @@ struct Sweep<'a> {
     sources: &'a [usize],
     weights: &'a [f32],
     /// What the sums start from.
-    start: &'a [f32; MOST_VECTORS * WIDTH],
+    start: Lanes,
     /// Channels that are written.
     valid: usize,
     /// The result from the panel's first channel on, and the distance between its pixels.
@@ -184,11 +169,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const P: usize, const V: usize>(self) {
-        let mut start = [Lanes::all(0.0); V];
-        for (v, lanes) in start.iter_mut().enumerate() {
-            lanes.0.copy_from_slice(&self.start[v * WIDTH..][..WIDTH]);
-        }
+    fn run<const FUSED: bool, const P: usize>(self) {
         let mut tile = [0; P];
         for (pixels, targets) in self.pixels.chunks(P).zip(self.targets.chunks(P)) {
             // The last tile repeats its last pixel.
@@ -196,16 +177,13 @@ impl Sweep<'_> {
                 *tile = pixels[p.min(pixels.len() - 1)];
             }
             // SAFETY: `Gather::check` found all offsets in the frame; the weights of the panel are all there.
-            let sums = unsafe { gathered::<FUSED, P, V>(self.x, &tile, self.sources, self.weights.as_ptr(), start) };
+            let sums = unsafe { gathered::<FUSED, P>(self.x, &tile, self.sources, self.weights.as_ptr(), self.start) };
             for (sums, target) in sums.iter().zip(targets) {
                 let y = &mut self.y[target * self.stride..];
-                if self.valid == V * WIDTH {
-                    for (v, lanes) in sums.iter().enumerate() {
-                        y[v * WIDTH..][..WIDTH].copy_from_slice(&lanes.0);
-                    }
+                if self.valid == WIDTH {
+                    y[..WIDTH].copy_from_slice(&sums.0);
                 } else {
-                    let rest = sums.iter().flat_map(|lanes| lanes.0);
-                    y.iter_mut().zip(rest).take(self.valid).for_each(|(y, sum)| *y = sum);
+                    y[..self.valid].copy_from_slice(&sums.0[..self.valid]);
                 }
             }
         }

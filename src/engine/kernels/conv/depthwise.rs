@@ -53,7 +53,7 @@ struct Run<'a> {
 
 impl TiledWork for Run<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const P: usize, const V: usize, const Q: usize>(self) {
+    fn run<const FUSED: bool, const P: usize>(self) {
         let Run { depthwise: Depthwise { geometry, gather, weights }, x, bias, y } = self;
         let (channels, depth) = (geometry.inputs, depth(geometry));
         let x_image = x.len() / geometry.batch;
@@ -72,7 +72,7 @@ impl TiledWork for Run<'_> {
                     let (pixels, targets) = (&phase.pixels[..outputs], &phase.targets[..outputs]);
                     let sweep =
                         Sweep { x: framed, pixels, targets, phase, weights, depth, first, start, valid, y, channels };
-                    if P >= 8 { sweep.run::<FUSED, 8>() } else { sweep.run::<FUSED, 4>() }
+                    sweep.run::<FUSED, P>();
                 }
             }
         }
@@ -168,7 +168,7 @@ struct WeightRun<'a> {
 
 impl TiledWork for WeightRun<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const P: usize, const V: usize, const Q: usize>(self) {
+    fn run<const FUSED: bool, const P: usize>(self) {
         let WeightRun { gradient: DepthwiseWeightGradient { geometry, gather, gradient, sums }, x, dy } = self;
         let (channels, depth) = (geometry.inputs, depth(geometry));
         let x_image = x.len() / geometry.batch;
@@ -188,8 +188,7 @@ impl TiledWork for WeightRun<'_> {
             for (pixels, dy) in gather.phases[0].pixels[..count].chunks(some).zip(dy.chunks(some * depth)) {
                 for first in (0..depth).step_by(WIDTH) {
                     let block = Block { x: framed, pixels, taps, dy, depth, first, sums };
-                    // A 3×3 kernel fits where there are registers enough.
-                    if P >= 9 { block.run::<FUSED, 9>() } else { block.run::<FUSED, P>() }
+                    block.run::<FUSED, P>();
                 }
             }
         }

@@ -2,69 +2,57 @@
 
 use crate::engine::kernels::vector::{Lanes, WIDTH};
 
-/// Sums for `P` pixels and `V` vectors of channels: `start` plus x[pixel + source]·w[source] over all sources. Weights
-/// stand source after source, `V` vectors each.
+/// Sums for `P` pixels and one vector of channels: `start` plus x[pixel + source]·w[source] over all sources. Weights stand
+/// source after source, a vector each.
 ///
 /// # Safety
-/// `x` points to elements at each pixel's offset plus each source's, `w` to `V` vectors for each source.
+/// `x` points to elements at each pixel's offset plus each source's, `w` to a vector for each source.
 #[inline(always)]
-pub(super) unsafe fn gathered<const FUSED: bool, const P: usize, const V: usize>(
+pub(super) unsafe fn gathered<const FUSED: bool, const P: usize>(
     x: *const f32,
     pixels: &[usize; P],
     sources: &[usize],
     w: *const f32,
-    start: [Lanes; V],
-) -> [[Lanes; V]; P] {
+    start: Lanes,
+) -> [Lanes; P] {
     let mut sums = [start; P];
     let mut w = w;
     for &source in sources {
         // SAFETY: the caller's promise.
         unsafe {
             let x = x.add(source);
-            let mut weights = [Lanes::all(0.0); V];
-            for (v, weights) in weights.iter_mut().enumerate() {
-                *weights = Lanes::load(w.add(v * WIDTH));
-            }
+            let weights = Lanes::load(w);
             for p in 0..P {
-                let element = Lanes::all(*x.add(pixels[p]));
-                for v in 0..V {
-                    sums[p][v] = sums[p][v].plus_product::<FUSED>(element, weights[v]);
-                }
+                sums[p] = sums[p].plus_product::<FUSED>(Lanes::all(*x.add(pixels[p])), weights);
             }
-            w = w.add(V * WIDTH);
+            w = w.add(WIDTH);
         }
     }
     sums
 }
 
-/// Sums for `M` sources and `V` vectors of channels: x[pixel + source]·d[pixel] over all pixels. The vectors of pixel i
-/// stand at `d + i·stride`.
+/// Sums for `M` sources and one vector of channels: x[pixel + source]·d[pixel] over all pixels. The vector of pixel i
+/// stands at `d + i·stride`.
 ///
 /// # Safety
-/// `x` points to elements at each pixel's offset plus each source's, `d` to `V` vectors for each pixel.
+/// `x` points to elements at each pixel's offset plus each source's, `d` to a vector for each pixel.
 #[inline(always)]
-pub(super) unsafe fn correlated<const FUSED: bool, const M: usize, const V: usize>(
+pub(super) unsafe fn correlated<const FUSED: bool, const M: usize>(
     x: *const f32,
     pixels: &[usize],
     sources: &[usize; M],
     d: *const f32,
     stride: usize,
-) -> [[Lanes; V]; M] {
-    let mut sums = [[Lanes::all(0.0); V]; M];
+) -> [Lanes; M] {
+    let mut sums = [Lanes::all(0.0); M];
     let mut d = d;
     for &pixel in pixels {
         // SAFETY: the caller's promise.
         unsafe {
             let x = x.add(pixel);
-            let mut gradient = [Lanes::all(0.0); V];
-            for (v, gradient) in gradient.iter_mut().enumerate() {
-                *gradient = Lanes::load(d.add(v * WIDTH));
-            }
+            let gradient = Lanes::load(d);
             for m in 0..M {
-                let element = Lanes::all(*x.add(sources[m]));
-                for v in 0..V {
-                    sums[m][v] = sums[m][v].plus_product::<FUSED>(element, gradient[v]);
-                }
+                sums[m] = sums[m].plus_product::<FUSED>(Lanes::all(*x.add(sources[m])), gradient);
             }
             d = d.wrapping_add(stride);
         }

@@ -66,9 +66,8 @@ struct Run<'a> {
 }
 
 impl TiledWork for Run<'_> {
-    // With one vector a tile of P by V and one of Q by one do the same work; M stands for sources here.
     #[inline(always)]
-    fn run<const FUSED: bool, const P: usize, const V: usize, const Q: usize>(self) {
+    fn run<const FUSED: bool, const P: usize>(self) {
         let Run { gradient: WeightGradient { geometry, gather, sources, padded, gradient, sums }, x, dy } = self;
         let (groups, outputs) = (geometry.groups, geometry.outputs / geometry.groups);
         let x_image = x.len() / geometry.batch;
@@ -91,17 +90,10 @@ impl TiledWork for Run<'_> {
                     let sums = &mut sums[group * sources.len() * *padded..][..sources.len() * *padded];
                     // SAFETY: a group's first channel lies within the first pixel of the frame.
                     let x = unsafe { framed.add(group * geometry.inputs / groups) };
-                    let mut first = 0;
-                    while first < *padded {
+                    for first in (0..*padded).step_by(WIDTH) {
                         let dy = &dy[group * *padded + first..];
                         let block = Block { x, pixels, sources, dy, stride, first, sums, padded: *padded };
-                        if *padded - first >= V * WIDTH {
-                            block.run::<FUSED, P, V>();
-                            first += V * WIDTH;
-                        } else {
-                            block.run::<FUSED, Q, 1>();
-                            first += WIDTH;
-                        }
+                        block.run::<FUSED, P>();
                     }
                 }
             }
@@ -125,7 +117,7 @@ struct Block<'a> {
 
 impl Block<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const M: usize, const V: usize>(self) {
+    fn run<const FUSED: bool, const M: usize>(self) {
         let mut tile = [0; M];
         for (sources, sums) in self.sources.chunks(M).zip(self.sums.chunks_mut(M * self.padded)) {
             // The last tile repeats its last source.
@@ -133,13 +125,11 @@ impl Block<'_> {
                 *tile = sources[m.min(sources.len() - 1)];
             }
             // SAFETY: `Gather::check` found all offsets in the frame; `dy` has whole vectors for all pixels.
-            let made: [[Lanes; V]; M] =
-                unsafe { correlated::<FUSED, M, V>(self.x, self.pixels, &tile, self.dy.as_ptr(), self.stride) };
+            let made: [Lanes; M] =
+                unsafe { correlated::<FUSED, M>(self.x, self.pixels, &tile, self.dy.as_ptr(), self.stride) };
             for (sums, made) in sums.chunks_exact_mut(self.padded).zip(&made) {
-                for (v, lanes) in made.iter().enumerate() {
-                    let sums = &mut sums[self.first + v * WIDTH..][..WIDTH];
-                    sums.iter_mut().zip(lanes.0).for_each(|(sum, lane)| *sum += lane);
-                }
+                let sums = &mut sums[self.first..][..WIDTH];
+                sums.iter_mut().zip(made.0).for_each(|(sum, lane)| *sum += lane);
             }
         }
     }
