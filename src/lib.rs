@@ -32,6 +32,12 @@
 //! | [`cli`] | arguments, one file for each subcommand | all |
 
 //!
+//! Every operator has a standard spelling in `ai.onnx`. On the CPU, training and scoring are spelled in kernels of our own
+//! where there are any ([`engine`]). An image is `[N, C, H, W]` in the graph and `[N, H, W, C]` between kernels: a value
+//! keeps the order in which it was made until an operator wants the other one. Parameters have one layout everywhere; a
+//! convolution lays out its weights anew in each call, which is little beside its work and spares every other part of the
+//! program a second layout.
+//!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off
 //! what takes longer than foreseen, so only a study that is limited by candidates is the same twice. Finalists for tables

@@ -3,7 +3,8 @@
 //! Adding one: a file with an [`Entry`], a line in [`ALL`], and [`crate::graph::Op::kernel`] of the operator it stands
 //! for. A test compares every entry with its operator's standard spelling over the operator's cases.
 //!
-//! All kernels are float32, run on the calling thread, and give the same bits whatever the vector width of the CPU.
+//! All kernels are float32, run on the calling thread, and work on images `[N, H, W, C]`. Convolutions fuse products into
+//! sums where the CPU can and give the same bits on all CPUs that do; the others give the same bits on every CPU.
 
 mod activation;
 mod batch_norm;
