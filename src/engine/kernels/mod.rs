@@ -54,7 +54,7 @@ enum Arity {
 #[derive(Clone, Copy)]
 enum Shapes {
     /// From the extents of the inputs.
-    OfInputs(fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String>),
+    OfInputs(fn(&[Vec<usize>]) -> OutputExtents),
     /// From these and the node's attributes.
     WithAttributes(fn(&KernelContext<'_>) -> Result<ShapeRule, String>),
 }
@@ -68,7 +68,9 @@ enum Body {
 }
 
 /// Extents of inputs to extents of outputs.
-type ShapeRule = Box<dyn Fn(&[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> + Send>;
+type ShapeRule = Box<dyn Fn(&[Vec<usize>]) -> OutputExtents + Send>;
+/// Extents of each output, or what is wrong with the inputs.
+type OutputExtents = Result<Vec<Vec<usize>>, String>;
 /// Inputs to outputs, as slices.
 type ApartBody = Box<dyn FnMut(&[Tensor<'_>], &mut [&mut [f32]]) + Send>;
 /// Inputs to outputs, as memory that is copied in and out.

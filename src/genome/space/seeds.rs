@@ -82,9 +82,9 @@ impl SearchSpace {
     fn table_seeds(&self, features: usize) -> Vec<Genome> {
         // Encodings multiply the input: short vectors where there are many features.
         let dim = match features {
-            ..=10 => 32,
-            ..=30 => 16,
-            ..=60 => 8,
+            0..=10 => 32,
+            11..=30 => 16,
+            31..=60 => 8,
             _ => 4,
         };
         let piecewise = NumericEncoding::Piecewise { bins: 48, dim };

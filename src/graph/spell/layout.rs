@@ -16,7 +16,7 @@ pub(super) enum Layout {
 
 impl Layout {
     /// The attribute of the ONNX `Transpose` that brings the other layout into this one.
-    pub(super) fn from_other(self) -> Attributes {
+    pub(super) fn transposition(self) -> Attributes {
         let perm = match self {
             Layout::ChannelsFirst => vec![0, 3, 1, 2],
             Layout::ChannelsLast => vec![0, 2, 3, 1],
@@ -59,7 +59,7 @@ impl Terms {
         }
     }
 
-    /// The layout in which the value was made.
+    /// Whether the value was made with the channels last, and nothing has wanted it otherwise.
     fn only_last(self) -> bool {
         self.first.is_none() && self.last.is_some()
     }

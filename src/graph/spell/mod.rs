@@ -149,7 +149,7 @@ impl State<'_> {
             Layout::ChannelsLast => Some(self.value(v, Layout::ChannelsFirst)),
         };
         let term = match (other, self.graph.origin(v)) {
-            (Some(other), _) => self.writer.emit("Transpose", "", vec![Some(other)], 1, layout.from_other())[0],
+            (Some(other), _) => self.writer.emit("Transpose", "", vec![Some(other)], 1, layout.transposition())[0],
             (None, Origin::Constant(tensor)) => self.writer.constant(tensor.as_ref().clone()),
             _ => unreachable!("nodes are spelled in the order of the graph, so {} has a term", self.graph.describe(v)),
         };
