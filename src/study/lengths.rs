@@ -89,9 +89,16 @@ pub fn ladder(examples: u64, rows: usize) -> Vec<u64> {
 }
 
 /// Lengths of a finalist's trainings whose genome asks for less than it is granted: that length, and twice and half of it,
-/// of which `affordable` examples are left. The search has found it best to be brief, but only roughly.
+/// as far as together they fit into `affordable` examples. The search has found it best to be brief, but only roughly.
 pub fn around(full: u64, affordable: u64) -> Vec<u64> {
-    [2 * full, full, full / 2].into_iter().map(|examples| examples.min(affordable).max(1)).collect()
+    let mut left = affordable;
+    let mut lengths: Vec<u64> = [full, 2 * full, full / 2].into_iter().filter(|&length| length > 0).collect();
+    lengths.retain(|&length| {
+        let fits = length <= left;
+        left -= if fits { length } else { 0 };
+        fits
+    });
+    if lengths.is_empty() { vec![affordable] } else { lengths }
 }
 
 /// Trains the probe in growing runs until one takes long enough to be trusted.
@@ -129,8 +136,10 @@ mod tests {
 
     #[test]
     fn a_brief_genome_is_trained_about_as_long_as_in_the_search() {
-        assert_eq!(around(100, 1_000), [200, 100, 50]);
-        assert_eq!(around(100, 150), [150, 100, 50]);
+        assert_eq!(around(100, 1_000), [100, 200, 50]);
+        assert_eq!(around(100, 150), [100, 50]);
+        assert_eq!(around(100, 40), [40]);
+        assert_eq!(around(100, 0), [0], "the finalist stays, as the search left it");
     }
 
     #[test]

@@ -13,6 +13,8 @@ const SKEWED: f64 = 2.0;
 const TAIL: f64 = 0.001;
 /// Larger values are left out of the fit: differences of such values overflow. They are cut off like other outliers.
 const LARGEST: f32 = 1e37;
+/// Least distance between knots.
+const LEAST_BIN: f32 = 1e-30;
 /// Most knots of a feature.
 pub const KNOTS: usize = 64;
 
@@ -149,11 +151,12 @@ impl Moments {
 /// as it takes for a knot of its own: were it counted in full, a column that is zero for nine rows of ten would have no
 /// knots left for the rest.
 fn knots(sorted: &[f32]) -> Vec<f32> {
-    let most = sorted.len().div_ceil(KNOTS);
+    let most = sorted.len().div_ceil(KNOTS - 1);
     let values: Vec<f32> = sorted.chunk_by(|a, b| a == b).flat_map(|same| &same[..same.len().min(most)]).copied().collect();
     let last = values.len() - 1;
     let mut knots: Vec<f32> = (0..KNOTS).map(|i| values[i * last / (KNOTS - 1)]).collect();
-    knots.dedup();
+    // Bins divide by these distances.
+    knots.dedup_by(|b, a| *b - *a < LEAST_BIN);
     knots
 }
 
@@ -176,6 +179,24 @@ mod tests {
         assert_eq!(encoder.apply(f32::NAN), 0.0);
         assert_eq!(encoder.apply(f32::INFINITY), encoder.apply(5.0));
         assert!(encoder.log.is_none() && !encoder.flag);
+    }
+
+    #[test]
+    fn a_frequent_value_leaves_knots_for_the_rest() {
+        // Nine rows of ten are zero; a hundred other values share the rest.
+        let values: Vec<f32> = (0..9_000).map(|_| 0.0).chain((0..1_000).map(|i| 1.0 + (i / 10) as f32)).collect();
+        assert!(fit(&values).unwrap().knots.len() > 30);
+        // The frequent value has a knot of its own, wherever it stands.
+        let values: Vec<f32> = (0..6_400).map(|i| if i < 102 { i } else { 102.max(i - 100) } as f32).collect();
+        let encoder = fit(&values).unwrap();
+        assert!(encoder.knots.contains(&encoder.apply(102.0)), "{:?}", encoder.knots);
+    }
+
+    #[test]
+    fn bins_are_never_too_narrow_to_divide_by() {
+        let values: Vec<f32> = [-1.0, 0.0, 1e-40, 1.0].iter().flat_map(|&v| [v; 100]).collect();
+        let knots = fit(&values).unwrap().knots;
+        assert!(knots.windows(2).all(|w| (1.0 / (w[1] - w[0])).is_finite()), "{knots:?}");
     }
 
     #[test]
