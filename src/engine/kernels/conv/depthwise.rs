@@ -109,9 +109,9 @@ impl Sweep<'_> {
                 // SAFETY: `Gather::check` found all pixels in the frame, with `depth` floats each, and as many weights
                 // stand for each kernel element.
                 unsafe {
-                    let w = Lanes::load(weights.as_ptr().add(tap * self.depth));
+                    let w = Lanes::load(weights.as_ptr().wrapping_add(tap * self.depth));
                     for p in 0..P {
-                        sums[p] = sums[p].plus_product::<FUSED>(Lanes::load(self.x.add(pixels[p] + at)), w);
+                        sums[p] = sums[p].plus_product::<FUSED>(Lanes::load(self.x.wrapping_add(pixels[p] + at)), w);
                     }
                 }
             }
@@ -219,7 +219,8 @@ impl Block<'_> {
                 unsafe {
                     let gradient = Lanes::load(dy);
                     for m in 0..M {
-                        made[m] = made[m].plus_product::<FUSED>(Lanes::load(self.x.add(pixel + offsets[m])), gradient);
+                        made[m] =
+                            made[m].plus_product::<FUSED>(Lanes::load(self.x.wrapping_add(pixel + offsets[m])), gradient);
                     }
                 }
                 dy = dy.wrapping_add(self.depth);

@@ -20,12 +20,12 @@ pub(super) unsafe fn gathered<const FUSED: bool, const P: usize>(
     for &source in sources {
         // SAFETY: the caller's promise.
         unsafe {
-            let x = x.add(source);
+            let x = x.wrapping_add(source);
             let weights = Lanes::load(w);
             for p in 0..P {
-                sums[p] = sums[p].plus_product::<FUSED>(Lanes::all(*x.add(pixels[p])), weights);
+                sums[p] = sums[p].plus_product::<FUSED>(Lanes::all(*x.wrapping_add(pixels[p])), weights);
             }
-            w = w.add(WIDTH);
+            w = w.wrapping_add(WIDTH);
         }
     }
     sums
@@ -49,10 +49,10 @@ pub(super) unsafe fn correlated<const FUSED: bool, const M: usize>(
     for &pixel in pixels {
         // SAFETY: the caller's promise.
         unsafe {
-            let x = x.add(pixel);
+            let x = x.wrapping_add(pixel);
             let gradient = Lanes::load(d);
             for m in 0..M {
-                sums[m] = sums[m].plus_product::<FUSED>(Lanes::all(*x.add(sources[m])), gradient);
+                sums[m] = sums[m].plus_product::<FUSED>(Lanes::all(*x.wrapping_add(sources[m])), gradient);
             }
             d = d.wrapping_add(stride);
         }
