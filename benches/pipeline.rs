@@ -13,14 +13,16 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
 
+/// The nets that are timed here.
+const NETS: [&str; 4] = ["mlp", "cnn", "dw", "res"];
+
 fn step(name: &str) -> TrainingStep {
-    let (genome, task) = nets::net(name).expect("a known net");
-    training_step(&genome, &task, nets::BATCH).expect("a valid net")
+    nets::step(name).expect("a known net")
 }
 
 fn express(c: &mut Criterion) {
     let mut group = c.benchmark_group("express");
-    for name in nets::NAMES {
+    for name in NETS {
         let (genome, task) = nets::net(name).expect("a known net");
         group.bench_function(BenchmarkId::new("express and differentiate", name), |b| {
             b.iter(|| training_step(black_box(&genome), &task, nets::BATCH).expect("a valid net"));
@@ -36,7 +38,7 @@ fn express(c: &mut Criterion) {
 fn sessions(c: &mut Criterion) {
     let engine = nets::engine();
     let mut group = c.benchmark_group("session creation");
-    for (name, target) in nets::NAMES.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
+    for (name, target) in NETS.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
         let step = step(name);
         let nodes = spell(&step.graph, target).expect("a spelling").nodes.len();
         let id = BenchmarkId::new(format!("{name} {target:?}"), format!("{nodes} nodes"));
@@ -49,8 +51,8 @@ fn steps(c: &mut Criterion) {
     let engine = nets::engine();
     let mut group = c.benchmark_group("training step");
     group.sample_size(10).throughput(Throughput::Elements(nets::BATCH as u64));
-    for (name, target) in nets::NAMES.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
-        let mut session = nets::session(name, target, engine.as_ref());
+    for (name, target) in NETS.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
+        let mut session = nets::session(&step(name), target, engine.as_ref());
         group.bench_function(format!("{name} {target:?}"), |b| b.iter(|| session.step().expect("a step")));
     }
     group.finish();

@@ -1,30 +1,47 @@
-//! Times a training step on one thread: `peer_step NET portable|kernels STEPS`. Prints one JSON object, as
-//! `torch_step.py` does.
+//! Times a training step on one thread: `peer_step NET portable|kernels SECONDS`. Prints one JSON object, as
+//! `torch_step.py` does. `peer_step peak` prints what the core can do at most, in GFLOP/s.
 
 #[path = "../nets/mod.rs"]
 mod nets;
+mod peak;
 
+use evolve::express::Param;
 use evolve::graph::Target;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Steps before those that are timed.
+const WARM_UP: usize = 3;
+/// Steps that are timed at least.
+const LEAST: usize = 5;
+/// Steps that are timed at most: long after the batch is learnt by heart, vanishing moments become denormal numbers.
+const MOST: usize = 400;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let [name, spelling, steps] = &args[..] else {
-        eprintln!("usage: peer_step {} portable|kernels STEPS; run benches/peers/run.sh", nets::NAMES.join("|"));
-        return;
-    };
-    let steps: usize = steps.parse().expect("a number of steps");
-    let target = if spelling == "kernels" { Target::CpuKernels } else { Target::Portable };
+    match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["peak"] => println!("{}", serde_json::json!({ "vectors": peak::vectors(), "gflops": peak::gflops() })),
+        [name, spelling @ ("portable" | "kernels"), seconds] => {
+            let seconds = seconds.parse().expect("a number of seconds");
+            let target = if *spelling == "kernels" { Target::CpuKernels } else { Target::Portable };
+            time(name, target, Duration::from_secs_f64(seconds));
+        }
+        _ => eprintln!("usage: peer_step NET portable|kernels SECONDS; run benches/peers/run.sh"),
+    }
+}
+
+fn time(name: &str, target: Target, limit: Duration) {
     let engine = nets::engine();
     let began = Instant::now();
-    let mut session = nets::session(name, target, engine.as_ref());
+    let step = nets::step(name).expect("a known net");
+    let mut session = nets::session(&step, target, engine.as_ref());
     session.step().expect("a step");
     let first = began.elapsed().as_secs_f64();
-    for _ in 0..2 {
+    for _ in 0..WARM_UP {
         session.step().expect("a step");
     }
     let (mut cpu, mut wall) = (vec![], vec![]);
-    for _ in 0..steps {
+    let began = Instant::now();
+    while cpu.len() < LEAST || (cpu.len() < MOST && began.elapsed() < limit) {
         let (c, w) = (cpu_seconds(), Instant::now());
         session.step().expect("a step");
         cpu.push(cpu_seconds() - c);
@@ -32,15 +49,18 @@ fn main() {
     }
     cpu.sort_by(f64::total_cmp);
     wall.sort_by(f64::total_cmp);
+    let parameters: usize = step.params.iter().filter(|p| p.trainable).map(Param::elements).sum();
+    let batch = step.feeds.iter().find(|f| f.name == "targets").map_or(0, |f| f.shape[0]);
     println!(
         "{}",
         serde_json::json!({
-            "net": name, "mode": "evolve", "ms_cpu": cpu[steps / 2] * 1e3, "ms_wall_min": wall[0] * 1e3,
-            "first_step_ms": first * 1e3, "peak_mb": peak_mb(),
+            "ms_cpu": cpu[cpu.len() / 2] * 1e3, "ms_wall_min": wall[0] * 1e3, "first_step_ms": first * 1e3,
+            "peak_mb": peak_mb(), "parameters": parameters, "batch": batch, "macs": step.graph.macs(),
         })
     );
 }
 
+/// Processor time of the process so far.
 fn cpu_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result.
