@@ -2,15 +2,6 @@
 # Training steps of evolve against PyTorch on one core: benches/peers/run.sh [--nets a,b] [--rounds N] [--json FILE]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-nets=mlp,cnn,dw,res rounds=3 json=()
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --nets) nets="$2"; shift 2 ;;
-    --rounds) rounds="$2"; shift 2 ;;
-    --json) json=("$2"); shift 2 ;;
-    *) echo "usage: benches/peers/run.sh [--nets a,b] [--rounds N] [--json FILE]" >&2; exit 2 ;;
-  esac
-done
 venv="${PEERS_VENV:-target/peers}"
 if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
   python3 -m venv "$venv"
@@ -23,4 +14,4 @@ for line in sys.stdin:
     m = json.loads(line)
     if m.get("executable") and m["target"]["name"] == "peer_step":
         print(m["executable"])')"
-exec "$venv/bin/python" benches/peers/compare.py "$step" "$venv/bin/python" "$nets" "$rounds" "${json[@]}"
+exec "$venv/bin/python" benches/peers/compare.py "$step" "$venv/bin/python" "$@"
