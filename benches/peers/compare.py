@@ -1,6 +1,7 @@
 """Runs the sides in turn and prints the table: compare.py EVOLVE_STEP TORCH_PYTHON [--nets a,b] [--rounds N] [--json FILE]."""
 import argparse, json, os, pathlib, platform, statistics, subprocess, sys, tempfile
 
+import torch
 from nets import NETS
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -25,11 +26,14 @@ def main():
         parser.error(f"unknown nets {', '.join(unknown)}; there are {', '.join(NETS)}")
     if args.rounds < 1:
         parser.error("at least one round")
+    if args.json and not args.json.absolute().parent.is_dir():
+        parser.error(f"{args.json}: there is no such folder")
     core = min(os.sched_getaffinity(0))
     # Both sides inherit it.
     os.sched_setaffinity(0, {core})
     peak = output([args.step, "peak"], {})
-    print(f"{processor()}, core {core}: {peak['gflops']:.0f} GFLOP/s at most with {peak['vectors']}", flush=True)
+    print(f"PyTorch {torch.__version__} and {peak['engine']} on core {core} of {processor()}, "
+          f"{peak['gflops']:.0f} GFLOP/s at most with {peak['vectors']}", flush=True)
     with tempfile.TemporaryDirectory(prefix="peers-") as cache:
         runs = measure(args.step, args.python, nets, args.rounds, {"TORCHINDUCTOR_CACHE_DIR": cache})
     rows = [row(side, runs) for side in sorted(runs, key=lambda side: nets.index(side[0]))]
@@ -60,12 +64,12 @@ def output(command, extra):
 
 
 def measure(step, python, nets, rounds, cache):
-    """What each run of each (net, mode, malloc) printed; modes that this machine lacks are left out, with a line."""
+    """What each run of each (net, mode, malloc) printed; what PyTorch cannot do here is left out, with a line."""
     runs, parameters, missing = {}, {}, set()
     for r in range(rounds):
         for net in nets:
             for mode, malloc in OURS + THEIRS:
-                if mode in missing or (mode == "channels_last" and not NETS[net].is_image):
+                if (net, mode) in missing or (mode == "channels_last" and not NETS[net].is_image):
                     continue
                 print(f"round {r + 1} of {rounds}: {net}, {mode}, malloc {malloc}", file=sys.stderr, flush=True)
                 if (mode, malloc) in OURS:
@@ -74,8 +78,8 @@ def measure(step, python, nets, rounds, cache):
                     setting = TUNED if malloc == "tuned" else {}
                     result = output([python, str(HERE / "torch_step.py"), net, mode, SECONDS], {**cache, **setting})
                 if "unavailable" in result:
-                    missing.add(mode)
-                    print(f"PyTorch's mode {mode} is not available here: {result['unavailable']}", flush=True)
+                    missing.add((net, mode))
+                    print(f"{net}: PyTorch's mode {mode} is not available here: {result['unavailable']}", flush=True)
                     continue
                 expected = parameters.setdefault(net, result["parameters"])
                 if result["parameters"] != expected:

@@ -1,5 +1,5 @@
 //! Times a training step on one thread: `peer_step NET portable|kernels SECONDS`. Prints one JSON object, as
-//! `torch_step.py` does. `peer_step peak` prints what the core can do at most, in GFLOP/s.
+//! `torch_step.py` does. `peer_step peak` prints what the core can do at most.
 
 #[path = "../nets/mod.rs"]
 mod nets;
@@ -19,7 +19,12 @@ const MOST: usize = 400;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["peak"] => println!("{}", serde_json::json!({ "vectors": peak::vectors(), "gflops": peak::gflops() })),
+        ["peak"] => {
+            let engine = nets::engine();
+            let engine = format!("{} {}", engine.name(), engine.version());
+            let line = serde_json::json!({ "vectors": peak::vectors(), "gflops": peak::gflops(), "engine": engine });
+            println!("{line}");
+        }
         [name, spelling @ ("portable" | "kernels"), seconds] => {
             let seconds = seconds.parse().expect("a number of seconds");
             let target = if *spelling == "kernels" { Target::CpuKernels } else { Target::Portable };
