@@ -1,4 +1,4 @@
-"""Runs the sides in turn and prints the table: compare.py EVOLVE_STEP TORCH_PYTHON [--nets a,b] [--rounds N] [--json FILE]."""
+"""Runs the sides in turn and prints the table; run.sh calls it with the two programs and passes on its own arguments."""
 import argparse, json, os, pathlib, platform, statistics, subprocess, sys, tempfile
 
 import torch
