@@ -38,6 +38,11 @@
 //! convolution lays out its weights anew in each call, which is little beside its work and spares every other part of the
 //! program a second layout.
 //!
+//! What is spelled in kernels is fused before ([`graph::passes::fuse`]): convolutions take the statistics of their results,
+//! normalise what they read, and make all their gradients in one pass. The operators that come of it have no standard
+//! spelling: the nodes that they stand for have, and whole nets are compared in both spellings. Products of matrices stay
+//! with ONNX Runtime, whose own are faster than what the tiles of the convolutions reach on them.
+//!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off
 //! what takes longer than foreseen, so only a study that is limited by candidates is the same twice. Finalists for tables

@@ -206,6 +206,21 @@ impl Graph {
         &self.nodes
     }
 
+    /// For each node whether an output depends on it.
+    pub(super) fn live_nodes(&self) -> Vec<bool> {
+        let mut live = vec![false; self.nodes.len()];
+        let mut pending: Vec<Value> = self.outputs.iter().map(|(_, v)| *v).collect();
+        while let Some(v) = pending.pop() {
+            if let Origin::Node { node, .. } = self.origin(v)
+                && !live[*node]
+            {
+                live[*node] = true;
+                pending.extend(&self.nodes[*node].inputs);
+            }
+        }
+        live
+    }
+
     /// Inputs in the order they were added.
     pub fn inputs(&self) -> &[Value] {
         &self.inputs

@@ -155,9 +155,9 @@ impl Pointwise for Gelu {
     }
 }
 
-/// The activation that a node's attribute names: a position in [`ActivationKind::ALL`], none where it is negative.
-pub(super) fn named(context: &KernelContext<'_>) -> Result<Option<ActivationKind>, String> {
-    let number: i64 = attribute(context, "activation")?;
+/// The activation that a node's attribute gives: a position in [`ActivationKind::ALL`], none where it is negative.
+pub(super) fn named(context: &KernelContext<'_>, name: &str) -> Result<Option<ActivationKind>, String> {
+    let number: i64 = attribute(context, name)?;
     match usize::try_from(number) {
         Err(_) => Ok(None),
         Ok(i) => ActivationKind::ALL.get(i).map(|&kind| Some(kind)).ok_or_else(|| format!("there is no activation {i}")),
@@ -212,11 +212,12 @@ pub(super) static FORWARD: Entry = Entry {
     outputs: Arity::Exactly(1),
     shapes: Shapes::OfInputs(|inputs| Ok(inputs.to_vec())),
     create: |context| {
-        let kind = named(context)?;
+        let kind = named(context, "activation")?;
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([x], [y]) = (inputs, outputs) {
                 with(kind, Forward { x: x.data, y });
             }
+            Ok(())
         })))
     },
 };
@@ -230,11 +231,12 @@ pub(super) static GRADIENT: Entry = Entry {
         _ => Err(format!("gradient, input and output of one shape wanted, not {inputs:?}")),
     }),
     create: |context| {
-        let kind = named(context)?;
+        let kind = named(context, "activation")?;
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([dy, x, _], [dx]) = (inputs, outputs) {
                 with(kind, Backward { dy: dy.data, x: x.data, dx });
             }
+            Ok(())
         })))
     },
 };

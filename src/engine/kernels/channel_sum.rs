@@ -48,6 +48,7 @@ pub(super) static SUM: Entry = Entry {
                 total.resize(y.len(), 0.0);
                 widest(Sum { x: x.data, part: &mut part, total: &mut total, y });
             }
+            Ok(())
         })))
     },
 };

@@ -126,6 +126,7 @@ pub(super) static AVERAGE: Entry = Entry {
             {
                 widest(Mean { pixels, channels, x: x.data, y });
             }
+            Ok(())
         })))
     },
 };
@@ -147,6 +148,7 @@ pub(super) static AVERAGE_GRADIENT: Entry = Entry {
             if let ([dy], [dx]) = (inputs, outputs) {
                 widest(Spread { pixels: height * width, channels: dy.extents[1], dy: dy.data, dx });
             }
+            Ok(())
         })))
     },
 };
@@ -163,6 +165,7 @@ pub(super) static MAX: Entry = Entry {
             {
                 widest(Maximum { pixels, channels, x: x.data, y });
             }
+            Ok(())
         })))
     },
 };
@@ -185,6 +188,7 @@ pub(super) static MAX_GRADIENT: Entry = Entry {
                 let (x, y, dy) = (x.data, y.data, dy.data);
                 widest(Share { pixels, channels, x, y, dy, count: &mut count, dx });
             }
+            Ok(())
         })))
     },
 };

@@ -177,6 +177,7 @@ pub(super) static FORWARD: Entry = Entry {
             {
                 widest(Forward { layout, epsilon, x: x.data, gamma: gamma.data, beta: beta.data, y });
             }
+            Ok(())
         })))
     },
 };
@@ -203,6 +204,7 @@ pub(super) static GRADIENT: Entry = Entry {
                 let (dy, x, gamma) = (dy.data, x.data, gamma.data);
                 widest(Backward { layout, epsilon, dy, x, gamma, dx, dgamma, dbeta, scratch: &mut scratch });
             }
+            Ok(())
         })))
     },
 };

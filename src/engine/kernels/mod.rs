@@ -3,16 +3,22 @@
 //! Adding one: a file with an [`Entry`], a line in [`ALL`], and [`crate::graph::Op::kernel`] of the operator it stands
 //! for. A test compares every entry with its operator's standard spelling over the operator's cases.
 //!
-//! All kernels are float32, run on the calling thread, and work on images `[N, H, W, C]`. Convolutions fuse products into
-//! sums where the CPU can and give the same bits on all CPUs that do; the others give the same bits on every CPU.
+//! All kernels are float32, run on the calling thread, and work on images `[N, H, W, C]`. They are compiled for AVX-512, for
+//! AVX2 with FMA and for any CPU of the architecture; the best that is there runs, or what [`CPU_VARIABLE`] names.
+//! Convolutions fuse products into sums where the CPU can and give the same bits on all CPUs that do; the others give the
+//! same bits on every CPU.
 
 mod activation;
 mod batch_norm;
 mod channel_sum;
+mod channels;
 mod conv;
+mod cpu;
 mod global_pool;
+mod lanes;
 mod layer_norm;
 mod memory;
+mod normalisation;
 mod operator;
 mod optimizer;
 mod pool;
@@ -22,6 +28,7 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
+pub use self::cpu::CPU_VARIABLE;
 use self::memory::{Memory, Tensor};
 use self::operator::Registered;
 use crate::graph::KERNEL_DOMAIN;
@@ -71,8 +78,8 @@ enum Body {
 type ShapeRule = Box<dyn Fn(&[Vec<usize>]) -> OutputExtents + Send>;
 /// Extents of each output, or what is wrong with the inputs.
 type OutputExtents = Result<Vec<Vec<usize>>, String>;
-/// Inputs to outputs, as slices.
-type ApartBody = Box<dyn FnMut(&[Tensor<'_>], &mut [&mut [f32]]) + Send>;
+/// Inputs to outputs, as slices, or what is wrong with them.
+type ApartBody = Box<dyn FnMut(&[Tensor<'_>], &mut [&mut [f32]]) -> Result<(), String> + Send>;
 /// Inputs to outputs, as memory that is copied in and out.
 type InPlaceBody = Box<dyn FnMut(&[Memory], &[Memory]) + Send>;
 
@@ -86,12 +93,15 @@ pub static ALL: &[&Entry] = &[
     &activation::GRADIENT,
     &batch_norm::FORWARD,
     &batch_norm::GRADIENT,
+    &batch_norm::PARAMETER_GRADIENT,
     &batch_norm::INFERENCE,
     &layer_norm::FORWARD,
     &layer_norm::GRADIENT,
     &conv::FORWARD,
     &conv::INPUT_GRADIENT,
     &conv::WEIGHT_GRADIENT,
+    &conv::fused::FORWARD,
+    &conv::fused::GRADIENT,
     &channel_sum::SUM,
     &pool::MAX,
     &pool::MAX_GRADIENT,
@@ -106,8 +116,9 @@ pub static ALL: &[&Entry] = &[
 /// The domain with all kernels, to be given to each session that runs them. ONNX Runtime must be loaded.
 ///
 /// # Errors
-/// Where ONNX Runtime refuses a kernel.
+/// Where ONNX Runtime refuses a kernel, or [`CPU_VARIABLE`] names no kind of CPU that is there.
 pub fn domain() -> ort::Result<OperatorDomain> {
+    cpu::chosen().map_err(ort::Error::new)?;
     ALL.iter().try_fold(OperatorDomain::new(KERNEL_DOMAIN)?, |domain, &entry| domain.add(Registered(entry)))
 }
 

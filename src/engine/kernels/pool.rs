@@ -1,7 +1,8 @@
 //! Maximum and mean over windows of `[N, H, W, C]`, and their gradients.
 
 use super::conv::naturals;
-use super::vector::{WIDTH, Work, widest};
+use super::lanes::WIDTH;
+use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes};
 use ort::operator::KernelContext;
 use std::ops::Range;
@@ -74,20 +75,14 @@ impl Pool {
         (0..2).any(|a| self.output[a] * self.windows.stride[a] < self.size[a])
     }
 
-    /// Calls `visit` for each output, with where its channels start and where those of the pixels of its window do.
+    /// Where the channels of each pixel start that the window of output (y, x) of image `n` covers.
     #[inline(always)]
-    fn each(&self, mut visit: impl FnMut(usize, &[usize])) {
-        let mut window = Vec::with_capacity(self.windows.kernel[0] * self.windows.kernel[1]);
-        for n in 0..self.batch {
-            for y in 0..self.output[0] {
-                for x in 0..self.output[1] {
-                    window.clear();
-                    for row in self.inside(0, y) {
-                        let row = (n * self.size[0] + row) * self.size[1];
-                        window.extend(self.inside(1, x).map(|column| (row + column) * self.channels));
-                    }
-                    visit(((n * self.output[0] + y) * self.output[1] + x) * self.channels, &window);
-                }
+    fn window(&self, [n, y, x]: [usize; 3], window: &mut Vec<usize>) {
+        window.clear();
+        for row in self.inside(0, y) {
+            let row = (n * self.size[0] + row) * self.size[1];
+            for column in self.inside(1, x) {
+                window.push((row + column) * self.channels);
             }
         }
     }
@@ -103,14 +98,21 @@ trait OnWindow {
 #[inline(always)]
 fn on_windows(pool: Pool, work: &mut impl OnWindow) {
     let whole = pool.channels / WIDTH * WIDTH;
-    pool.each(|output, window| {
-        for c in (0..whole).step_by(WIDTH) {
-            work.channels::<WIDTH>(output, window, c);
+    let mut window = Vec::with_capacity(pool.windows.kernel[0] * pool.windows.kernel[1]);
+    for n in 0..pool.batch {
+        for y in 0..pool.output[0] {
+            for x in 0..pool.output[1] {
+                pool.window([n, y, x], &mut window);
+                let output = ((n * pool.output[0] + y) * pool.output[1] + x) * pool.channels;
+                for c in (0..whole).step_by(WIDTH) {
+                    work.channels::<WIDTH>(output, &window, c);
+                }
+                for c in whole..pool.channels {
+                    work.channels::<1>(output, &window, c);
+                }
+            }
         }
-        for c in whole..pool.channels {
-            work.channels::<1>(output, window, c);
-        }
-    });
+    }
 }
 
 /// `L` elements from `at` on.
@@ -300,6 +302,7 @@ pub(super) static MAX: Entry = Entry {
             {
                 widest(Maximum { pool, x: x.data, y });
             }
+            Ok(())
         })))
     },
 };
@@ -328,6 +331,7 @@ pub(super) static MAX_GRADIENT: Entry = Entry {
                     widest(FirstGradient { pool, x, y, dy, dx });
                 }
             }
+            Ok(())
         })))
     },
 };
@@ -345,6 +349,7 @@ pub(super) static AVERAGE: Entry = Entry {
             {
                 widest(Mean { pool, x: x.data, y });
             }
+            Ok(())
         })))
     },
 };
@@ -374,6 +379,7 @@ pub(super) static AVERAGE_GRADIENT: Entry = Entry {
             {
                 widest(MeanGradient { pool, dy: dy.data, dx });
             }
+            Ok(())
         })))
     },
 };

@@ -90,6 +90,7 @@ pub(super) static LOSS: Entry = Entry {
                 scratch.resize(z.extents[1], 0.0);
                 widest(Loss { z: *z, t: *t, w: *w, scratch: &mut scratch, loss: &mut total[0] });
             }
+            Ok(())
         })))
     },
 };
@@ -107,6 +108,7 @@ pub(super) static GRADIENT: Entry = Entry {
             if let ([d, z, t, w], [dz]) = (inputs, outputs) {
                 widest(Gradient { d: d.data[0], z: *z, t: *t, w: *w, dz });
             }
+            Ok(())
         })))
     },
 };

@@ -1,5 +1,7 @@
 //! What all kernels need to be fast: code compiled for wide vectors, sums in lanes, and an exponential that vectorises.
 
+use super::cpu::{self, Cpu};
+
 /// Lanes of partial sums: fixed, so that the bits of a sum do not depend on the CPU.
 pub(super) const LANES: usize = 16;
 
@@ -11,79 +13,27 @@ pub(super) trait Work {
     fn run(self);
 }
 
-/// Does `work` compiled for AVX2 where the CPU has it. No operation is fused or reordered: the bits are the same either
-/// way.
+/// Does `work` compiled for the CPU at hand. No operation is fused or reordered: the bits are the same on each.
 pub(super) fn widest<W: Work>(work: W) {
     #[cfg(target_arch = "x86_64")]
     {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn with_avx512<W: Work>(work: W) {
+            work.run();
+        }
         #[target_feature(enable = "avx2")]
         fn with_avx2<W: Work>(work: W) {
             work.run();
         }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the CPU has AVX2.
-            unsafe { with_avx2(work) };
-            return;
+        match cpu::at_hand() {
+            // SAFETY: the CPU has these features.
+            Cpu::Avx512 => return unsafe { with_avx512(work) },
+            // SAFETY: the CPU has this feature.
+            Cpu::Avx2 => return unsafe { with_avx2(work) },
+            Cpu::Baseline => {}
         }
     }
     work.run();
-}
-
-/// Elements of one register of the widest kind, or of several registers that are used as one.
-pub(super) const WIDTH: usize = 16;
-
-/// A vector of [`WIDTH`] elements. Plain arrays, which the compiler keeps in registers.
-#[derive(Debug, Clone, Copy)]
-#[repr(transparent)]
-pub(super) struct Lanes(pub(super) [f32; WIDTH]);
-
-impl Lanes {
-    /// The same value in all lanes.
-    #[inline(always)]
-    pub(super) fn all(value: f32) -> Self {
-        Lanes([value; WIDTH])
-    }
-
-    /// The elements from `at` on.
-    ///
-    /// # Safety
-    /// `at` points to as many elements.
-    #[inline(always)]
-    pub(super) unsafe fn load(at: *const f32) -> Self {
-        // SAFETY: the caller's promise.
-        Lanes(unsafe { at.cast::<[f32; WIDTH]>().read_unaligned() })
-    }
-
-    /// `self + a·b`, rounded once where `FUSED`.
-    #[inline(always)]
-    pub(super) fn plus_product<const FUSED: bool>(self, a: Lanes, b: Lanes) -> Self {
-        Lanes(std::array::from_fn(|i| if FUSED { a.0[i].mul_add(b.0[i], self.0[i]) } else { self.0[i] + a.0[i] * b.0[i] }))
-    }
-}
-
-/// Work made of many multiply-accumulate operations on tiles that stay in registers.
-pub(super) trait TiledWork {
-    /// Does it, `#[inline(always)]` as all that it calls, with products `FUSED` into sums, in tiles of `P` vectors.
-    fn run<const FUSED: bool, const P: usize>(self);
-}
-
-/// Does `work` compiled for the CPU at hand. Wherever the CPU fuses products into sums the bits are the same: tiles
-/// decide which sums are made together, never the order within one.
-pub(super) fn tiled<W: TiledWork>(work: W) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn with_avx2<W: TiledWork>(work: W) {
-            work.run::<true, 6>();
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the CPU has these features.
-            return unsafe { with_avx2(work) };
-        }
-        work.run::<false, 2>();
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    work.run::<true, 6>();
 }
 
 /// What is computed of two elements and of `K` numbers that a whole channel shares.

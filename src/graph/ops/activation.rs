@@ -157,7 +157,7 @@ impl Op for ActivationGrad {
 }
 
 /// The attribute of a kernel that names an activation: its position in [`ActivationKind::ALL`], −1 for none.
-pub(super) fn attribute(kind: Option<ActivationKind>) -> (&'static str, Attribute) {
+pub(in crate::graph) fn attribute(kind: Option<ActivationKind>) -> (&'static str, Attribute) {
     let position = kind.and_then(|kind| ActivationKind::ALL.iter().position(|&k| k == kind));
     ("activation", Attribute::Int(position.map_or(-1, |i| i as i64)))
 }

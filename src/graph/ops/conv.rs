@@ -48,7 +48,7 @@ impl Conv {
     }
 
     /// The attributes as ONNX has them.
-    pub(super) fn attributes(&self) -> Attributes {
+    pub(in crate::graph) fn attributes(&self) -> Attributes {
         vec![
             ("strides", ints(&self.stride)),
             ("pads", ints(&self.pads)),
@@ -63,7 +63,7 @@ pub(in crate::graph::ops) fn ints(values: &[usize]) -> Attribute {
 }
 
 /// Extents of axes 2 and 3.
-pub(in crate::graph::ops) fn plane(ty: &TensorType) -> Result<[usize; 2], ShapeError> {
+pub(in crate::graph) fn plane(ty: &TensorType) -> Result<[usize; 2], ShapeError> {
     if ty.shape.rank() != 4 {
         return Err(ShapeError::new(format!("[N, C, H, W] wanted, not {}", ty.shape)));
     }

@@ -22,7 +22,7 @@ fn pooled_axes(x: &Shape) -> Result<&'static [i64], ShapeError> {
 }
 
 /// Checks that every one of `parameters` has one element a channel of `x`; returns their type.
-pub(super) fn per_channel(x: &TensorType, parameters: &[&TensorType]) -> Result<TensorType, ShapeError> {
+pub(in crate::graph) fn per_channel(x: &TensorType, parameters: &[&TensorType]) -> Result<TensorType, ShapeError> {
     pooled_axes(&x.shape)?;
     let channel = x.with_shape(Shape::fixed(&[x.shape.extent(1)?]));
     match parameters.iter().find(|p| ***p != channel) {

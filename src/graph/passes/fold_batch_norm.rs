@@ -1,11 +1,11 @@
 //! Folding of normalisation by given statistics into the layer before it.
 
+use super::rebuilt::{Rebuilt, operator};
 use crate::graph::ops::activation::Activation;
 use crate::graph::ops::conv::Conv;
 use crate::graph::ops::linear::Linear;
 use crate::graph::ops::norm::BatchNormInference;
 use crate::graph::{Data, Graph, GraphError, Node, Origin, Tensor, Value};
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The same graph with each [`BatchNormInference`] folded into the [`Conv`] or [`Linear`] whose output it reads, where
@@ -18,31 +18,17 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph, GraphError> {
     let folds: BTreeMap<usize, Fold> =
         (0..graph.nodes().len()).filter_map(|index| Fold::find(graph, index).map(|fold| (index, fold))).collect();
     let replaced: BTreeSet<usize> = folds.values().map(|fold| fold.layer).collect();
-    let mut rebuilt = Rebuilt { from: graph, graph: Graph::new(), values: vec![None; graph.value_count()] };
-    for &input in graph.inputs() {
-        if let Origin::Input(name) = graph.origin(input) {
-            rebuilt.values[input.index()] = Some(rebuilt.graph.input(name.clone(), graph.ty(input).clone()));
-        }
-    }
+    let mut rebuilt = Rebuilt::new(graph);
     for (index, node) in graph.nodes().iter().enumerate() {
         if replaced.contains(&index) {
             continue;
         }
         match folds.get(&index) {
-            Some(fold) => rebuilt.folded(node, fold)?,
+            Some(fold) => folded(&mut rebuilt, node, fold)?,
             None => rebuilt.copied(node)?,
         }
     }
-    for (name, value) in graph.outputs() {
-        let value = rebuilt.value(*value);
-        rebuilt.graph.output(name.clone(), value);
-    }
-    Ok(rebuilt.graph)
-}
-
-/// The operator of a node, if it is a `T`.
-fn operator<T: 'static>(node: &Node) -> Option<&T> {
-    (node.op.as_ref() as &dyn Any).downcast_ref()
+    Ok(rebuilt.finish())
 }
 
 /// A normalisation that can be folded.
@@ -109,53 +95,22 @@ fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
     }
 }
 
-/// The graph being built, and what each value of the old one has become.
-struct Rebuilt<'g> {
-    from: &'g Graph,
-    graph: Graph,
-    values: Vec<Option<Value>>,
-}
-
-impl Rebuilt<'_> {
-    /// What a value has become; constants are copied when they are first read.
-    fn value(&mut self, old: Value) -> Value {
-        if let Some(new) = self.values[old.index()] {
-            return new;
+/// The layer with new weights and bias, and the activation, in place of the normalisation `node`.
+fn folded(rebuilt: &mut Rebuilt<'_>, node: &Node, fold: &Fold) -> Result<(), GraphError> {
+    let layer = rebuilt.from.nodes()[fold.layer].clone();
+    let x = rebuilt.value(layer.inputs[0]);
+    let weights = rebuilt.graph.constant(fold.weights.clone());
+    let bias = rebuilt.graph.constant(fold.bias.clone());
+    let activation = operator::<BatchNormInference>(node).and_then(|norm| norm.activation);
+    let y = rebuilt.graph.within(&layer.scope, |graph| -> Result<Value, GraphError> {
+        let y = graph.add_shared(layer.op.clone(), &[x, weights, bias])?[0];
+        match activation {
+            Some(kind) => graph.apply(Activation(kind), &[y]),
+            None => Ok(y),
         }
-        let new = match self.from.origin(old) {
-            Origin::Constant(tensor) => self.graph.constant(tensor.as_ref().clone()),
-            _ => unreachable!("{} stands before its readers", self.from.describe(old)),
-        };
-        self.values[old.index()] = Some(new);
-        new
-    }
-
-    fn copied(&mut self, node: &Node) -> Result<(), GraphError> {
-        let inputs: Vec<Value> = node.inputs.iter().map(|&v| self.value(v)).collect();
-        let outputs = self.graph.within(&node.scope, |graph| graph.add_shared(node.op.clone(), &inputs))?;
-        for (old, new) in node.outputs.iter().zip(outputs) {
-            self.values[old.index()] = Some(new);
-        }
-        Ok(())
-    }
-
-    /// The layer with new weights and bias, and the activation, in place of the normalisation `node`.
-    fn folded(&mut self, node: &Node, fold: &Fold) -> Result<(), GraphError> {
-        let layer = &self.from.nodes()[fold.layer];
-        let x = self.value(layer.inputs[0]);
-        let weights = self.graph.constant(fold.weights.clone());
-        let bias = self.graph.constant(fold.bias.clone());
-        let activation = operator::<BatchNormInference>(node).and_then(|norm| norm.activation);
-        let y = self.graph.within(&layer.scope, |graph| -> Result<Value, GraphError> {
-            let y = graph.add_shared(layer.op.clone(), &[x, weights, bias])?[0];
-            match activation {
-                Some(kind) => graph.apply(Activation(kind), &[y]),
-                None => Ok(y),
-            }
-        })?;
-        self.values[node.outputs[0].index()] = Some(y);
-        Ok(())
-    }
+    })?;
+    rebuilt.set(node.outputs[0], y);
+    Ok(())
 }
 
 #[cfg(test)]

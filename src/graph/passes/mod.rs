@@ -1,5 +1,8 @@
 //! Passes: graph in, graph out, the same function.
 
 mod fold_batch_norm;
+mod fuse;
+mod rebuilt;
 
 pub use fold_batch_norm::fold_batch_norm;
+pub use fuse::fuse;

@@ -9,6 +9,7 @@ pub use speller::Speller;
 
 use self::layout::{Layout, Terms, stays_last};
 use self::writer::Writer;
+use super::passes::fuse;
 use super::{Graph, GraphError, Kernel, Node, Op, Origin, Tensor, TensorType, Value};
 use std::collections::HashSet;
 
@@ -91,11 +92,18 @@ pub struct Spelled {
     pub outputs: Vec<(Term, TensorType)>,
 }
 
-/// Spells a whole graph. Nodes whose results nothing reads are left out.
+/// Spells a whole graph, fused first where kernels are wanted. Nodes whose results nothing reads are left out.
 ///
 /// # Errors
 /// Where an operator cannot be spelled with a symbolic batch, or leaves an output unset.
 pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
+    match target {
+        Target::Portable => spell_nodes(graph, target),
+        Target::CpuKernels => spell_nodes(&fuse(graph)?, target),
+    }
+}
+
+fn spell_nodes(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
     let mut state = State { graph, terms: vec![Terms::default(); graph.value_count()], writer: Writer::new(graph) };
     for &v in graph.inputs() {
         if let Origin::Input(name) = graph.origin(v) {
@@ -104,7 +112,7 @@ pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
             state.writer.spelled.inputs.push((term, graph.ty(v).clone()));
         }
     }
-    let live = live_nodes(graph);
+    let live = graph.live_nodes();
     for (index, node) in graph.nodes().iter().enumerate().filter(|(i, _)| live[*i]) {
         state.node(index, node, target)?;
     }
@@ -114,21 +122,6 @@ pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
         state.writer.declare(name, source, graph.ty(*v).clone(), made.remove(&source));
     }
     Ok(state.writer.spelled)
-}
-
-/// Which nodes an output depends on.
-fn live_nodes(graph: &Graph) -> Vec<bool> {
-    let mut live = vec![false; graph.nodes().len()];
-    let mut pending: Vec<Value> = graph.outputs().iter().map(|(_, v)| *v).collect();
-    while let Some(v) = pending.pop() {
-        if let Origin::Node { node, .. } = graph.origin(v)
-            && !live[*node]
-        {
-            live[*node] = true;
-            pending.extend(&graph.nodes()[*node].inputs);
-        }
-    }
-    live
 }
 
 struct State<'g> {

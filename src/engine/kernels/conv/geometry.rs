@@ -40,70 +40,70 @@ impl Geometry {
     pub(super) fn is_depthwise(&self) -> bool {
         self.groups == self.inputs && self.groups == self.outputs
     }
+
+    /// Groups that are computed one by one: depthwise channels are computed together.
+    pub(super) fn blocks(&self) -> usize {
+        if self.is_depthwise() { 1 } else { self.groups }
+    }
+
+    /// Input channels that each channel of such a group reads, and channels that it has.
+    pub(super) fn group(&self) -> [usize; 2] {
+        [self.inputs / self.groups, self.outputs / self.blocks()]
+    }
 }
 
 /// Floats of the images that are worked on at a time: they stay in the second cache beside weights and results.
 const BLOCK: usize = 32 * 1024;
 
-/// Images with zeros around them, each pixel with `depth` channels, several side by side.
-#[derive(Debug)]
+/// Where images lie that have zeros around them, several side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     /// Rows and columns of an image with its border.
-    size: [usize; 2],
+    pub(super) size: [usize; 2],
     /// Rows above and columns left of the image.
-    before: [usize; 2],
+    pub(super) before: [usize; 2],
     /// Rows and columns of the image itself.
-    inner: [usize; 2],
-    /// Channels of the image.
-    channels: usize,
-    /// Distance between pixels: the channels, and zeros after them.
-    depth: usize,
-    /// Images that are worked on at a time.
-    pub(super) images: usize,
-    /// The images with their borders; empty where there are no borders and the images are read where they are.
-    memory: Vec<f32>,
+    pub(super) inner: [usize; 2],
+    /// Floats of each pixel.
+    pub(super) channels: usize,
 }
 
 impl Frame {
-    fn new(size: [usize; 2], before: [usize; 2], inner: [usize; 2], channels: usize, depth: usize, batch: usize) -> Self {
-        let image = size[0] * size[1] * depth;
-        let images = (BLOCK / image.max(1)).clamp(1, batch.max(1));
-        let copied = size != inner || depth != channels;
-        let memory = if copied { vec![0.0; images * image] } else { Vec::new() };
-        Frame { size, before, inner, channels, depth, images, memory }
+    /// Images without borders.
+    pub(super) fn bare(size: [usize; 2], channels: usize) -> Frame {
+        Frame { size, before: [0, 0], inner: size, channels }
     }
 
     /// Distance between images.
-    fn image(&self) -> usize {
-        self.size[0] * self.size[1] * self.depth
+    pub(super) fn image(&self) -> usize {
+        self.size[0] * self.size[1] * self.channels
     }
 
-    /// The images `[n, H, W, C]` in their frames; `n` is at most [`Self::images`].
-    pub(super) fn frame<'a>(&'a mut self, images: &'a [f32]) -> &'a [f32] {
-        if self.memory.is_empty() {
-            return images;
-        }
-        let (image, row, depth, channels) = (self.image(), self.size[1] * self.depth, self.depth, self.channels);
-        let width = self.inner[1] * channels;
-        for (source, framed) in images.chunks_exact(self.inner[0] * width).zip(self.memory.chunks_exact_mut(image)) {
-            let rows = framed.chunks_exact_mut(row).skip(self.before[0]);
-            for (source, framed) in source.chunks_exact(width).zip(rows) {
-                let framed = &mut framed[self.before[1] * depth..];
-                if depth == channels {
-                    framed[..width].copy_from_slice(source);
-                } else {
-                    pad_pixels(source, channels, depth, framed);
-                }
+    /// Floats of an image without its border.
+    pub(super) fn inner_image(&self) -> usize {
+        self.inner[0] * self.inner[1] * self.channels
+    }
+
+    /// Whether there are no borders.
+    pub(super) fn is_bare(&self) -> bool {
+        self.size == self.inner
+    }
+
+    /// How many images are best worked on at a time.
+    pub(super) fn block(&self) -> usize {
+        (BLOCK / self.image().max(1)).max(1)
+    }
+
+    /// Where the pixels of so many images lie, image by image and row by row.
+    pub(super) fn pixels(&self, images: usize) -> Vec<usize> {
+        let mut pixels = Vec::with_capacity(images * self.inner[0] * self.inner[1]);
+        for image in 0..images {
+            for y in 0..self.inner[0] {
+                let row = (self.before[0] + y) * self.size[1] + self.before[1];
+                pixels.extend((row..row + self.inner[1]).map(|at| image * self.image() + at * self.channels));
             }
         }
-        &self.memory
-    }
-}
-
-/// Copies pixels of `channels` to pixels of `padded` floats, and leaves what follows each pixel's channels as it is.
-pub(super) fn pad_pixels(from: &[f32], channels: usize, padded: usize, to: &mut [f32]) {
-    for (from, to) in from.chunks_exact(channels).zip(to.chunks_exact_mut(padded)) {
-        to[..channels].copy_from_slice(from);
+        pixels
     }
 }
 
@@ -122,6 +122,8 @@ pub(super) struct Phase {
 #[derive(Debug)]
 pub(super) struct Gather {
     pub(super) frame: Frame,
+    /// Images that are worked on at a time.
+    pub(super) images: usize,
     pub(super) phases: Vec<Phase>,
     /// Pixels of the result of each image.
     pub(super) result_pixels: usize,
@@ -185,42 +187,43 @@ impl Axis {
 }
 
 impl Gather {
-    /// What the outputs of a convolution read of its input, with `depth` floats a pixel in the frame.
-    pub(super) fn forward(g: &Geometry, output: [usize; 2], depth: usize) -> Gather {
+    /// What the outputs of a convolution read of its input, at most so many images at a time.
+    pub(super) fn forward(g: &Geometry, output: [usize; 2], images: usize) -> Gather {
         let axes = [0, 1].map(|a| Axis::forward(g, output, a));
-        Gather::new(&axes, g.kernel[1], g.size, [g.inputs, depth], output, g.batch)
+        Gather::new(&axes, g.kernel[1], g.size, g.inputs, output, images.min(g.batch))
     }
 
     /// What the gradient of the input reads of the gradient of the output, likewise.
-    pub(super) fn adjoint(g: &Geometry, output: [usize; 2], depth: usize) -> Gather {
+    pub(super) fn adjoint(g: &Geometry, output: [usize; 2], images: usize) -> Gather {
         let axes = [0, 1].map(|a| Axis::adjoint(g, output, a));
-        Gather::new(&axes, g.kernel[1], output, [g.outputs, depth], g.size, g.batch)
+        Gather::new(&axes, g.kernel[1], output, g.outputs, g.size, images.min(g.batch))
     }
 
     fn new(
         [rows, columns]: &[Axis; 2],
         kernel_width: usize,
         inner: [usize; 2],
-        [channels, depth]: [usize; 2],
+        channels: usize,
         result: [usize; 2],
-        batch: usize,
+        images: usize,
     ) -> Gather {
         let before = [rows.before, columns.before];
-        let frame = Frame::new([rows.rows, columns.rows], before, inner, channels, depth, batch);
-        let line = frame.size[1] * depth;
+        let frame = Frame { size: [rows.rows, columns.rows], before, inner, channels };
+        let images = frame.block().min(images).max(1);
+        let line = frame.size[1] * channels;
         let mut phases = vec![];
         for (r, c) in rows.phases.iter().flat_map(|r| columns.phases.iter().map(move |c| (r, c))) {
             let taps = r
                 .taps
                 .iter()
-                .flat_map(|&(kh, y)| c.taps.iter().map(move |&(kw, x)| (kh * kernel_width + kw, y * line + x * depth)));
+                .flat_map(|&(kh, y)| c.taps.iter().map(move |&(kw, x)| (kh * kernel_width + kw, y * line + x * channels)));
             let mut phase = Phase { taps: taps.collect(), pixels: vec![], targets: vec![] };
-            for image in 0..frame.images {
+            for image in 0..images {
                 for y in 0..r.count {
                     for x in 0..c.count {
                         let (row, column) = (r.start + y * r.advance, c.start + x * c.advance);
                         // Without terms nothing is read, wherever the pixel is said to lie.
-                        let at = if phase.taps.is_empty() { 0 } else { row * line + column * depth };
+                        let at = if phase.taps.is_empty() { 0 } else { row * line + column * channels };
                         phase.pixels.push(image * frame.image() + at);
                         let target = (r.first + y * r.step) * result[1] + c.first + x * c.step;
                         phase.targets.push(image * result[0] * result[1] + target);
@@ -229,7 +232,7 @@ impl Gather {
             }
             phases.push(phase);
         }
-        let gather = Gather { frame, phases, result_pixels: result[0] * result[1] };
+        let gather = Gather { frame, images, phases, result_pixels: result[0] * result[1] };
         gather.check();
         gather
     }
@@ -237,11 +240,11 @@ impl Gather {
     /// That nothing outside the frame is read and nothing outside the result written: the loops over these offsets do not
     /// look.
     fn check(&self) {
-        let (read, written) = (self.frame.images * self.frame.image(), self.frame.images * self.result_pixels);
+        let (read, written) = (self.images * self.frame.image(), self.images * self.result_pixels);
         for phase in &self.phases {
             let farthest = phase.taps.iter().map(|t| t.1).max();
             let pixel = phase.pixels.iter().max();
-            assert!(farthest.zip(pixel).is_none_or(|(tap, pixel)| tap + pixel + self.frame.depth <= read));
+            assert!(farthest.zip(pixel).is_none_or(|(tap, pixel)| tap + pixel + self.frame.channels <= read));
             assert!(phase.targets.iter().all(|&t| t < written));
         }
     }
@@ -343,6 +346,9 @@ pub(super) mod tests {
             Geometry { groups: 3, ..plain(2, [4, 4], 3, 6, [3, 3]) },
             Geometry { groups: 5, ..plain(2, [6, 7], 5, 5, [3, 3]) },
             Geometry { groups: 32, stride: [2, 2], ..plain(2, [9, 9], 32, 32, [5, 5]) },
+            Geometry { groups: 40, ..plain(5, [14, 13], 40, 40, [5, 5]) },
+            plain(3, [7, 6], 40, 112, [3, 3]),
+            plain(70, [2, 3], 20, 80, [1, 1]),
         ];
         list.into_iter().map(|g| Sample { output: g.output_size().expect("samples fit"), g }).collect()
     }

@@ -1,16 +1,18 @@
 //! Convolution and its gradients on images `[N, H, W, C]`, without im2col: tiles of the result stay in registers while
 //! operands are read where they lie. Weights are `[O, C/groups, kh, kw]`, as in the graph.
 
-mod dense;
-mod depthwise;
+mod convolution;
+pub(super) mod fused;
 mod geometry;
+mod layer;
+mod source;
 mod tile;
 mod weights;
 
-use self::dense::{Dense, Direction};
-use self::depthwise::{Depthwise, DepthwiseWeightGradient};
+use self::convolution::Direction;
 use self::geometry::Geometry;
-use self::weights::WeightGradient;
+use self::layer::{Gradients, Layer};
+use self::source::Source;
 use super::{Arity, Body, Entry, Shapes, attribute};
 use ort::operator::KernelContext;
 
@@ -61,70 +63,26 @@ impl Attributes {
     }
 }
 
-/// A convolution, a gradient of its input or one of its weights, chosen for a geometry and with the memory it needs.
-/// Made at the first call: the extents are those of the graph's types and stay.
+/// Makes a plan for a convolution with an output of this size.
+type Make<T> = Box<dyn Fn(&Geometry, [usize; 2]) -> T + Send>;
+
+/// A convolution or gradients of one, planned for a geometry and with the memory that it needs. Made at the first call:
+/// the extents are those of the graph's types and stay.
 struct Planned<T> {
     plan: Option<(Geometry, T)>,
-    make: fn(&Geometry, [usize; 2]) -> T,
+    make: Make<T>,
 }
 
 impl<T> Planned<T> {
-    fn new(make: fn(&Geometry, [usize; 2]) -> T) -> Self {
-        Planned { plan: None, make }
+    fn new(make: impl Fn(&Geometry, [usize; 2]) -> T + Send + 'static) -> Self {
+        Planned { plan: None, make: Box::new(make) }
     }
 
     fn of(&mut self, geometry: Geometry, output: [usize; 2]) -> &mut T {
         if self.plan.as_ref().is_none_or(|(known, _)| *known != geometry) {
             self.plan = None;
         }
-        let make = self.make;
-        &mut self.plan.get_or_insert_with(|| (geometry.clone(), make(&geometry, output))).1
-    }
-}
-
-/// Either form of a convolution.
-enum Convolution {
-    Dense(Dense),
-    Depthwise(Depthwise),
-}
-
-impl Convolution {
-    fn new(g: &Geometry, output: [usize; 2], direction: Direction) -> Self {
-        if g.is_depthwise() {
-            Convolution::Depthwise(Depthwise::new(g, output, direction))
-        } else {
-            Convolution::Dense(Dense::new(g, output, direction))
-        }
-    }
-
-    fn run(&mut self, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        match self {
-            Convolution::Dense(form) => form.run(x, w, bias, y),
-            Convolution::Depthwise(form) => form.run(x, w, bias, y),
-        }
-    }
-}
-
-/// Either form of the gradient of the weights.
-enum Weights {
-    Dense(WeightGradient),
-    Depthwise(DepthwiseWeightGradient),
-}
-
-impl Weights {
-    fn new(g: &Geometry, output: [usize; 2]) -> Self {
-        if g.is_depthwise() {
-            Weights::Depthwise(DepthwiseWeightGradient::new(g, output))
-        } else {
-            Weights::Dense(WeightGradient::new(g, output))
-        }
-    }
-
-    fn run(&mut self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-        match self {
-            Weights::Dense(form) => form.run(x, dy, dw),
-            Weights::Depthwise(form) => form.run(x, dy, dw),
-        }
+        &mut self.plan.get_or_insert_with(|| (geometry.clone(), (self.make)(&geometry, output))).1
     }
 }
 
@@ -146,13 +104,15 @@ pub(super) static FORWARD: Entry = Entry {
     }),
     create: |context| {
         let attributes = Attributes::of(context)?;
-        let mut planned = Planned::new(|g, output| Convolution::new(g, output, Direction::Forward));
+        let mut planned = Planned::new(|g, output| Layer::new(g, output, Direction::Forward));
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([x, w, bias @ ..], [y]) = (inputs, outputs)
                 && let Ok((geometry, output)) = attributes.geometry(x.extents, w.extents)
             {
-                planned.of(geometry, output).run(x.data, w.data, bias.first().map(|b| b.data), y);
+                let bias = bias.first().map(|b| b.data);
+                planned.of(geometry, output).run(&Source::Plain(x.data), w.data, bias, y, |_| {});
             }
+            Ok(())
         })))
     },
 };
@@ -184,14 +144,15 @@ pub(super) static INPUT_GRADIENT: Entry = Entry {
     }),
     create: |context| {
         let (attributes, size) = (Attributes::of(context)?, naturals(context, "size")?);
-        let mut planned = Planned::new(|g, output| Convolution::new(g, output, Direction::Adjoint));
+        let mut planned = Planned::new(|g, output| Layer::new(g, output, Direction::Adjoint));
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([dy, w], [dx]) = (inputs, outputs)
                 && let Ok(x) = images_of(attributes, size, dy.extents, w.extents)
                 && let Ok((geometry, output)) = attributes.geometry(&x, w.extents)
             {
-                planned.of(geometry, output).run(dy.data, w.data, None, dx);
+                planned.of(geometry, output).run(&Source::Plain(dy.data), w.data, None, dx, |_| {});
             }
+            Ok(())
         })))
     },
 };
@@ -223,14 +184,16 @@ pub(super) static WEIGHT_GRADIENT: Entry = Entry {
     }),
     create: |context| {
         let (attributes, kernel) = (Attributes::of(context)?, naturals(context, "kernel_shape")?);
-        let mut planned = Planned::new(Weights::new);
+        let mut planned = Planned::new(|g, output| Gradients::new(g, output, false));
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([x, dy], [dw]) = (inputs, outputs)
                 && let Ok(w) = weights_of(attributes, kernel, x.extents, dy.extents)
                 && let Ok((geometry, output)) = attributes.geometry(x.extents, &w)
             {
-                planned.of(geometry, output).run(x.data, dy.data, dw);
+                let (x, dy) = (Source::Plain(x.data), Source::Plain(dy.data));
+                planned.of(geometry, output).run(&x, &dy, &[], dw, &mut [], |_, _| {});
             }
+            Ok(())
         })))
     },
 };

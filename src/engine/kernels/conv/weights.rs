@@ -1,51 +1,77 @@
 //! Gradient of a convolution with respect to its weights: correlations of the input with the output's gradient.
 
-use super::geometry::{Gather, Geometry, pad_pixels};
-use super::tile::correlated;
-use crate::engine::kernels::vector::{Lanes, TiledWork, WIDTH, tiled};
+use super::geometry::{Frame, Gather, Geometry};
+use super::tile::{InTiles, Vectors, in_tiles, rows, tile};
+use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled};
 
 /// Most pixels that are worked on at a time: what all tiles read of them stays in the first cache.
-const PIXELS: usize = 80;
+const PIXELS: usize = 128;
 
-/// The weight gradient of a convolution of one geometry, with the memory that it needs.
+/// The weight gradient of a convolution of one geometry, block of images by block of images.
 #[derive(Debug)]
 pub(super) struct WeightGradient {
     geometry: Geometry,
     gather: Gather,
     /// Offset from the pixel of each weight's input: kernel element by kernel element, the group's channels in each.
     sources: Vec<usize>,
+    /// For each pixel of a block of images where it stands among the images, and among their gradients.
+    steps: Vec<[usize; 2]>,
+    /// Floats of the gradient of each image with its border.
+    gradient_image: usize,
     /// Channels of each group of the output, rounded up to whole vectors.
     padded: usize,
-    /// A block's gradient with that many channels in each group; empty where they fill whole vectors.
-    gradient: Vec<f32>,
     /// For each group and source the sums of its channels.
-    sums: Vec<f32>,
+    sums: Buffer,
 }
 
 impl WeightGradient {
-    /// The gradient; its extents have been checked.
-    pub(super) fn new(g: &Geometry, output: [usize; 2]) -> Self {
-        let gather = Gather::forward(g, output, g.inputs);
-        let (inputs, outputs) = (g.inputs / g.groups, g.outputs / g.groups);
+    /// The gradient, from gradients of the output in a frame, on at most so many images at a time; its extents have been
+    /// checked.
+    pub(super) fn new(g: &Geometry, output: [usize; 2], gradient: Frame, images: usize) -> Self {
+        let gather = Gather::forward(g, output, images);
+        let ([inputs, outputs], groups) = (g.group(), g.blocks());
         let sources: Vec<usize> = gather.phases[0].taps.iter().flat_map(|&(_, at)| at..at + inputs).collect();
+        let pixels = gather.phases[0].pixels.iter().zip(gradient.pixels(gather.images));
+        let steps = pixels.map(|(&x, dy)| [x, dy]).collect();
         let padded = outputs.next_multiple_of(WIDTH);
-        let block = gather.frame.images * gather.result_pixels * g.groups * padded;
-        let gradient = if padded == outputs { vec![] } else { vec![0.0; block] };
-        let sums = vec![0.0; g.groups * sources.len() * padded];
-        WeightGradient { geometry: g.clone(), gather, sources, padded, gradient, sums }
+        let sums = Buffer::zeros(groups * sources.len() * padded);
+        WeightGradient { geometry: g.clone(), gather, sources, steps, gradient_image: gradient.image(), padded, sums }
     }
 
-    /// The gradient `[O, C/groups, kh, kw]` from `x [N, H, W, C]` and `dy [N, oh, ow, O]`.
-    pub(super) fn run(&mut self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    /// The frame of the images.
+    pub(super) fn frame(&self) -> Frame {
+        self.gather.frame
+    }
+
+    /// Images that are worked on at a time.
+    pub(super) fn images(&self) -> usize {
+        self.gather.images
+    }
+
+    /// Whether vectors are read that reach beyond the channels of a pixel: of the images, and of the gradients.
+    pub(super) fn reads_beyond(&self) -> [bool; 2] {
+        let [_, outputs] = self.geometry.group();
+        [self.geometry.is_depthwise(), true].map(|vectors| vectors && !outputs.is_multiple_of(WIDTH))
+    }
+
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
         self.sums.fill(0.0);
-        tiled(Run { gradient: self, x, dy });
-        self.unpack(dw);
     }
 
-    /// The sums as weights are stored.
-    fn unpack(&self, dw: &mut [f32]) {
+    /// Adds the sums over so many images, which stand in their frames as their gradients do.
+    pub(super) fn block(&mut self, x: &[f32], dy: &[f32], images: usize) {
+        let lengths = [(x, self.gather.frame.image()), (dy, self.gradient_image)];
+        for ((framed, image), beyond) in lengths.into_iter().zip(self.reads_beyond()) {
+            assert!(images <= self.gather.images && framed.len() >= images * image + if beyond { WIDTH } else { 0 });
+        }
+        tiled(Block { gradient: self, x, dy, images });
+    }
+
+    /// The sums as weights are stored, `[O, C/groups, kh, kw]`.
+    pub(super) fn finish(&self, dw: &mut [f32]) {
         let g = &self.geometry;
-        let (inputs, outputs, area) = (g.inputs / g.groups, g.outputs / g.groups, g.kernel[0] * g.kernel[1]);
+        let ([inputs, outputs], area) = (g.group(), g.kernel[0] * g.kernel[1]);
         let groups =
             dw.chunks_exact_mut(outputs * inputs * area).zip(self.sums.chunks_exact(self.sources.len() * self.padded));
         for (dw, sums) in groups {
@@ -59,98 +85,117 @@ impl WeightGradient {
     }
 }
 
-struct Run<'a> {
+struct Block<'a> {
     gradient: &'a mut WeightGradient,
     x: &'a [f32],
     dy: &'a [f32],
+    images: usize,
 }
 
-impl TiledWork for Run<'_> {
+impl TiledWork for Block<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const P: usize>(self) {
-        let Run { gradient: WeightGradient { geometry, gather, sources, padded, gradient, sums }, x, dy } = self;
-        let (groups, outputs) = (geometry.groups, geometry.outputs / geometry.groups);
-        let x_image = x.len() / geometry.batch;
-        let images = gather.frame.images;
-        let stride = groups * *padded;
-        for (x, dy) in x.chunks(images * x_image).zip(dy.chunks(images * gather.result_pixels * geometry.outputs)) {
-            let count = x.len() / x_image * gather.result_pixels;
-            let framed = gather.frame.frame(x).as_ptr();
-            let dy = if gradient.is_empty() {
-                dy
-            } else {
-                pad_pixels(dy, outputs, *padded, gradient);
-                &gradient[..]
-            };
-            assert!(dy.len() >= count * stride);
-            let pixels = &gather.phases[0].pixels[..count];
-            let some = count.div_ceil(count.div_ceil(PIXELS));
-            for (pixels, dy) in pixels.chunks(some).zip(dy.chunks(some * stride)) {
-                for group in 0..groups {
-                    let sums = &mut sums[group * sources.len() * *padded..][..sources.len() * *padded];
-                    // SAFETY: a group's first channel lies within the first pixel of the frame.
-                    let x = unsafe { framed.add(group * geometry.inputs / groups) };
-                    for first in (0..*padded).step_by(WIDTH) {
-                        let dy = &dy[group * *padded + first..];
-                        let block = Block { x, pixels, sources, dy, stride, first, sums, padded: *padded };
-                        block.run::<FUSED, P>();
-                    }
+    fn run<V: Vector>(self) {
+        let Block { gradient: WeightGradient { geometry, gather, sources, steps, padded, sums, .. }, x, dy, images } = self;
+        let [inputs, outputs] = geometry.group();
+        let count = images * gather.result_pixels;
+        for steps in steps[..count].chunks(count.div_ceil(count.div_ceil(PIXELS))) {
+            for (group, sums) in sums.chunks_exact_mut(sources.len() * *padded).enumerate() {
+                let (x, dy) = (x[group * inputs..].as_ptr(), dy[group * outputs..].as_ptr());
+                let sweep = Sweep { x, dy, steps, sources, sums, padded: *padded };
+                if geometry.is_depthwise() {
+                    in_tiles::<V, _>(*padded / WIDTH, &mut Depthwise(sweep));
+                } else {
+                    in_tiles::<V, _>(*padded / WIDTH, &mut Dense(sweep));
                 }
             }
         }
     }
 }
 
-/// The sums of some channels of a group over one block of images.
-struct Block<'a> {
+/// The sums of a group over some pixels.
+struct Sweep<'a> {
     x: *const f32,
-    pixels: &'a [usize],
+    dy: *const f32,
+    steps: &'a [[usize; 2]],
     sources: &'a [usize],
-    /// From the first of these channels on.
-    dy: &'a [f32],
-    /// Distance between pixels of `dy`.
-    stride: usize,
-    first: usize,
     sums: &'a mut [f32],
     padded: usize,
 }
 
-impl Block<'_> {
+impl Sweep<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool, const M: usize>(self) {
-        let mut tile = [0; M];
-        for (sources, sums) in self.sources.chunks(M).zip(self.sums.chunks_mut(M * self.padded)) {
-            // The last tile repeats its last source.
-            for (m, tile) in tile.iter_mut().enumerate() {
-                *tile = sources[m.min(sources.len() - 1)];
-            }
-            // SAFETY: `Gather::check` found all offsets in the frame; `dy` has whole vectors for all pixels.
-            let made: [Lanes; M] =
-                unsafe { correlated::<FUSED, M>(self.x, self.pixels, &tile, self.dy.as_ptr(), self.stride) };
-            for (sums, made) in sums.chunks_exact_mut(self.padded).zip(&made) {
-                let sums = &mut sums[self.first..][..WIDTH];
-                sums.iter_mut().zip(made.0).for_each(|(sum, lane)| *sum += lane);
+    fn vectors<V: Vector, const OWN: bool, const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        let channels = first * WIDTH..(first + N) * WIDTH;
+        assert!(channels.end <= self.padded);
+        let gradient = Vectors { first: self.dy.wrapping_add(channels.start), apart: WIDTH };
+        let x = self.x.wrapping_add(if OWN { channels.start } else { 0 });
+        for (sources, sums) in self.sources.chunks(ROWS).zip(self.sums.chunks_mut(ROWS * self.padded)) {
+            // SAFETY: `Gather::check` found all offsets in the frame, and `Frame::pixels` gives those of the gradient's;
+            // `WeightGradient::block` found room for vectors that reach beyond a pixel's channels.
+            let made = unsafe { tile::<V, OWN, ROWS, N>(x, rows(sources), self.steps, gradient, [V::all(0.0); N]) };
+            for (sums, made) in sums.chunks_exact_mut(self.padded).zip(made) {
+                for (sums, made) in sums[channels.clone()].as_chunks_mut::<WIDTH>().0.iter_mut().zip(made) {
+                    // SAFETY: a chunk has the elements of a vector.
+                    unsafe { V::load(sums.as_ptr()).plus(made).store(sums.as_mut_ptr()) };
+                }
             }
         }
     }
 }
 
+/// Each channel of a group is a sum over all channels of the group that it reads.
+struct Dense<'a>(Sweep<'a>);
+
+impl<V: Vector> InTiles<V> for Dense<'_> {
+    const FEW_STEPS: bool = true;
+
+    #[inline(always)]
+    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        self.0.vectors::<V, false, ROWS, N>(first);
+    }
+}
+
+/// Each channel is a sum over one channel.
+struct Depthwise<'a>(Sweep<'a>);
+
+impl<V: Vector> InTiles<V> for Depthwise<'_> {
+    const FEW_STEPS: bool = true;
+
+    #[inline(always)]
+    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        self.0.vectors::<V, true, ROWS, N>(first);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::WeightGradient;
+    use crate::engine::kernels::conv::convolution::Direction;
     use crate::engine::kernels::conv::geometry::tests::{normal, samples, worst};
+    use crate::engine::kernels::conv::layer::{Gradients, Layer};
+    use crate::engine::kernels::conv::source::Source;
+    use crate::engine::kernels::cpu::tests::on_each;
 
     #[test]
     fn sums_equal_plain_loops_in_float64() {
-        for (i, sample) in samples().into_iter().enumerate() {
-            let (x, dy) = (normal(sample.x_len(), i), normal(sample.y_len(), i + 1));
-            let (mut wanted, mut dw) = (vec![0.0; sample.w_len()], vec![f32::NAN; sample.w_len()]);
-            sample.each_product(|x_at, w_at, y_at| wanted[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]));
-            let mut gradient = WeightGradient::new(&sample.g, sample.output);
-            for _ in 0..2 {
-                gradient.run(&x, &dy, &mut dw);
-                assert!(worst(&dw, &wanted) < 1e-5, "{sample:?}: off by {}", worst(&dw, &wanted));
+        on_each(|cpu| {
+            for (i, sample) in samples().into_iter().enumerate() {
+                let (x, dy) = (normal(sample.x_len(), i), normal(sample.y_len(), i + 1));
+                let (mut wanted, mut dw) = (vec![0.0; sample.w_len()], vec![f32::NAN; sample.w_len()]);
+                sample.each_product(|x_at, w_at, y_at| wanted[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]));
+                let mut gradient = Gradients::new(&sample.g, sample.output, false);
+                for _ in 0..2 {
+                    gradient.run(&Source::Plain(&x), &Source::Plain(&dy), &[], &mut dw, &mut [], |_, _| {});
+                    assert!(worst(&dw, &wanted) < 1e-5, "{cpu}, {sample:?}: off by {}", worst(&dw, &wanted));
+                }
+                let w = normal(sample.w_len(), i + 2);
+                let (mut dx, mut alone) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+                let mut both = Gradients::new(&sample.g, sample.output, true);
+                both.run(&Source::Plain(&x), &Source::Plain(&dy), &w, &mut dw, &mut dx, |_, _| {});
+                assert!(worst(&dw, &wanted) < 1e-5, "{cpu}, {sample:?}: off by {}", worst(&dw, &wanted));
+                let mut layer = Layer::new(&sample.g, sample.output, Direction::Adjoint);
+                layer.run(&Source::Plain(&dy), &w, None, &mut alone, |_| {});
+                assert_eq!(dx, alone, "{cpu}, {sample:?}");
             }
-        }
+        });
     }
 }

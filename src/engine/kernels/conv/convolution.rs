@@ -1,0 +1,269 @@
+//! Convolution, and the gradient of its input, which is a convolution of the output's gradient with the mirrored kernel.
+
+use super::geometry::{Frame, Gather, Geometry};
+use super::tile::{InTiles, Vectors, in_tiles, rows, tile};
+use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled, vector};
+
+/// The channels of a group that are computed from one phase's terms.
+#[derive(Debug, Clone, Copy)]
+struct Panel {
+    group: usize,
+    phase: usize,
+    /// Where the weights stand: for each vector of channels a vector for each term.
+    weights: usize,
+}
+
+/// Panels for `channels` of each group, and how many floats their weights are.
+fn panels(groups: usize, channels: usize, sources: &[Vec<usize>]) -> (Vec<Panel>, usize) {
+    let (mut panels, mut weights) = (vec![], 0);
+    for group in 0..groups {
+        for (phase, sources) in sources.iter().enumerate() {
+            panels.push(Panel { group, phase, weights });
+            weights += sources.len() * channels.next_multiple_of(WIDTH);
+        }
+    }
+    (panels, weights)
+}
+
+/// What is convolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// The input, to the output.
+    Forward,
+    /// The gradient of the output, to that of the input.
+    Adjoint,
+}
+
+/// A convolution of one geometry, block of images by block of images.
+#[derive(Debug)]
+pub(super) struct Convolution {
+    geometry: Geometry,
+    direction: Direction,
+    gather: Gather,
+    /// Channels of each group that are read, and that are written. Depthwise channels are one group that reads one.
+    group: [usize; 2],
+    /// For each phase the offset of each term from the pixel, in the first group.
+    sources: Vec<Vec<usize>>,
+    /// Cover all groups and phases.
+    panels: Vec<Panel>,
+    /// Weights, panel after panel.
+    weights: Buffer,
+}
+
+impl Convolution {
+    /// A convolution on at most so many images at a time; its extents have been checked.
+    pub(super) fn new(g: &Geometry, output: [usize; 2], direction: Direction, images: usize) -> Self {
+        let ([inputs, outputs], groups) = (g.group(), g.blocks());
+        let (gather, group) = match direction {
+            Direction::Forward => (Gather::forward(g, output, images), [inputs, outputs]),
+            Direction::Adjoint if g.is_depthwise() => (Gather::adjoint(g, output, images), [inputs, outputs]),
+            Direction::Adjoint => (Gather::adjoint(g, output, images), [outputs, inputs]),
+        };
+        let sources = gather.phases.iter().map(|phase| {
+            let taps = phase.taps.iter();
+            taps.flat_map(|&(_, at)| at..at + group[0]).collect()
+        });
+        let sources: Vec<Vec<usize>> = sources.collect();
+        let (panels, weights) = panels(groups, group[1], &sources);
+        Convolution { geometry: g.clone(), direction, gather, group, sources, panels, weights: Buffer::zeros(weights) }
+    }
+
+    /// The frame of what is read.
+    pub(super) fn frame(&self) -> Frame {
+        self.gather.frame
+    }
+
+    /// Images that are worked on at a time.
+    pub(super) fn images(&self) -> usize {
+        self.gather.images
+    }
+
+    /// Whether vectors are read that reach beyond the channels of a pixel.
+    pub(super) fn reads_beyond(&self) -> bool {
+        self.geometry.is_depthwise() && !self.geometry.inputs.is_multiple_of(WIDTH)
+    }
+
+    /// Floats of the result of each image.
+    pub(super) fn result(&self) -> usize {
+        self.gather.result_pixels * self.geometry.blocks() * self.group[1]
+    }
+
+    /// Convolves framed images `[n, H, W, C]` with the packed weights to `y [n, oh, ow, O]`, and adds `bias [O]`; in the
+    /// other direction these stand for the gradients of output and input.
+    pub(super) fn block(&self, framed: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let images = y.len() / self.result();
+        assert!(images <= self.gather.images && bias.is_none_or(|b| b.len() == self.geometry.blocks() * self.group[1]));
+        assert!(framed.len() >= images * self.gather.frame.image() + if self.reads_beyond() { WIDTH } else { 0 });
+        tiled(Block { convolution: self, framed, bias, y, images });
+    }
+
+    /// Lays out the weights `[O, C/groups, kh, kw]` panel by panel. Lanes beyond a panel's channels stay zero.
+    pub(super) fn pack(&mut self, w: &[f32]) {
+        let g = &self.geometry;
+        let ([inputs, outputs], area) = (g.group(), g.kernel[0] * g.kernel[1]);
+        // Distances in `w` from one channel read to the next, and from one written to the next.
+        let (read, written) = match self.direction {
+            Direction::Forward => (area, inputs * area),
+            Direction::Adjoint => (inputs * area, area),
+        };
+        for panel in &self.panels {
+            let terms = self.sources[panel.phase].len();
+            let w = &w[panel.group * outputs * inputs * area..];
+            let packed = &mut self.weights[panel.weights..];
+            for channel in 0..self.group[1] {
+                let mut at = channel / WIDTH * terms * WIDTH + channel % WIDTH;
+                for &(tap, _) in &self.gather.phases[panel.phase].taps {
+                    let w = &w[channel * written + tap..];
+                    for weight in w.iter().step_by(read).take(self.group[0]) {
+                        packed[at] = *weight;
+                        at += WIDTH;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Block<'a> {
+    convolution: &'a Convolution,
+    framed: &'a [f32],
+    bias: Option<&'a [f32]>,
+    y: &'a mut [f32],
+    images: usize,
+}
+
+impl TiledWork for Block<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Block { convolution, framed, bias, y, images } = self;
+        let Convolution { geometry, gather, group: [read, written], sources, panels, weights, .. } = convolution;
+        let channels = geometry.blocks() * *written;
+        for panel in panels {
+            let phase = &gather.phases[panel.phase];
+            let outputs = images * phase.pixels.len() / gather.images;
+            let first = panel.group * *written;
+            let sweep = Sweep {
+                x: framed[panel.group * *read..].as_ptr(),
+                pixels: &phase.pixels[..outputs],
+                targets: &phase.targets[..outputs],
+                sources: &sources[panel.phase],
+                weights: &weights[panel.weights..],
+                bias: bias.map(|bias| &bias[first..first + *written]),
+                channels: *written,
+                y: &mut y[first..],
+                stride: channels,
+            };
+            let vectors = written.div_ceil(WIDTH);
+            if geometry.is_depthwise() {
+                in_tiles::<V, _>(vectors, &mut Depthwise(sweep));
+            } else {
+                in_tiles::<V, _>(vectors, &mut Dense(sweep));
+            }
+        }
+    }
+}
+
+/// One panel over the images of one block.
+struct Sweep<'a> {
+    x: *const f32,
+    pixels: &'a [usize],
+    targets: &'a [usize],
+    sources: &'a [usize],
+    weights: &'a [f32],
+    /// What the sums start from, zero where there is none.
+    bias: Option<&'a [f32]>,
+    channels: usize,
+    /// The result from the panel's first channel on, and the distance between its pixels.
+    y: &'a mut [f32],
+    stride: usize,
+}
+
+impl Sweep<'_> {
+    #[inline(always)]
+    fn vectors<V: Vector, const OWN: bool, const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        let terms = self.sources.len();
+        let channels = first * WIDTH..self.channels.min((first + N) * WIDTH);
+        let mut start = [V::all(0.0); N];
+        if let Some(bias) = self.bias {
+            for (start, bias) in start.iter_mut().zip(bias[channels.clone()].chunks(WIDTH)) {
+                let mut padded = [0.0; WIDTH];
+                padded[..bias.len()].copy_from_slice(bias);
+                *start = vector(&padded);
+            }
+        }
+        let weights = self.weights[first * terms * WIDTH..][..N * terms * WIDTH].as_ptr();
+        let weights = Vectors { first: weights, apart: terms * WIDTH };
+        let x = self.x.wrapping_add(if OWN { channels.start } else { 0 });
+        for (pixels, targets) in self.pixels.chunks(ROWS).zip(self.targets.chunks(ROWS)) {
+            // SAFETY: `Gather::check` found all offsets in the frame, after which `Convolution::block` found room for vectors
+            // that reach beyond a pixel's channels; the panel has weights for all terms.
+            let sums = unsafe { tile::<V, OWN, ROWS, N>(x, rows(pixels), self.sources, weights, start) };
+            // Every row of the tile is in view: sums that a loop of unknown length reads would go through memory.
+            for (r, sums) in sums.iter().enumerate() {
+                if let Some(target) = targets.get(r) {
+                    let y = &mut self.y[target * self.stride..][channels.clone()];
+                    for (n, sum) in sums.iter().enumerate() {
+                        let left = y.len() - n * WIDTH;
+                        // SAFETY: so many channels are left.
+                        unsafe { sum.store_first(y.as_mut_ptr().add(n * WIDTH), left) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Each channel of a group is a sum over all channels of the group that it reads.
+struct Dense<'a>(Sweep<'a>);
+
+impl<V: Vector> InTiles<V> for Dense<'_> {
+    const FEW_STEPS: bool = false;
+
+    #[inline(always)]
+    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        self.0.vectors::<V, false, ROWS, N>(first);
+    }
+}
+
+/// Each channel is a sum over one channel.
+struct Depthwise<'a>(Sweep<'a>);
+
+impl<V: Vector> InTiles<V> for Depthwise<'_> {
+    const FEW_STEPS: bool = true;
+
+    #[inline(always)]
+    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        self.0.vectors::<V, true, ROWS, N>(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Direction;
+    use crate::engine::kernels::conv::geometry::tests::{Sample, normal, samples, worst};
+    use crate::engine::kernels::conv::layer::Layer;
+    use crate::engine::kernels::conv::source::Source;
+    use crate::engine::kernels::cpu::tests::on_each;
+
+    #[test]
+    fn both_directions_equal_plain_loops_in_float64() {
+        on_each(|cpu| samples().iter().enumerate().for_each(|(i, sample)| check(sample, i, cpu)));
+    }
+
+    fn check(sample: &Sample, seed: usize, cpu: &str) {
+        let Sample { g, output } = sample;
+        let (x, w, bias) = (normal(sample.x_len(), seed), normal(sample.w_len(), seed + 1), normal(g.outputs, seed + 2));
+        let mut y = vec![f32::NAN; sample.y_len()];
+        Layer::new(g, *output, Direction::Forward).run(&Source::Plain(&x), &w, Some(&bias), &mut y, |_| {});
+        let (mut wanted, dy) = (vec![0.0; y.len()], normal(y.len(), seed + 3));
+        let (mut wanted_dx, mut dx) = (vec![0.0; x.len()], vec![f32::NAN; x.len()]);
+        wanted.iter_mut().enumerate().for_each(|(at, y)| *y = f64::from(bias[at % g.outputs]));
+        sample.each_product(|x_at, w_at, y_at| {
+            wanted[y_at] += f64::from(x[x_at]) * f64::from(w[w_at]);
+            wanted_dx[x_at] += f64::from(dy[y_at]) * f64::from(w[w_at]);
+        });
+        Layer::new(g, *output, Direction::Adjoint).run(&Source::Plain(&dy), &w, None, &mut dx, |_| {});
+        assert!(worst(&y, &wanted) < 1e-5, "{cpu}, {sample:?}: output off by {}", worst(&y, &wanted));
+        assert!(worst(&dx, &wanted_dx) < 1e-5, "{cpu}, {sample:?}: gradient off by {}", worst(&dx, &wanted_dx));
+    }
+}

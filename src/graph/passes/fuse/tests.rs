@@ -1,0 +1,107 @@
+use super::fuse;
+use crate::graph::ops::activation::ActivationKind;
+use crate::graph::ops::conv::Conv;
+use crate::graph::ops::elementwise::{Binary, BinaryKind};
+use crate::graph::ops::norm::BatchNorm;
+use crate::graph::ops::pool::GlobalAveragePool;
+use crate::graph::ops::reduce::Mean;
+use crate::graph::{DType, Graph, Shape, TensorType, Value, differentiate};
+
+/// A net under construction, with its parameters.
+struct Net {
+    graph: Graph,
+    parameters: Vec<Value>,
+}
+
+impl Net {
+    fn new() -> Self {
+        Net { graph: Graph::new(), parameters: vec![] }
+    }
+
+    fn input(&mut self, dims: &[usize]) -> Value {
+        let name = format!("x{}", self.graph.inputs().len());
+        self.graph.input(name, TensorType::new(DType::F32, Shape::fixed(dims)))
+    }
+
+    fn parameter(&mut self, dims: &[usize]) -> Value {
+        let value = self.input(dims);
+        self.parameters.push(value);
+        value
+    }
+
+    fn conv(&mut self, x: Value, outputs: usize) -> Value {
+        let inputs = self.graph.ty(x).shape.extent(1).unwrap();
+        let w = self.parameter(&[outputs, inputs, 3, 3]);
+        let conv = Conv { stride: [1, 1], pads: [1; 4], dilation: [1, 1], groups: 1 };
+        self.graph.apply(conv, &[x, w]).unwrap()
+    }
+
+    fn norm(&mut self, x: Value) -> Value {
+        let channels = self.graph.ty(x).shape.extent(1).unwrap();
+        let (gamma, beta) = (self.parameter(&[channels]), self.parameter(&[channels]));
+        let op = BatchNorm { epsilon: 1e-5, activation: Some(ActivationKind::Relu) };
+        let [y, mean, variance] = self.graph.add(op, &[x, gamma, beta]).unwrap()[..] else { panic!("three outputs") };
+        let n = self.graph.outputs().len();
+        self.graph.output(format!("mean{n}"), mean);
+        self.graph.output(format!("variance{n}"), variance);
+        y
+    }
+
+    /// Outputs a mean of `y` and its gradients, and names the operators that are left after fusing.
+    fn trained(mut self, y: Value) -> Vec<&'static str> {
+        let pooled = self.graph.apply(GlobalAveragePool, &[y]).unwrap();
+        let loss = self.graph.apply(Mean, &[pooled]).unwrap();
+        self.graph.output("loss", loss);
+        let gradients = differentiate(&mut self.graph, loss, &self.parameters).unwrap();
+        for (i, gradient) in gradients.into_iter().enumerate() {
+            self.graph.output(format!("g{i}"), gradient);
+        }
+        let fused = fuse(&self.graph).unwrap();
+        assert_eq!(fused.outputs().len(), self.graph.outputs().len());
+        for ((name, new), (old_name, old)) in fused.outputs().iter().zip(self.graph.outputs()) {
+            assert_eq!((name, fused.ty(*new)), (old_name, self.graph.ty(*old)));
+        }
+        let heads = ["GlobalAveragePool", "GlobalAveragePoolGrad", "Mean", "Expand", "Mul"];
+        fused.nodes().iter().map(|n| n.op.name()).filter(|name| !heads.contains(name)).collect()
+    }
+}
+
+#[test]
+fn a_chain_of_normed_convolutions_becomes_two_nodes_a_layer() {
+    let mut net = Net::new();
+    let mut y = net.input(&[2, 3, 6, 6]);
+    for outputs in [4, 5, 6] {
+        y = net.conv(y, outputs);
+        y = net.norm(y);
+    }
+    let names = net.trained(y);
+    let wanted = ["FusedConv", "FusedConv", "FusedConv", "BatchNormInference", "BatchNormParameterGrad"];
+    assert_eq!(names[..5], wanted);
+    assert_eq!(names[5..], ["FusedConvGrad", "FusedConvGrad", "FusedConvGrad"]);
+}
+
+#[test]
+fn what_two_nodes_read_is_written() {
+    let mut net = Net::new();
+    let x = net.input(&[2, 3, 6, 6]);
+    let stem = net.conv(x, 4);
+    let stem = net.norm(stem);
+    let branch = net.conv(stem, 4);
+    let branch = net.norm(branch);
+    let y = net.graph.apply(Binary(BinaryKind::Add), &[stem, branch]).unwrap();
+    let names = net.trained(y);
+    let count = |name| names.iter().filter(|n| **n == name).count();
+    assert_eq!(count("BatchNormInference"), 2, "{names:?}");
+    assert_eq!(count("BatchNormParameterGrad"), 2, "{names:?}");
+    assert_eq!((count("FusedConv"), count("FusedConvGrad"), count("BatchNormGrad")), (2, 2, 0), "{names:?}");
+}
+
+#[test]
+fn a_norm_of_no_convolution_stays() {
+    let mut net = Net::new();
+    let x = net.input(&[2, 3, 6, 6]);
+    let y = net.norm(x);
+    let y = net.conv(y, 4);
+    let names = net.trained(y);
+    assert_eq!(names, ["BatchNorm", "Conv", "FusedConvGrad", "BatchNormGrad"]);
+}
