@@ -53,7 +53,8 @@ impl Operator for Registered {
         let Ok(outputs) = guarded(self.0, || rule(&inputs)) else {
             return Ok(());
         };
-        for (i, extents) in outputs.iter().enumerate() {
+        // Nor is a scalar told from what such a tensor gives.
+        for (i, extents) in outputs.iter().enumerate().filter(|(_, extents)| !extents.is_empty()) {
             let shape = Shape::new(extents.iter().map(|&d| d as i64));
             let dimension_symbols = SymbolicDimensions::empty(extents.len());
             context.set_output(i, &ValueType::Tensor { ty: TensorElementType::Float32, shape, dimension_symbols })?;
@@ -99,7 +100,7 @@ impl Kernel for Node {
                     let read: Vec<Tensor<'_>> = inputs.iter().map(|m| unsafe { m.tensor() }).collect();
                     // SAFETY: as above; each output is borrowed once.
                     let mut written: Vec<&mut [f32]> = outputs.iter().map(|m| unsafe { m.slice_mut() }).collect();
-                    run(&read, &mut written);
+                    return run(&read, &mut written);
                 }
             }
             Ok(())
