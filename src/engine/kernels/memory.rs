@@ -34,6 +34,7 @@ impl Memory {
     ///
     /// # Panics
     /// Where the block reaches beyond the end.
+    #[inline(always)]
     pub(super) fn read(&self, at: usize, block: &mut [f32]) {
         assert!(at + block.len() <= self.length, "a read beyond the end of a tensor");
         // SAFETY: in bounds; `block` is memory of ours, which the library's never overlaps.
@@ -44,6 +45,7 @@ impl Memory {
     ///
     /// # Panics
     /// Where the block reaches beyond the end.
+    #[inline(always)]
     pub(super) fn write(&self, at: usize, block: &[f32]) {
         assert!(at + block.len() <= self.length, "a write beyond the end of a tensor");
         // SAFETY: in bounds; `block` is memory of ours, which the library's never overlaps.

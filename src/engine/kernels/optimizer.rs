@@ -2,12 +2,13 @@
 //!
 //! State may be bound in place: every block is copied in before any of it is written.
 
+use super::lanes::WIDTH;
 use super::memory::Memory;
 use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes, attribute};
 
-/// Elements handled at a time: all parts of a block stay in the first-level cache.
-const BLOCK: usize = 512;
+/// Elements handled at a time: a vector of each part, which is copied without a call.
+const BLOCK: usize = WIDTH;
 
 /// Checks `scalars` rank-0 inputs and then groups of `group` tensors of one shape; gives `kept` outputs for each.
 fn step_shapes(inputs: &[Vec<usize>], scalars: usize, group: usize, kept: usize) -> Result<Vec<Vec<usize>>, String> {
@@ -37,8 +38,8 @@ fn decay_of(flags: &[i64], i: usize) -> f32 {
 trait BlockStep<const N: usize>: Copy {
     /// Parts that a step changes, in the order of the node's outputs.
     const WRITTEN: &[usize];
-    /// Steps the first `length` elements of a block; `#[inline(always)]`.
-    fn step(self, block: &mut [[f32; BLOCK]; N], length: usize);
+    /// Steps a block; `#[inline(always)]`.
+    fn step(self, block: &mut [[f32; BLOCK]; N]);
 }
 
 /// The step of one parameter.
@@ -59,15 +60,22 @@ impl<S: BlockStep<N>, const N: usize> Work for Parameter<'_, S, N> {
 fn in_blocks<S: BlockStep<N>, const N: usize>(inputs: &[Memory], outputs: &[Memory], factors: S) {
     let mut parts = [[0.0_f32; BLOCK]; N];
     let total = inputs.iter().chain(outputs).map(Memory::len).min().unwrap_or(0);
-    for at in (0..total).step_by(BLOCK) {
-        let length = BLOCK.min(total - at);
+    let whole = total / BLOCK * BLOCK;
+    for at in (0..whole).step_by(BLOCK) {
         for (part, input) in parts.iter_mut().zip(inputs) {
-            input.read(at, &mut part[..length]);
+            input.read(at, part);
         }
-        factors.step(&mut parts, length);
+        factors.step(&mut parts);
         for (output, &part) in outputs.iter().zip(S::WRITTEN) {
-            output.write(at, &parts[part][..length]);
+            output.write(at, &parts[part]);
         }
+    }
+    for (part, input) in parts.iter_mut().zip(inputs) {
+        input.read(whole, &mut part[..total - whole]);
+    }
+    factors.step(&mut parts);
+    for (output, &part) in outputs.iter().zip(S::WRITTEN) {
+        output.write(whole, &parts[part][..total - whole]);
     }
 }
 
@@ -101,9 +109,9 @@ impl BlockStep<3> for SgdFactors {
     const WRITTEN: &[usize] = &[0, 2];
 
     #[inline(always)]
-    fn step(self, [w, g, v]: &mut [[f32; BLOCK]; 3], length: usize) {
-        for ((w, g), v) in w[..length].iter_mut().zip(&g[..length]).zip(&mut v[..length]) {
-            let g = g + self.decay * *w;
+    fn step(self, [w, g, v]: &mut [[f32; BLOCK]; 3]) {
+        for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
+            let g = *g + self.decay * *w;
             *v = self.momentum * *v + g;
             *w -= self.rate * (g + self.momentum * *v);
         }
@@ -162,10 +170,9 @@ impl BlockStep<4> for AdamFactors {
     const WRITTEN: &[usize] = &[0, 2, 3];
 
     #[inline(always)]
-    fn step(self, [w, g, m, v]: &mut [[f32; BLOCK]; 4], length: usize) {
-        let (w, m, v) = (&mut w[..length], &mut m[..length], &mut v[..length]);
-        for (((w, g), m), v) in w.iter_mut().zip(&g[..length]).zip(m).zip(v) {
-            let g = g + self.decay * *w;
+    fn step(self, [w, g, m, v]: &mut [[f32; BLOCK]; 4]) {
+        for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            let g = *g + self.decay * *w;
             *m += self.rest1 * (g - *m);
             *v += self.rest2 * (g * g - *v);
             *w = self.keep * *w - self.rate * (*m / (v.sqrt() + self.epsilon));
