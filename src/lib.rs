@@ -32,7 +32,7 @@
 //! | [`cli`] | arguments, one file for each subcommand | all |
 
 //!
-//! Every operator has a standard spelling in `ai.onnx`. On the CPU, training and scoring are spelled in kernels of our own
+//! Every operator that nets are built of has a standard spelling in `ai.onnx`. On the CPU, training and scoring are spelled in kernels of our own
 //! where there are any ([`engine`]). An image is `[N, C, H, W]` in the graph and `[N, H, W, C]` between kernels: a value
 //! keeps the order in which it was made until an operator wants the other one. Parameters have one layout everywhere; a
 //! convolution lays out its weights anew in each call, which is little beside its work and spares every other part of the

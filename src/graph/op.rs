@@ -32,7 +32,7 @@ pub trait Op: Any + Debug + Send + Sync {
     /// Spells the operator in nodes of `ai.onnx`, opset 18.
     ///
     /// # Errors
-    /// Where a shape that must be known is symbolic.
+    /// Where a shape that must be known is symbolic, and for what [`crate::graph::passes::fuse`] makes.
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError>;
 
     /// The node of `evolve.train` that computes the operator on the CPU, where there is one. It has the operator's

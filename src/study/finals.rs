@@ -5,6 +5,8 @@ use super::{
     Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
     lengths,
 };
+use crate::data::InputSpec;
+use crate::genome::Augmentation;
 use crate::search::Search;
 use crate::train::scoring;
 
@@ -13,6 +15,9 @@ const FINAL_STREAM: u64 = 1 << 33;
 /// Passes over the training part beyond which a finalist starts afresh: so long a training gains nothing from the
 /// searched weights, which a small dataset has already been fitted to.
 const WARM_EPOCHS: f64 = 12.0;
+/// Passes over images from which on finalists see them altered: by then a net knows them by heart, while in the short
+/// trainings of a search it learns less of altered ones.
+const ALTERED_EPOCHS: f64 = 12.0;
 
 impl Study {
     pub(super) fn final_phase(
@@ -34,7 +39,7 @@ impl Study {
         if stopped(resources.stop) {
             // The finals are not journaled: a resumed search picks anew.
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
-            let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false };
+            let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false, augmentation: None };
             let picked = search.finalists(self.settings.training.finalists);
             let entries = picked.into_iter().chain(untold).map(entry).collect();
             return self.decide(&Finals { after, entries }, true, watch);
@@ -94,6 +99,10 @@ impl Study {
             .search
             .budget
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
+        let side = match &resources.dataset.task.input {
+            InputSpec::Image { height, width, .. } => Some(*height.min(width)),
+            InputSpec::Table { .. } => None,
+        };
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let share = f64::from(c.proposal.genome.training.length);
@@ -112,8 +121,12 @@ impl Study {
                 false => vec![examples],
             };
             let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
-            let candidate = c.number;
-            ladder.into_iter().map(move |examples| FinalEntry { candidate, examples, warm })
+            let (candidate, searched) = (c.number, c.proposal.genome.training.augmentation);
+            ladder.into_iter().map(move |examples| {
+                let often = examples as f64 >= ALTERED_EPOCHS * rows as f64;
+                let augmentation = side.filter(|_| often).map(|side| altered(searched, side)).filter(|&a| a != searched);
+                FinalEntry { candidate, examples, warm, augmentation }
+            })
         };
         // The longest trainings of all finalists come first, so that workers end together.
         let mut all: Vec<FinalEntry> = picked.iter().flat_map(entries).collect();
@@ -134,7 +147,8 @@ impl Study {
             let Some(c) = self.candidates.get(&entry.candidate).filter(|_| !done && entry.examples > 0) else {
                 continue;
             };
-            let genome = c.proposal.genome.clone();
+            let mut genome = c.proposal.genome.clone();
+            genome.training.augmentation = entry.augmentation.unwrap_or(genome.training.augmentation);
             let start = c.outcome.weights().filter(|_| entry.warm).map(|weights| {
                 let share = f64::from(genome.training.length);
                 let full = self.settings.training.candidate_examples(c.outcome.costs(), share);
@@ -180,4 +194,10 @@ impl Study {
         }
         best.map(|(_, choice)| choice).ok_or_else(|| self.nothing_trained())
     }
+}
+
+/// At least shifts by a sixteenth of the side or two pixels and blanked squares of a quarter of it, less on tiny images.
+fn altered(searched: Augmentation, side: usize) -> Augmentation {
+    let least = if side < 16 { side / 8 } else { (side / 16).max(2) };
+    Augmentation { shift: searched.shift.max(least), cutout: searched.cutout.max(side / 4), ..searched }
 }

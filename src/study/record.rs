@@ -1,6 +1,7 @@
 //! Lines of the journal.
 
 use crate::{
+    genome::Augmentation,
     search::Proposal,
     train::{Costs, CurvePoint, Scores},
 };
@@ -65,6 +66,9 @@ pub struct FinalEntry {
     pub examples: u64,
     /// Whether it goes on from its searched weights.
     pub warm: bool,
+    /// How its images are altered, where that is not as in the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
 }
 
 /// A finalist and what became of it.

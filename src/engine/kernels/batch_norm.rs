@@ -2,7 +2,7 @@
 
 use super::activation::{Activated, Pointwise, WithActivation, named, with};
 use super::channels::{Columns, Sums, map};
-use super::normalisation::{AddGradientMoments, InputGradient, Moments, Norm, Normalised};
+use super::normalisation::{AddGradientMoments, InputGradient, Moments, Norm, Normalised, NormalisedSum};
 use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes, attribute};
 use crate::graph::ops::activation::ActivationKind;
@@ -27,6 +27,28 @@ impl<A: Pointwise> Work for Activated<Normalise<'_>, A> {
     fn run(self) {
         let Normalise { columns, x, y } = self.0;
         map::<Normalised<A>, 3>(&columns, x, x, y);
+    }
+}
+
+/// Normalises all elements and adds others.
+struct NormaliseAndAdd<'a> {
+    columns: Columns<3>,
+    x: &'a [f32],
+    other: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl WithActivation for NormaliseAndAdd<'_> {
+    fn run<A: Pointwise>(self) {
+        widest(Activated(self, PhantomData::<A>));
+    }
+}
+
+impl<A: Pointwise> Work for Activated<NormaliseAndAdd<'_>, A> {
+    #[inline(always)]
+    fn run(self) {
+        let NormaliseAndAdd { columns, x, other, y } = self.0;
+        map::<NormalisedSum<A>, 3>(&columns, x, other, y);
     }
 }
 
@@ -168,6 +190,27 @@ pub(super) static INFERENCE: Entry = Entry {
                 let [x, gamma, beta, mean, variance] = [x, gamma, beta, mean, variance].map(|t| t.data);
                 let norm = Norm { epsilon, activation, gamma, beta, mean, variance };
                 with(activation, Normalise { columns: norm.columns(), x, y });
+            }
+            Ok(())
+        })))
+    },
+};
+/// Normalisation by given statistics, to which another tensor is added before the activation.
+pub(super) static ADD: Entry = Entry {
+    name: "BatchNormAdd",
+    inputs: Arity::Exactly(6),
+    outputs: Arity::Exactly(1),
+    shapes: Shapes::OfInputs(|inputs| match inputs {
+        [x, parameters @ .., other] if parameters.len() == 4 && x == other => check(x, parameters).map(|_| vec![x.clone()]),
+        _ => Err(format!("6 inputs wanted, the first and the last alike, not {inputs:?}")),
+    }),
+    create: |context| {
+        let (epsilon, activation) = attributes(context)?;
+        Ok(Body::Apart(Box::new(move |inputs, outputs| {
+            if let ([x, gamma, beta, mean, variance, other], [y]) = (inputs, outputs) {
+                let [x, gamma, beta, mean, variance, other] = [x, gamma, beta, mean, variance, other].map(|t| t.data);
+                let norm = Norm { epsilon, activation: None, gamma, beta, mean, variance };
+                with(activation, NormaliseAndAdd { columns: norm.columns(), x, other, y });
             }
             Ok(())
         })))

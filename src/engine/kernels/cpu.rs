@@ -64,6 +64,7 @@ pub(super) fn chosen() -> Result<Cpu, String> {
 }
 
 /// The kind of CPU that kernels run on in this thread.
+#[cfg(target_arch = "x86_64")]
 pub(super) fn at_hand() -> Cpu {
     #[cfg(test)]
     if let Some(cpu) = tests::FORCED.get() {
@@ -78,6 +79,7 @@ pub(super) mod tests {
     use std::cell::Cell;
 
     thread_local! {
+        #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
         pub(super) static FORCED: Cell<Option<Cpu>> = const { Cell::new(None) };
     }
 

@@ -1,5 +1,6 @@
 //! Sixteen floats at a time, in the registers that the CPU at hand has: what the convolution kernels are made of.
 
+#[cfg(target_arch = "x86_64")]
 use super::cpu::{self, Cpu};
 use std::ops::{Deref, DerefMut};
 
@@ -8,7 +9,7 @@ pub(super) const WIDTH: usize = 16;
 
 /// Floats in memory where each [`WIDTH`]th begins a line of the cache: a vector that lies in two lines takes twice as long
 /// to read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(super) struct Buffer {
     lines: Vec<Line>,
     len: usize,

@@ -1,7 +1,8 @@
 //! Kernels of the domain `evolve.train`: fused operators that ONNX Runtime's CPU provider runs in training graphs.
 //!
 //! Adding one: a file with an [`Entry`], a line in [`ALL`], and [`crate::graph::Op::kernel`] of the operator it stands
-//! for. A test compares every entry with its operator's standard spelling over the operator's cases.
+//! for. A test compares every entry with its operator's standard spelling over the operator's cases; kernels of fused
+//! operators, which that test names, are compared in whole nets.
 //!
 //! All kernels are float32, run on the calling thread, and work on images `[N, H, W, C]`. They are compiled for AVX-512, for
 //! AVX2 with FMA and for any CPU of the architecture; the best that is there runs, or what [`CPU_VARIABLE`] names.
@@ -10,6 +11,7 @@
 
 mod activation;
 mod batch_norm;
+mod channel_parts;
 mod channel_sum;
 mod channels;
 mod conv;
@@ -95,6 +97,7 @@ pub static ALL: &[&Entry] = &[
     &batch_norm::GRADIENT,
     &batch_norm::PARAMETER_GRADIENT,
     &batch_norm::INFERENCE,
+    &batch_norm::ADD,
     &layer_norm::FORWARD,
     &layer_norm::GRADIENT,
     &conv::FORWARD,
@@ -103,6 +106,8 @@ pub static ALL: &[&Entry] = &[
     &conv::fused::FORWARD,
     &conv::fused::GRADIENT,
     &channel_sum::SUM,
+    &channel_parts::CONCAT,
+    &channel_parts::SLICE,
     &pool::MAX,
     &pool::MAX_GRADIENT,
     &pool::AVERAGE,

@@ -64,6 +64,18 @@ impl<A: Pointwise> PerElement<3> for Normalised<A> {
     }
 }
 
+/// The activation of the normalised element and another.
+pub(super) struct NormalisedSum<A>(PhantomData<A>);
+
+impl<A: Pointwise> PerElement<3> for NormalisedSum<A> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn at([mean, scale, shift]: [f32; 3], x: f32, other: f32) -> f32 {
+        A::value(((x - mean) * scale + shift) + other)
+    }
+}
+
 /// The gradient g before the activation, and g·(x − mean).
 pub(super) struct GradientMoments<A>(PhantomData<A>);
 

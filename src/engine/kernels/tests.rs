@@ -26,7 +26,7 @@ use rand_distr::{Distribution, StandardNormal};
 use std::collections::BTreeSet;
 
 /// Kernels of nodes that only [`crate::graph::passes::fuse`] makes; [`fused`] compares them.
-const FUSED: [&str; 3] = ["FusedConv", "FusedConvGrad", "BatchNormParameterGrad"];
+const FUSED: [&str; 4] = ["FusedConv", "FusedConvGrad", "BatchNormParameterGrad", "BatchNormAdd"];
 
 /// Largest difference accepted, relative to the largest value of the output.
 const TOLERANCE: f32 = 1e-5;

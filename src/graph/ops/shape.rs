@@ -1,7 +1,8 @@
 //! Operators that rearrange elements.
 
+use super::conv::float32;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use crate::graph::{Attribute, Dim, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
 use std::sync::Arc;
 
 /// Repeats a value along broadcast axes (ONNX `Expand`).
@@ -121,10 +122,31 @@ impl Op for Concat {
         Ok(())
     }
 
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let images = POSITIONS.get(..inputs.len())?;
+        of_channels(self.axis, inputs).then(|| Kernel::new("ConcatChannels", vec![]).with_images(images, &[0]))
+    }
+
     fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
         let axis = axis_channels_last(self.axis)?;
         Some(Arc::new(Concat { axis }))
     }
+}
+
+/// Positions of inputs, as many as a kernel takes images.
+static POSITIONS: [usize; 64] = {
+    let mut positions = [0; 64];
+    let mut i = 0;
+    while i < positions.len() {
+        positions[i] = i;
+        i += 1;
+    }
+    positions
+};
+
+/// Whether an axis is that of the channels of images that kernels take.
+fn of_channels(axis: usize, inputs: &[&TensorType]) -> bool {
+    axis == 1 && float32(inputs) && inputs.iter().all(|x| x.shape.rank() == 4)
 }
 
 /// Where an axis of `[N, C, H, W]` stands in `[N, H, W, C]`.
@@ -177,6 +199,12 @@ impl Op for Slice {
         let y = s.node("Slice", &[s.input(0), list[0], list[1], list[2]], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = [("start", self.start), ("end", self.end)].map(|(name, v)| (name, Attribute::Int(v as i64)));
+        let kernel = || Kernel::new("SliceChannels", attributes.to_vec()).with_images(&[0], &[0]);
+        of_channels(self.axis, inputs).then(kernel)
     }
 
     fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
@@ -319,7 +347,13 @@ pub static SLICE: Entry = Entry {
     differentiable: true,
     cases: || {
         let case = |axis, start, end, x: &[usize]| Case::new(Slice { axis, start, end }, vec![Feed::Normal(x.to_vec())]);
-        vec![case(1, 1, 3, &[2, 5, 3]), case(0, 0, 1, &[4]), case(2, 2, 7, &[1, 3, 7]), case(1, 0, 3, &[2, 3])]
+        vec![
+            case(1, 1, 3, &[2, 5, 3]),
+            case(0, 0, 1, &[4]),
+            case(2, 2, 7, &[1, 3, 7]),
+            case(1, 0, 3, &[2, 3]),
+            case(1, 3, 22, &[2, 24, 3, 2]),
+        ]
     },
 };
 /// Adjoint of a part.

@@ -50,6 +50,12 @@ impl<'g> Rebuilt<'g> {
         self.values[old.index()] = Some(new);
     }
 
+    /// States that a value has become the same as another.
+    pub(super) fn same(&mut self, known: Value, old: Value) {
+        let new = self.value(known);
+        self.set(old, new);
+    }
+
     /// Adds a node.
     pub(super) fn add(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
         self.graph.add(op, inputs)

@@ -241,9 +241,30 @@ impl<V: Vector> InTiles<V> for Depthwise<'_> {
 mod tests {
     use super::Direction;
     use crate::engine::kernels::conv::geometry::tests::{Sample, normal, samples, worst};
-    use crate::engine::kernels::conv::layer::Layer;
+    use crate::engine::kernels::conv::layer::{Gradients, Layer};
     use crate::engine::kernels::conv::source::Source;
     use crate::engine::kernels::cpu::tests::on_each;
+
+    #[test]
+    fn all_cpus_that_fuse_products_give_the_same_bits() {
+        for (i, Sample { g, output }) in samples().iter().enumerate() {
+            let [x, dy] = [g.size, *output].map(|size| g.batch * size[0] * size[1]);
+            let (x, dy) = (normal(x * g.inputs, i), normal(dy * g.outputs, i + 1));
+            let w = normal(g.outputs * (g.inputs / g.groups) * g.kernel[0] * g.kernel[1], i + 2);
+            let mut seen: Option<[Vec<f32>; 3]> = None;
+            on_each(|cpu| {
+                if cpu == "baseline" {
+                    return;
+                }
+                let mut made = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
+                let [y, dx, dw] = &mut made;
+                Layer::new(g, *output, Direction::Forward).run(&Source::Plain(&x), &w, None, y, |_| {});
+                let mut gradients = Gradients::new(g, *output, true);
+                gradients.run(&Source::Plain(&x), &Source::Plain(&dy), &w, dw, dx, |_, _| {});
+                assert_eq!(seen.get_or_insert_with(|| made.clone()), &made, "{cpu}: {g:?}");
+            });
+        }
+    }
 
     #[test]
     fn both_directions_equal_plain_loops_in_float64() {

@@ -82,6 +82,9 @@ impl Forward {
         let [w] = split(&mut inputs)?;
         let (g, output) = self.conv.geometry(x, w)?;
         columns::<1>(!inputs.is_empty(), g.outputs, &mut inputs)?;
+        if !inputs.is_empty() {
+            return Err(format!("{} inputs too many", inputs.len()));
+        }
         let y = vec![g.batch, output[0], output[1], g.outputs];
         let statistics = if self.statistics { 2 } else { 0 };
         Ok([vec![y], vec![vec![g.outputs]; statistics]].concat())

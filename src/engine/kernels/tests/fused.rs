@@ -1,10 +1,10 @@
 //! Nets whose convolutions are fused against the same nets in the standard spelling.
 
-use super::{floats, run, sample};
+use super::{FUSED, floats, run, sample};
 use crate::engine::kernels::cpu::tests::on_each;
 use crate::engine::tests::onnxruntime;
 use crate::graph::ops::Feed;
-use crate::graph::ops::activation::ActivationKind;
+use crate::graph::ops::activation::{Activation, ActivationKind};
 use crate::graph::ops::conv::Conv;
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::norm::BatchNorm;
@@ -26,9 +26,10 @@ enum Layer {
     Pool,
     /// Adds what the layer so many before gave.
     Skip(usize),
+    Act(ActivationKind),
 }
 
-use Layer::{Norm, Pool, Skip};
+use Layer::{Act, Norm, Pool, Skip};
 
 fn conv(outputs: usize, kernel: usize) -> Layer {
     Layer::Conv([outputs, kernel, 1, 1, 1], false)
@@ -53,6 +54,8 @@ fn nets() -> Vec<([usize; 4], Vec<Layer>)> {
         ([9, 3, 1, 40], vec![relu, Layer::Conv([20, 1, 1, 1, 1], false), Norm(None), conv(3, 1), Skip(3), relu]),
     ];
     for kind in ActivationKind::ALL {
+        let residual = [conv(9, 3), relu, conv(9, 3), Norm(None), Skip(4), Act(kind), conv(4, 3), relu];
+        nets.push(([3, 2, 6, 7], [vec![conv(9, 1)], residual.to_vec()].concat()));
         nets.push(([4, 3, 5, 6], vec![conv(18, 3), Norm(Some(kind)), conv(9, 3), Norm(Some(kind)), conv(4, 1)]));
     }
     nets
@@ -91,6 +94,7 @@ fn model(x: [usize; 4], layers: &[Layer]) -> (Graph, Vec<Vec<usize>>) {
                 made[0]
             }
             Pool => graph.apply(MaxPool { kernel: [2, 2], stride: [2, 2], pads: [0; 4] }, &[y]).unwrap(),
+            Act(kind) => graph.apply(Activation(kind), &[y]).unwrap(),
             Skip(back) => graph.apply(Binary(BinaryKind::Add), &[y, values[values.len() - 1 - back]]).unwrap(),
         };
         values.push(next);
@@ -133,7 +137,7 @@ fn fused_nets_equal_the_standard_spelling() {
             }
         });
     }
-    for name in ["FusedConv", "FusedConvGrad", "BatchNormParameterGrad", "BatchNormInference", "BatchNormGrad"] {
+    for name in FUSED.into_iter().chain(["BatchNormInference", "BatchNormGrad"]) {
         assert!(seen.contains(name), "no net has a node {name}");
     }
 }

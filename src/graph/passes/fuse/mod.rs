@@ -5,9 +5,11 @@
 //! - the two gradients of a convolution are made in one pass over the gradient of its result;
 //! - the gradient of a normalisation's input is likewise made while the convolution before it reads it;
 //! - and where a convolution reads a normalised input, the gradients of that norm's parameters are summed while it writes
-//!   its own input's.
+//!   its own input's;
+//! - a normalisation whose result is only added to something is applied while that is read ([`sums`]).
 
 mod ops;
+mod sums;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ pub fn fuse(graph: &Graph) -> Result<Graph, GraphError> {
         let joined = Joined { graph, plan: &plan, index, node };
         rebuilt.within(node, |rebuilt| joined.add(rebuilt))?;
     }
-    Ok(rebuilt.finish())
+    sums::join(&rebuilt.finish())
 }
 
 /// Who reads each value, as (node, position); reads by the graph's outputs count as a node beyond the last.
@@ -72,6 +74,7 @@ struct Norm {
 /// The nodes that make the gradients of one convolution, and are made one.
 #[derive(Debug, Clone, Copy)]
 struct Gradients {
+    op: Conv,
     conv: usize,
     weights: usize,
     input: Option<usize>,
@@ -122,9 +125,13 @@ impl Plan {
         let reader = self.only_reader(graph, readers.of_value(node.outputs[0]), norm.gradient);
         let gradient = norm.gradient.map(|g| &graph.nodes()[g]);
         let own = self.gradients.get(&conv);
-        let gradient_by_reader = gradient
-            .zip(own)
-            .is_some_and(|(gradient, own)| readers.of_value(gradient.outputs[0]).iter().all(|r| own.has(r.0)));
+        let gradient_by_reader = gradient.zip(own).is_some_and(|(gradient, own)| {
+            let reads = |&(node, at): &(usize, usize)| match at {
+                0 => own.input == Some(node),
+                _ => own.weights == node && at == 1,
+            };
+            readers.of_value(gradient.outputs[0]).iter().all(reads)
+        });
         let makes = reader.and_then(|reader| self.gradients.get(&reader)?.input);
         let sums_by_reader = gradient_by_reader
             && makes.zip(gradient).is_some_and(|(makes, gradient)| {
@@ -140,8 +147,11 @@ impl Plan {
         let is_conv = |node: usize| graph.nodes().get(node).is_some_and(|n| operator::<Conv>(n).is_some());
         let &(conv, _) = readers.iter().find(|&&(node, at)| at == 0 && is_conv(node))?;
         let gradients = self.gradients.get(&conv);
-        let known = |node: usize| node == conv || Some(node) == gradient || gradients.is_some_and(|g| g.has(node));
-        readers.iter().all(|r| known(r.0)).then_some(conv)
+        let known = |&(node, at): &(usize, usize)| match at {
+            0 => node == conv || gradients.is_some_and(|g| g.weights == node),
+            _ => Some(node) == gradient && at == 2,
+        };
+        readers.iter().all(known).then_some(conv)
     }
 }
 
@@ -176,11 +186,15 @@ fn gradients_of_convolution(graph: &Graph, readers: &Readers, plan: &Plan, conv:
         let dw = &graph.nodes()[weights];
         let dy = dw.inputs[1];
         let of_input = |n: &Node| operator::<ConvInputGrad>(n).is_some_and(|g| g.conv == *op) && n.inputs == [dy, w];
-        let input = reading(w, &of_input).first().copied();
-        let own = normed.map_or(input.is_some(), |normed| normed == dy);
-        let taken = plan.gradients.values().any(|g| g.has(weights));
-        if own && !taken && graph.ty(dw.outputs[0]) == graph.ty(w) && graph.ty(x).dtype == DType::F32 {
-            return Some(Gradients { conv, weights, input });
+        // Convolutions with the same weights may have the same gradient of their results.
+        let free = |i: &usize| !plan.gradients.values().any(|g| g.has(*i));
+        let fits = |i: &usize| free(i) && graph.ty(graph.nodes()[*i].outputs[0]) == graph.ty(x);
+        let input = reading(w, &of_input).into_iter().find(fits);
+        let own = normed.map_or(input.is_some(), |normed| normed == dy) && free(&weights);
+        let gradients = Gradients { op: *op, conv, weights, input };
+        // Its first node takes the place of all, and what it reads has to be there.
+        if own && conv < gradients.first() && graph.ty(dw.outputs[0]) == graph.ty(w) && graph.ty(x).dtype == DType::F32 {
+            return Some(gradients);
         }
     }
     None
@@ -271,10 +285,9 @@ impl Joined<'_> {
     fn conv_gradients(
         &self,
         rebuilt: &mut Rebuilt<'_>,
-        Gradients { conv, weights, input }: Gradients,
+        Gradients { op, conv, weights, input }: Gradients,
     ) -> Result<(), GraphError> {
         let (forward, nodes) = (&self.graph.nodes()[conv], self.graph.nodes());
-        let Some(&op) = operator::<Conv>(forward) else { return rebuilt.copied(self.node) };
         let (input_norm, mut inputs) = self.input(rebuilt, forward.inputs[0]);
         let after = self.plan.norms.get(&conv).filter(|n| n.gradient_by_reader);
         let after = after.and_then(|n| Some((n.op, &nodes[n.node], &nodes[n.gradient?])));

@@ -1,7 +1,7 @@
 //! What [`super::fuse`] joins nodes to. These operators have kernels only: their standard spelling is that of the nodes
 //! that they stand for.
 
-use crate::graph::ops::activation;
+use crate::graph::ops::activation::{self, ActivationKind};
 use crate::graph::ops::conv::{Conv, ConvInputGrad, ConvWeightGrad, plane};
 use crate::graph::ops::norm::{BatchNorm, per_channel};
 use crate::graph::{Attribute, Attributes, GraphError, Kernel, Op, ShapeError, Speller, TensorType};
@@ -166,5 +166,36 @@ impl Op for BatchNormParameterGrad {
         let epsilon = ("epsilon", Attribute::Float(self.0.epsilon));
         let attributes = vec![epsilon, activation::attribute(self.0.activation)];
         Some(Kernel::new("BatchNormParameterGrad", attributes).with_images(&[0, 1], &[]))
+    }
+}
+
+/// act(norm(x) + other), from `x`, `γ`, `β`, `mean`, `variance` and `other`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchNormAdd {
+    pub(super) epsilon: f32,
+    pub(super) activation: Option<ActivationKind>,
+}
+
+impl Op for BatchNormAdd {
+    fn name(&self) -> &'static str {
+        "BatchNormAdd"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        match inputs {
+            [x, parameters @ .., other] if parameters.len() == 4 && x == other => {
+                per_channel(x, parameters).map(|_| vec![(*x).clone()])
+            }
+            _ => Err(ShapeError::new("what is normalised, four parameters and as much again wanted")),
+        }
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        Err(s.refuse("only kernels are fused"))
+    }
+
+    fn kernel(&self, _inputs: &[&TensorType]) -> Option<Kernel> {
+        let epsilon = ("epsilon", Attribute::Float(self.epsilon));
+        Some(Kernel::new("BatchNormAdd", vec![epsilon, activation::attribute(self.activation)]).with_images(&[0, 5], &[0]))
     }
 }

@@ -1,5 +1,5 @@
 use super::fuse;
-use crate::graph::ops::activation::ActivationKind;
+use crate::graph::ops::activation::{Activation, ActivationKind};
 use crate::graph::ops::conv::Conv;
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::norm::BatchNorm;
@@ -32,6 +32,10 @@ impl Net {
     fn conv(&mut self, x: Value, outputs: usize) -> Value {
         let inputs = self.graph.ty(x).shape.extent(1).unwrap();
         let w = self.parameter(&[outputs, inputs, 3, 3]);
+        self.conv_with(x, w)
+    }
+
+    fn conv_with(&mut self, x: Value, w: Value) -> Value {
         let conv = Conv { stride: [1, 1], pads: [1; 4], dilation: [1, 1], groups: 1 };
         self.graph.apply(conv, &[x, w]).unwrap()
     }
@@ -94,6 +98,72 @@ fn what_two_nodes_read_is_written() {
     assert_eq!(count("BatchNormInference"), 2, "{names:?}");
     assert_eq!(count("BatchNormParameterGrad"), 2, "{names:?}");
     assert_eq!((count("FusedConv"), count("FusedConvGrad"), count("BatchNormGrad")), (2, 2, 0), "{names:?}");
+}
+
+#[test]
+fn convolutions_that_share_weights_have_their_own_gradients() {
+    let mut net = Net::new();
+    let (x, w) = (net.input(&[2, 3, 6, 6]), net.parameter(&[4, 4, 3, 3]));
+    let branches = [(); 2].map(|()| {
+        let y = net.conv(x, 4);
+        net.conv_with(y, w)
+    });
+    let y = net.graph.apply(Binary(BinaryKind::Add), &branches).unwrap();
+    let names = net.trained(y);
+    assert_eq!(names.iter().filter(|n| **n == "FusedConvGrad").count(), 2, "{names:?}");
+}
+
+#[test]
+fn a_value_in_two_places_of_a_convolution_is_written() {
+    let mut net = Net::new();
+    let x = net.input(&[4, 3, 3, 3]);
+    let y = net.conv(x, 4);
+    let y = net.norm(y);
+    let y = net.conv_with(y, y);
+    assert!(net.trained(y).contains(&"BatchNormInference"));
+}
+
+#[test]
+fn what_is_frozen_has_no_gradient() {
+    for frozen in 0..4 {
+        let mut net = Net::new();
+        let x = net.input(&[2, 3, 6, 6]);
+        let y = net.conv(x, 4);
+        let y = net.norm(y);
+        let y = net.conv(y, 5);
+        // Weights, γ and β, weights.
+        net.parameters.remove(frozen);
+        net.trained(y);
+    }
+}
+
+#[test]
+fn a_norm_that_two_convolutions_read_and_two_norms_of_one_convolution_are_written() {
+    let mut net = Net::new();
+    let x = net.input(&[2, 3, 6, 6]);
+    let raw = net.conv(x, 4);
+    let norms = [(); 2].map(|()| net.norm(raw));
+    let branches = [norms[0], norms[0], norms[1]].map(|y| net.conv(y, 4));
+    let y = net.graph.apply(Binary(BinaryKind::Add), &branches[..2]).unwrap();
+    let y = net.graph.apply(Binary(BinaryKind::Add), &[y, branches[2]]).unwrap();
+    let names = net.trained(y);
+    assert!(names.contains(&"BatchNormInference") && names.contains(&"BatchNorm"), "{names:?}");
+}
+
+#[test]
+fn a_sum_takes_the_norm_before_and_the_activation_after_it() {
+    let mut net = Net::new();
+    let x = net.input(&[2, 3, 6, 6]);
+    let stem = net.conv(x, 4);
+    let branch = net.conv(stem, 4);
+    let (gamma, beta) = (net.parameter(&[4]), net.parameter(&[4]));
+    let norm = BatchNorm { epsilon: 1e-5, activation: None };
+    let branch = net.graph.add(norm, &[branch, gamma, beta]).unwrap()[0];
+    let sum = net.graph.apply(Binary(BinaryKind::Add), &[stem, branch]).unwrap();
+    let y = net.graph.apply(Activation(ActivationKind::Relu), &[sum]).unwrap();
+    let names = net.trained(y);
+    assert!(names.contains(&"BatchNormAdd") && names.contains(&"ActivationGrad"), "{names:?}");
+    assert!(!names.contains(&"Activation") && !names.contains(&"BatchNormInference"), "{names:?}");
 }
 
 #[test]
