@@ -99,7 +99,9 @@ struct Sigmoid;
 impl Pointwise for Sigmoid {
     #[inline(always)]
     fn value(a: f32) -> f32 {
-        1.0 / (1.0 + exp(-a))
+        let y = 1.0 / (1.0 + exp(-a));
+        // As small results of the exponential: products of what is left would be denormal.
+        if a < -50.0 { 0.0 } else { y }
     }
     #[inline(always)]
     fn slope(a: f32) -> f32 {

@@ -115,6 +115,8 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error_that_names_the_kernel() {
+        // Errors of `ort` are made by the library, which has to be there.
+        let _engine = crate::engine::tests::onnxruntime();
         let message = guarded::<()>(ALL[0], || panic!("on purpose")).unwrap_err().to_string();
         assert!(message.contains("kernel SgdStep: panicked"), "{message}");
     }
