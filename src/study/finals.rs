@@ -201,3 +201,19 @@ fn altered(searched: Augmentation, side: usize) -> Augmentation {
     let least = if side < 16 { side / 8 } else { (side / 16).max(2) };
     Augmentation { shift: searched.shift.max(least), cutout: searched.cutout.max(side / 4), ..searched }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::altered;
+    use crate::genome::Augmentation;
+
+    #[test]
+    fn images_are_altered_at_least_so_much_and_within_the_space() {
+        for side in 1..100 {
+            let Augmentation { flip, shift, cutout } = altered(Augmentation::default(), side);
+            assert!(!flip && shift <= side / 8 && cutout <= side / 2, "{side}: {shift}, {cutout}");
+        }
+        let searched = Augmentation { flip: true, shift: 3, cutout: 2 };
+        assert_eq!(altered(searched, 28), Augmentation { flip: true, shift: 3, cutout: 7 });
+    }
+}

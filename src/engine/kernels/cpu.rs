@@ -79,7 +79,6 @@ pub(super) mod tests {
     use std::cell::Cell;
 
     thread_local! {
-        #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
         pub(super) static FORCED: Cell<Option<Cpu>> = const { Cell::new(None) };
     }
 

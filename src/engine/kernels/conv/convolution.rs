@@ -1,7 +1,7 @@
 //! Convolution, and the gradient of its input, which is a convolution of the output's gradient with the mirrored kernel.
 
 use super::geometry::{Frame, Gather, Geometry};
-use super::tile::{InTiles, Vectors, in_tiles, rows, tile};
+use super::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled, vector};
 
 /// The channels of a group that are computed from one phase's terms.
@@ -178,7 +178,9 @@ struct Sweep<'a> {
     stride: usize,
 }
 
-impl Sweep<'_> {
+impl Channels for Sweep<'_> {
+    const FEW_STEPS: bool = false;
+
     #[inline(always)]
     fn vectors<V: Vector, const OWN: bool, const ROWS: usize, const N: usize>(&mut self, first: usize) {
         let terms = self.sources.len();
@@ -210,30 +212,6 @@ impl Sweep<'_> {
                 }
             }
         }
-    }
-}
-
-/// Each channel of a group is a sum over all channels of the group that it reads.
-struct Dense<'a>(Sweep<'a>);
-
-impl<V: Vector> InTiles<V> for Dense<'_> {
-    const FEW_STEPS: bool = false;
-
-    #[inline(always)]
-    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
-        self.0.vectors::<V, false, ROWS, N>(first);
-    }
-}
-
-/// Each channel is a sum over one channel.
-struct Depthwise<'a>(Sweep<'a>);
-
-impl<V: Vector> InTiles<V> for Depthwise<'_> {
-    const FEW_STEPS: bool = true;
-
-    #[inline(always)]
-    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
-        self.0.vectors::<V, true, ROWS, N>(first);
     }
 }
 

@@ -100,6 +100,38 @@ pub(super) trait InTiles<V: Vector> {
     fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize);
 }
 
+/// Sums of channels, of which each reads all channels of a group or one of its own.
+pub(super) trait Channels {
+    /// As [`InTiles::FEW_STEPS`] where channels read all of a group.
+    const FEW_STEPS: bool;
+    /// Makes those of `N` vectors from the `first` on, `ROWS` rows at a time; `#[inline(always)]`.
+    fn vectors<V: Vector, const OWN: bool, const ROWS: usize, const N: usize>(&mut self, first: usize);
+}
+
+/// Each channel of a group is a sum over all channels of the group that it reads.
+pub(super) struct Dense<S>(pub(super) S);
+
+impl<V: Vector, S: Channels> InTiles<V> for Dense<S> {
+    const FEW_STEPS: bool = S::FEW_STEPS;
+
+    #[inline(always)]
+    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        self.0.vectors::<V, false, ROWS, N>(first);
+    }
+}
+
+/// Each channel is a sum over one channel.
+pub(super) struct Depthwise<S>(pub(super) S);
+
+impl<V: Vector, S: Channels> InTiles<V> for Depthwise<S> {
+    const FEW_STEPS: bool = true;
+
+    #[inline(always)]
+    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
+        self.0.vectors::<V, true, ROWS, N>(first);
+    }
+}
+
 /// Does `work` for so many vectors, in the tiles that suit the CPU: sums in most of its registers, and rows few enough
 /// that each one's address has a register of its own.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Gradient of a convolution with respect to its weights: correlations of the input with the output's gradient.
 
 use super::geometry::{Frame, Gather, Geometry};
-use super::tile::{InTiles, Vectors, in_tiles, rows, tile};
+use super::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled};
 
 /// Most pixels that are worked on at a time: what all tiles read of them stays in the first cache.
@@ -122,7 +122,9 @@ struct Sweep<'a> {
     padded: usize,
 }
 
-impl Sweep<'_> {
+impl Channels for Sweep<'_> {
+    const FEW_STEPS: bool = true;
+
     #[inline(always)]
     fn vectors<V: Vector, const OWN: bool, const ROWS: usize, const N: usize>(&mut self, first: usize) {
         let channels = first * WIDTH..(first + N) * WIDTH;
@@ -140,30 +142,6 @@ impl Sweep<'_> {
                 }
             }
         }
-    }
-}
-
-/// Each channel of a group is a sum over all channels of the group that it reads.
-struct Dense<'a>(Sweep<'a>);
-
-impl<V: Vector> InTiles<V> for Dense<'_> {
-    const FEW_STEPS: bool = true;
-
-    #[inline(always)]
-    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
-        self.0.vectors::<V, false, ROWS, N>(first);
-    }
-}
-
-/// Each channel is a sum over one channel.
-struct Depthwise<'a>(Sweep<'a>);
-
-impl<V: Vector> InTiles<V> for Depthwise<'_> {
-    const FEW_STEPS: bool = true;
-
-    #[inline(always)]
-    fn vectors<const ROWS: usize, const N: usize>(&mut self, first: usize) {
-        self.0.vectors::<V, true, ROWS, N>(first);
     }
 }
 
