@@ -40,8 +40,14 @@
 //!
 //! What is spelled in kernels is fused before ([`graph::passes::fuse`]): convolutions take the statistics of their results,
 //! normalise what they read, and make all their gradients in one pass. The operators that come of it have no standard
-//! spelling: the nodes that they stand for have, and whole nets are compared in both spellings. Products of matrices stay
-//! with ONNX Runtime, whose own are faster than what the tiles of the convolutions reach on them.
+//! spelling: the nodes that they stand for have, and whole nets are compared in both spellings. Large products of matrices
+//! stay with ONNX Runtime, whose own are faster than what the tiles of the convolutions reach on them; small ones, of
+//! which a call of the library takes the greater part of the time, have a kernel.
+//!
+//! Nets of one shape can train as one graph with a leading axis of members ([`graph::passes::population`],
+//! [`train::train_population`]): a kernel is called once and works on one member after the other, so that each member has
+//! the bits that it has alone, and workers are free to join what waits for them without changing a study. Only nets whose
+//! step is short are joined; a longer one gains nothing by it.
 //!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off

@@ -9,7 +9,7 @@ use evolve::genome::{
 const MONOCHROME: (usize, usize) = (28, 1);
 const COLOUR: (usize, usize) = (32, 3);
 
-/// `cnn`, `cnn32`, `cnn512`, `dw`, `res`, `inception`, `dense`, `bottleneck` or `odd`.
+/// `cnn`, `cnn32`, `cnn512`, `dw`, `res`, `inception`, `dense`, `bottleneck`, `odd` or `small_cnn`.
 pub fn net(name: &str) -> Option<(Genome, Task)> {
     let (net, (side, channels), batch) = match name {
         "cnn" => (cnn(), MONOCHROME, BATCH),
@@ -21,6 +21,7 @@ pub fn net(name: &str) -> Option<(Genome, Task)> {
         "dense" => (dense(), COLOUR, BATCH),
         "bottleneck" => (bottleneck(), COLOUR, BATCH),
         "odd" => (odd(), COLOUR, BATCH),
+        "small_cnn" => (small_cnn(), (8, 1), 32),
         _ => return None,
     };
     let input =
@@ -33,6 +34,11 @@ pub fn net(name: &str) -> Option<(Genome, Task)> {
 fn cnn() -> ImageNet {
     let stage = |width| stage(Downsample::MaxPool, width, vec![block(ConvMotif::ConvNormAct)]);
     image_net(stem(32, 1), vec![stage(64), stage(128)])
+}
+
+/// Two convolutions 3×3 of 8 and 16 channels on 8×8, a maximum pool between them.
+fn small_cnn() -> ImageNet {
+    image_net(stem(8, 1), vec![stage(Downsample::MaxPool, 16, vec![block(ConvMotif::ConvNormAct)])])
 }
 
 /// A stem of stride 2, then four blocks 1×1, depthwise 3×3, at 14×14 with 64 channels.

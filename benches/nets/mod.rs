@@ -54,16 +54,25 @@ fn training(batch: usize, loss: Loss) -> Training {
 }
 
 /// The session of a training step, with drawn weights and filled feeds.
+#[allow(dead_code, reason = "not every bench times single nets")]
 pub fn session(step: &TrainingStep, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
-    let mut session = train::load(step, engine, target).expect("a session");
+    population(step, target, engine, 1)
+}
+
+/// The session of a training step of so many members.
+pub fn population(step: &TrainingStep, target: Target, engine: &dyn Engine, members: usize) -> Box<dyn Session> {
+    let mut session = train::load_population(step, engine, target, members).expect("a session");
     let mut rng = train::random(0, 0);
     for (slot, param) in step.params.iter().enumerate() {
-        let tensor = initialise(param, Initialisation::HeNormal, &mut rng);
-        session.write_state(slot, tensor.as_f32().expect("floats")).expect("state");
+        let drawn = (0..members).map(|_| initialise(param, Initialisation::HeNormal, &mut rng));
+        let values: Vec<f32> = drawn.flat_map(|tensor| tensor.as_f32().expect("floats").to_vec()).collect();
+        session.write_state(slot, &values).expect("state");
     }
     for (slot, feed) in step.feeds.iter().enumerate() {
-        if let FeedMut::F32(values) = session.feed(slot) {
-            fill(feed, values);
+        for member in 0..members {
+            if let FeedMut::F32(values) = session.feed(slot).part(member, members) {
+                fill(feed, values);
+            }
         }
     }
     session

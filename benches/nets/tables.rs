@@ -4,12 +4,13 @@ use super::{BATCH, classes, training};
 use evolve::data::{InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
 use evolve::genome::{Act, CategoricalEncoding, Genome, Loss, Net, Norm, NumericEncoding, TableBlock, TableMotif, TableNet};
 
-/// `mlp`, `wide` or `tabular`.
+/// `mlp`, `wide`, `tabular` or `small_mlp`.
 pub fn net(name: &str) -> Option<(Genome, Task)> {
     Some(match name {
         "mlp" => mlp(),
         "wide" => wide(),
         "tabular" => tabular(),
+        "small_mlp" => small_mlp(),
         _ => return None,
     })
 }
@@ -44,6 +45,17 @@ fn tabular() -> (Genome, Task) {
     (
         Genome { net: Net::Table(net), training: training(256, Loss::CrossEntropy) },
         Task { kind, input: features(16, &knots), output },
+    )
+}
+
+/// 16-32-32-3 with ReLU, 32 rows.
+fn small_mlp() -> (Genome, Task) {
+    let names = (0..3).map(|c| c.to_string()).collect();
+    let output = OutputSpec::Classes { names, integers: true, counts: vec![100; 3] };
+    let net = TableNet { blocks: vec![block(TableMotif::Linear, 32); 2], ..plain() };
+    (
+        Genome { net: Net::Table(net), training: training(32, Loss::CrossEntropy) },
+        Task { kind: TaskKind::Multiclass, input: features(16, &[]), output },
     )
 }
 

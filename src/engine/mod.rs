@@ -64,6 +64,22 @@ pub enum FeedMut<'a> {
     U8(&'a mut [u8]),
 }
 
+impl<'a> FeedMut<'a> {
+    /// One of `count` equal parts, along the leading axis.
+    #[must_use]
+    pub fn part(self, index: usize, count: usize) -> FeedMut<'a> {
+        fn of<T>(values: &mut [T], index: usize, count: usize) -> &mut [T] {
+            let size = values.len() / count;
+            &mut values[index * size..][..size]
+        }
+        match self {
+            FeedMut::F32(values) => FeedMut::F32(of(values, index, count)),
+            FeedMut::I64(values) => FeedMut::I64(of(values, index, count)),
+            FeedMut::U8(values) => FeedMut::U8(of(values, index, count)),
+        }
+    }
+}
+
 /// Where models are loaded.
 pub trait Engine: Debug + Send + Sync {
     /// `onnxruntime` or `tract`.

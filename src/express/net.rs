@@ -411,8 +411,9 @@ impl<'a> NetBuilder<'a> {
         let shape = self.graph.ty(x.value).shape.extents().map_err(|e| self.misfit(e))?;
         let name = format!("mask.{}", self.masks.len());
         let mask = self.graph.input(name.clone(), TensorType::new(DType::U8, Shape::fixed(&shape)));
+        let scale = self.graph.input(format!("scale.{}", self.masks.len()), TensorType::new(DType::F32, Shape::default()));
         self.masks.push(Mask { name, shape, rate });
-        Ok(x.with(self.graph.apply(Dropout { rate }, &[x.value, mask])?))
+        Ok(x.with(self.graph.apply(Dropout, &[x.value, mask, scale])?))
     }
 }
 

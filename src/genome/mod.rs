@@ -1,6 +1,7 @@
 //! Genomes: what a net is made of and how it is trained, without weights.
 
 mod align;
+mod alike;
 mod canonical;
 mod count;
 pub mod crossover;

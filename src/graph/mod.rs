@@ -16,6 +16,9 @@ mod types;
 pub use autodiff::differentiate;
 pub use builder::{Graph, Node, Origin, Value};
 pub use error::{GraphError, ShapeError};
-pub use op::{Kernel, Op, Rule};
-pub use spell::{Attribute, Attributes, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, Spelled, Speller, Target, Term, spell};
+pub use op::{Kernel, Op, Population, Rule};
+pub use spell::{
+    Attribute, Attributes, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, POPULATION_DOMAIN, Spelled, Speller, Target, Term, spell,
+    spell_population,
+};
 pub use types::{DType, Data, Dim, Shape, Tensor, TensorType};

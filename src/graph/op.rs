@@ -48,6 +48,11 @@ pub trait Op: Any + Debug + Send + Sync {
         None
     }
 
+    /// How all members of a population are computed at once, where there is a way; the types are those of one member.
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        None
+    }
+
     /// Multiply-accumulate operations for outputs of these types; zero for what is not linear algebra. The symbolic
     /// batch counts as one.
     fn macs(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
@@ -55,7 +60,29 @@ pub trait Op: Any + Debug + Send + Sync {
     }
 }
 
-/// A node of the domain `evolve.train`.
+/// What an operator becomes in a population.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// The operator for inputs with a leading axis of members, those of fewer axes than others filled up with axes of
+    /// extent 1 after it; scalars that all members share stay scalars.
+    pub op: Arc<dyn Op>,
+    /// Whether each member's results are those of the operator alone, bit for bit.
+    pub exact: bool,
+}
+
+impl Population {
+    /// An operator that does the same to each element, or moves elements.
+    pub fn exact(op: impl Op) -> Option<Self> {
+        Some(Population { op: Arc::new(op), exact: true })
+    }
+
+    /// An operator that adds up in another order than a member's own.
+    pub fn rounded(op: impl Op) -> Option<Self> {
+        Some(Population { op: Arc::new(op), exact: false })
+    }
+}
+
+/// A node of the domain `evolve.train`, or of its sister for populations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kernel {
     /// Operator type in the domain.
@@ -66,12 +93,15 @@ pub struct Kernel {
     pub image_inputs: &'static [usize],
     /// Likewise outputs.
     pub image_outputs: &'static [usize],
+    /// Whether inputs and outputs have a leading axis of members, each of which the kernel is run for: then its node is
+    /// one of [`super::POPULATION_DOMAIN`].
+    pub population: bool,
 }
 
 impl Kernel {
     /// A kernel whose inputs and outputs lie in memory as in the graph.
     pub fn new(op_type: &'static str, attributes: Attributes) -> Self {
-        Kernel { op_type, attributes, image_inputs: &[], image_outputs: &[] }
+        Kernel { op_type, attributes, image_inputs: &[], image_outputs: &[], population: false }
     }
 
     /// The same kernel with images at these inputs and outputs.

@@ -107,6 +107,11 @@ impl Shape {
         Shape(dims)
     }
 
+    /// The same extents behind another one.
+    pub fn behind(&self, first: Dim) -> Self {
+        Shape(std::iter::once(first).chain(self.0.iter().copied()).collect())
+    }
+
     /// Number of axes.
     pub fn rank(&self) -> usize {
         self.0.len()

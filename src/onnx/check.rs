@@ -1,11 +1,11 @@
 //! Checking a `ModelProto` before anything is done with it: names, order, domains, operator sets.
 
-use crate::graph::KERNEL_DOMAIN;
+use crate::graph::{KERNEL_DOMAIN, POPULATION_DOMAIN};
 use onnx_protobuf::{GraphProto, ModelProto, NodeProto};
 use std::collections::HashSet;
 
 /// Domains whose operators an engine has.
-const DOMAINS: [&str; 4] = ["", "ai.onnx.ml", "com.microsoft", KERNEL_DOMAIN];
+const DOMAINS: [&str; 5] = ["", "ai.onnx.ml", "com.microsoft", KERNEL_DOMAIN, POPULATION_DOMAIN];
 
 /// Oldest operator set of `ai.onnx` that the engines read.
 const OLDEST_OPSET: i64 = 7;

@@ -1,7 +1,9 @@
 //! Writing a spelled graph as `ModelProto`.
 
 use super::{IR_VERSION, ML_OPSET, OPSET, STRING_IR_VERSION, STRING_OPSET};
-use crate::graph::{Attribute, DType, Data, Dim, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, Spelled, Tensor, TensorType};
+use crate::graph::{
+    Attribute, DType, Data, Dim, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, POPULATION_DOMAIN, Spelled, Tensor, TensorType,
+};
 use onnx_protobuf::{
     AttributeProto, GraphProto, Message, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, tensor_proto, tensor_shape_proto, type_proto,
@@ -22,7 +24,7 @@ pub fn write(spelled: &Spelled, metadata: &Metadata) -> Vec<u8> {
         || spelled.constants.iter().any(|(_, t)| t.data.dtype() == DType::Str);
     let (opset, ir_version) = if strings { (STRING_OPSET, STRING_IR_VERSION) } else { (OPSET, IR_VERSION) };
     let mut imports = vec![import("", opset)];
-    for (domain, version) in [(ML_DOMAIN, ML_OPSET), (KERNEL_DOMAIN, 1)] {
+    for (domain, version) in [(ML_DOMAIN, ML_OPSET), (KERNEL_DOMAIN, 1), (POPULATION_DOMAIN, 1)] {
         if spelled.nodes.iter().any(|n| n.domain == domain) {
             imports.push(import(domain, version));
         }

@@ -4,8 +4,8 @@ use super::memory::release_unused;
 use super::{Failure, Memory, Outcome, Store, StudyError, Timing};
 use crate::express;
 use crate::genome::Genome;
-use crate::graph::GraphError;
-use crate::train::{self, Costs, Request, Setting, TrainError, Weights};
+use crate::graph::{GraphError, Target};
+use crate::train::{self, Costs, Request, Setting, TrainError, Trained, Weights};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -14,6 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Members of one graph at most: more gain little.
+const MOST_MEMBERS: usize = 16;
+
+/// Work of a training step, in multiply-accumulate operations, up to which several are better made as one.
+const SHORT_STEP: u64 = 8_000_000;
 
 /// What is to be trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +36,13 @@ pub struct Job {
     pub start: Option<Start>,
     /// Second of the study at which its training ends at the latest.
     pub deadline: Option<f64>,
+}
+
+impl Job {
+    /// Whether both can be members of one graph from the first step to the last.
+    fn trains_with(&self, other: &Job) -> bool {
+        self.examples == other.examples && self.deadline == other.deadline && self.genome.is_alike(&other.genome)
+    }
 }
 
 /// Trained weights to start from.
@@ -79,6 +92,16 @@ pub struct Workshop<'a> {
     pub clock: Clock,
 }
 
+impl Workshop<'_> {
+    /// Whether a job had better train as one graph with others: where a step is so short that calling the engine takes a
+    /// good part of it, and only with the kernels, since these do not change a bit of what becomes of a candidate.
+    fn groups(&self, job: &Job) -> bool {
+        let costs = || train::costs(&job.genome, self.setting.task, self.setting.train.targets.len());
+        let is_short = |costs: Costs| costs.work * job.genome.training.batch as u64 <= SHORT_STEP;
+        self.setting.target == Target::CpuKernels && costs().is_ok_and(is_short)
+    }
+}
+
 /// The study's clock, which goes on where an earlier session ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -119,14 +142,27 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Option<Job> {
+    /// Waits for a job and takes it, with those behind it that are better trained as one graph with it: at most this
+    /// worker's share of what waits. None where no more will come.
+    fn take(&self, workshop: &Workshop<'_>, workers: usize) -> Vec<Job> {
         let mut queue = self.lock();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
+            let share = queue.jobs.len().div_ceil(workers).min(MOST_MEMBERS);
+            if let Some(first) = queue.jobs.pop_front() {
+                let joins = |job: &Job| first.trains_with(job);
+                let share = if queue.jobs.iter().any(joins) && workshop.groups(&first) { share } else { 1 };
+                let mut taken = vec![first];
+                let mut at = 0;
+                while taken.len() < share && at < queue.jobs.len() {
+                    match taken[0].trains_with(&queue.jobs[at]) {
+                        true => taken.extend(queue.jobs.remove(at)),
+                        false => at += 1,
+                    }
+                }
+                return taken;
             }
             if queue.closed {
-                return None;
+                return vec![];
             }
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -148,7 +184,7 @@ impl LocalPool<'_> {
             let (sender, results) = channel();
             for _ in 0..workers.max(1) {
                 let (sender, shared) = (sender.clone(), &shared);
-                scope.spawn(move || work(shared, workshop, &sender));
+                scope.spawn(move || work(shared, workshop, workers.max(1), &sender));
             }
             body(&mut LocalPool { shared: &shared, results, under_way: 0 })
         })
@@ -188,51 +224,86 @@ impl Evaluator for LocalPool<'_> {
     }
 }
 
-fn work(shared: &Shared, workshop: &Workshop<'_>, results: &Sender<Result<Done, StudyError>>) {
-    while let Some(job) = shared.take() {
+fn work(shared: &Shared, workshop: &Workshop<'_>, workers: usize, results: &Sender<Result<Done, StudyError>>) {
+    loop {
+        let jobs = shared.take(workshop, workers);
+        if jobs.is_empty() {
+            return;
+        }
         let started = workshop.clock.now();
-        let result = catch_unwind(AssertUnwindSafe(|| evaluate(workshop, &job))).unwrap_or_else(panicked).map(|outcome| {
-            let timing = Timing { started, seconds: workshop.clock.now() - started };
-            Done { job, outcome, timing }
-        });
+        let outcomes = evaluate(workshop, &jobs);
+        let timing = Timing { started, seconds: workshop.clock.now() - started };
         release_unused();
-        if results.send(result).is_err() {
+        let answer = |(job, outcome)| Ok(Done { job, outcome, timing: timing.clone() });
+        let answers: Vec<_> = match outcomes {
+            Ok(outcomes) => jobs.into_iter().zip(outcomes).map(answer).collect(),
+            Err(e) => vec![Err(e)],
+        };
+        if answers.into_iter().any(|answer| results.send(answer).is_err()) {
             return;
         }
     }
 }
 
-/// Trains one job; a failure of the candidate is an outcome, a failure of the store an error.
-fn evaluate(workshop: &Workshop<'_>, job: &Job) -> Result<Option<Outcome>, StudyError> {
+/// Trains jobs, all of them as one graph where they are several; a failure or a panic of a candidate is an outcome, a
+/// failure of the store an error.
+fn evaluate(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcome>>, StudyError> {
+    let result = catch_unwind(AssertUnwindSafe(|| train_jobs(workshop, jobs)));
+    result.unwrap_or_else(|panic| each_alone(workshop, jobs, || panicked(panic.as_ref())))
+}
+
+fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcome>>, StudyError> {
     let setting = &workshop.setting;
-    let costs = match train::costs(&job.genome, setting.task, setting.train.targets.len()) {
+    let costs = match train::costs(&jobs[0].genome, setting.task, setting.train.targets.len()) {
         Ok(costs) => costs,
-        Err(e) => return Ok(Some(failed(&e, Costs::default()))),
+        Err(e) => return each_alone(workshop, jobs, || failed(&e, Costs::default())),
     };
-    if costs.memory > workshop.memory.limit() {
+    let memory = costs.memory * jobs.len() as u64;
+    if memory > workshop.memory.limit() {
         let (needed, allowed) = (costs.memory, workshop.memory.limit());
         let message = format!("a step needs about {needed} bytes, {allowed} are allowed");
-        return Ok(Some(Outcome::Failed { kind: Failure::Memory, message, costs }));
+        return each_alone(workshop, jobs, || Outcome::Failed { kind: Failure::Memory, message: message.clone(), costs });
     }
-    let start = match &job.start {
-        Some(start) => match inherited(workshop, job, start)? {
-            Ok(weights) => Some(weights),
-            Err(e) => return Ok(Some(failed(&e.into(), costs))),
-        },
-        None => None,
-    };
-    let _taken = workshop.memory.take(costs.memory);
-    let deadline = job.deadline.map(|seconds| workshop.clock.when(seconds));
-    let rate = job.start.as_ref().map_or(1.0, |start| start.rate);
-    let request = Request { genome: &job.genome, seed: job.seed, examples: job.examples, start, rate, deadline };
-    let trained = match train::train(setting, request) {
+    let mut requests = vec![];
+    for job in jobs {
+        let start = match job.start.as_ref().map(|start| inherited(workshop, job, start)).transpose()? {
+            Some(Err(e)) => return each_alone(workshop, jobs, || failed(&TrainError::from(e.clone()), costs)),
+            Some(Ok(weights)) => Some(weights),
+            None => None,
+        };
+        let deadline = job.deadline.map(|seconds| workshop.clock.when(seconds));
+        let rate = job.start.as_ref().map_or(1.0, |start| start.rate);
+        requests.push(Request { genome: &job.genome, seed: job.seed, examples: job.examples, start, rate, deadline });
+    }
+    let _taken = workshop.memory.take(memory);
+    let trained = match train::train_population(setting, requests) {
         Ok(trained) => trained,
-        Err(TrainError::Stopped) => return Ok(None),
-        Err(e) => return Ok(Some(failed(&e, costs))),
+        Err(TrainError::Stopped) => return Ok(vec![None; jobs.len()]),
+        Err(e) => return each_alone(workshop, jobs, || failed(&e, costs)),
     };
-    let weights = workshop.store.put(&trained.weights)?;
-    let (scores, score, costs, curve) = (trained.scores, trained.score, trained.costs, trained.curve);
-    Ok(Some(Outcome::Scored { scores, score, costs, curve, weights }))
+    let outcome = |trained: Result<Trained, TrainError>| match trained {
+        Ok(Trained { weights, scores, score, costs, curve }) => {
+            let weights = workshop.store.put(&weights)?;
+            Ok(Some(Outcome::Scored { scores, score, costs, curve, weights }))
+        }
+        Err(e) => Ok(Some(failed(&e, costs))),
+    };
+    trained.into_iter().map(outcome).collect()
+}
+
+/// What goes wrong with several at once is tried with each alone, so that only those fail that would fail anyway.
+fn each_alone(
+    workshop: &Workshop<'_>,
+    jobs: &[Job],
+    failure: impl Fn() -> Outcome,
+) -> Result<Vec<Option<Outcome>>, StudyError> {
+    match jobs {
+        [_] => Ok(vec![Some(failure())]),
+        several => {
+            let each = several.iter().map(|job| evaluate(workshop, std::slice::from_ref(job)));
+            Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+    }
 }
 
 /// Weights to start from, fitted to the job's genome; the outer failure is the store's, the inner one the candidate's.
@@ -246,17 +317,17 @@ fn inherited(workshop: &Workshop<'_>, job: &Job, start: &Start) -> Result<Result
 }
 
 /// A panic is the candidate's failure.
-fn panicked(panic: Box<dyn Any + Send>) -> Result<Option<Outcome>, StudyError> {
+fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let message = panic.downcast_ref::<String>().cloned();
     let message = message.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
-    Ok(Some(Outcome::Failed { kind: Failure::Panic, message, costs: Costs::default() }))
+    Outcome::Failed { kind: Failure::Panic, message, costs: Costs::default() }
 }
 
 fn failed(error: &TrainError, costs: Costs) -> Outcome {
     let kind = match error {
         TrainError::Graph(_) => Failure::Genome,
         TrainError::Diverged { .. } => Failure::Diverged,
-        TrainError::Engine(_) | TrainError::Stopped => Failure::Engine,
+        TrainError::Engine(_) | TrainError::Shapes | TrainError::Stopped => Failure::Engine,
     };
     Outcome::Failed { kind, message: error.to_string(), costs }
 }

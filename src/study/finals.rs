@@ -91,18 +91,17 @@ impl Study {
     fn entries(&self, search: &Search, resources: &Resources<'_>, clock: Clock) -> Vec<FinalEntry> {
         let lengths = &self.settings.training;
         let (rows, validation) = (resources.dataset.train.targets.len(), resources.dataset.validation.targets.len());
-        let picked: Vec<&Candidate> =
-            search.finalists(lengths.finalists).iter().filter_map(|n| self.candidates.get(n)).collect();
+        let side = match &resources.dataset.task.input {
+            InputSpec::Image { height, width, .. } => Some(*height.min(width)),
+            InputSpec::Table { .. } => None,
+        };
+        let picked = self.picked(search, side.is_some());
         let turns = picked.len().div_ceil(resources.workers.max(1)).max(1);
         let left = self
             .settings
             .search
             .budget
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
-        let side = match &resources.dataset.task.input {
-            InputSpec::Image { height, width, .. } => Some(*height.min(width)),
-            InputSpec::Table { .. } => None,
-        };
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let share = f64::from(c.proposal.genome.training.length);
@@ -133,6 +132,22 @@ impl Study {
         let longest = |entry: &FinalEntry| std::cmp::Reverse(entry.examples);
         all.sort_by_key(longest);
         all
+    }
+
+    /// The best of the search, and beside it the next best or, on images, the largest of those whose score is in the
+    /// better half: candidates train equally long in time, so that large nets have seen the fewest examples and gain the
+    /// most from a longer training, while small ones are already as good as they get.
+    fn picked(&self, search: &Search, image: bool) -> Vec<&Candidate> {
+        let mut picked: Vec<&Candidate> =
+            search.finalists(usize::MAX).iter().filter_map(|n| self.candidates.get(n)).collect();
+        let mut scores: Vec<f64> = self.candidates.values().filter_map(|c| c.outcome.score()).collect();
+        scores.sort_by(f64::total_cmp);
+        if let (true, Some(median), Some(others)) = (image, scores.get(scores.len() / 2), picked.get_mut(1..)) {
+            let is_good = |c: &Candidate| c.outcome.score().is_some_and(|score| score >= *median);
+            others.sort_by_key(|c| std::cmp::Reverse(if is_good(c) { c.outcome.costs().work } else { 0 }));
+        }
+        picked.truncate(self.settings.training.finalists);
+        picked
     }
 
     fn train_finalists(

@@ -3,12 +3,14 @@
 pub mod baseline;
 mod batches;
 mod evaluate;
+mod member;
 pub mod metric;
+mod run;
 pub mod scoring;
 mod trainer;
 
 pub use evaluate::{Evaluator, predictions_from_output};
-pub use trainer::{Request, Setting, Trained, costs, load, random, train};
+pub use trainer::{Request, Setting, Trained, costs, load, load_population, random, shape, train, train_population};
 
 use crate::engine::EngineError;
 use crate::graph::{GraphError, Tensor};
@@ -64,6 +66,9 @@ pub enum TrainError {
         /// `loss` or the name of the metric.
         what: String,
     },
+    /// Nets of several shapes were to train as one graph.
+    #[error("the nets to be trained together are of several shapes")]
+    Shapes,
     /// The training was told to stop.
     #[error("stopped before its end")]
     Stopped,

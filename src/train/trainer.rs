@@ -1,22 +1,18 @@
-//! Running a training step over batches.
+//! Training candidates: one by one, or several nets of one shape as one graph.
 
-use super::batches::{Images, Order, TargetWriter, draw_mask};
-use super::evaluate::{Evaluator, fill_features};
-use super::metric::{self, Metric};
-use super::{Costs, CurvePoint, Scores, TrainError, Weights, batches, scoring};
-use crate::data::{Features, Part, Task};
-use crate::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
-use crate::express::{self, Moments, TrainingStep, initialise, learning_rate, training_step};
-use crate::genome::{Genome, Optimizer};
-use crate::graph::{DType, Dim, Target, Tensor, spell};
+use super::metric::Metric;
+use super::run::Run;
+use super::{Costs, CurvePoint, Scores, TrainError, Weights};
+use crate::data::{Part, Task};
+use crate::engine::{Engine, Plan, Session, Slot, StateSlot};
+use crate::express::{self, TrainingStep, training_step};
+use crate::genome::Genome;
+use crate::graph::{DType, Dim, Target, spell, spell_population};
 use crate::onnx;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-
-/// Evaluations without a new best after which a training with a constant learning rate stops.
-const PATIENCE: usize = 6;
 
 /// What all trainings of a study share.
 pub struct Setting<'a> {
@@ -53,7 +49,8 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn is_late(&self) -> bool {
+    /// Whether the training ought to have ended.
+    pub(super) fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
@@ -103,195 +100,32 @@ pub fn costs(genome: &Genome, task: &Task, rows: usize) -> Result<Costs, TrainEr
 /// # Errors
 /// Where the genome does not fit the task, the engine fails, the training diverges, or it is told to stop.
 pub fn train(setting: &Setting<'_>, request: Request<'_>) -> Result<Trained, TrainError> {
-    let mut run = Run::new(setting, &request)?;
-    let steps = request.examples.div_ceil(run.batch as u64).max(1);
-    let evaluations = scoring::evaluations(request.examples, batches::rows(setting.validation)).min(steps);
-    let mut done = 0;
-    for evaluation in 1..=evaluations {
-        let until = steps * evaluation / evaluations;
-        while done < until {
-            if setting.stop.load(Ordering::Relaxed) {
-                return Err(TrainError::Stopped);
-            }
-            run.step(done as f64 / steps as f64)?;
-            done += 1;
-            if request.is_late() {
-                break;
-            }
-        }
-        run.evaluate(done * run.batch as u64)?;
-        if run.is_exhausted(request.genome) || request.is_late() {
-            break;
-        }
-    }
-    run.finish(done)
+    Run::new(setting, vec![request])?.train()?.remove(0)
 }
 
-/// A training under way.
-struct Run<'a> {
-    setting: &'a Setting<'a>,
-    genome: &'a Genome,
-    step: TrainingStep,
-    session: Box<dyn Session>,
-    evaluator: Evaluator,
-    batch: usize,
-    rows: Vec<u32>,
-    order: Order,
-    masks: ChaCha8Rng,
-    augmentation: ChaCha8Rng,
-    images: Option<Images>,
-    rate: f32,
-    targets: TargetWriter,
-    moments: Option<Moments>,
-    losses: (f64, u64),
-    curve: Vec<CurvePoint>,
-    best: Option<Best>,
-    since_best: usize,
+/// Trains genomes of one shape as one graph with a leading axis of members, and scores them. They differ in what the host
+/// feeds: weights, order of the examples, learning rate and its schedule, decay, smoothing, rates of dropout, augmentation.
+/// All train on as many examples as the first asks for. With the kernels each result is, bit for bit, that of a training
+/// alone.
+///
+/// # Errors
+/// What ends all trainings: genomes of several shapes, a failure of the engine, being told to stop. What ends one is its
+/// result.
+pub fn train_population(
+    setting: &Setting<'_>,
+    requests: Vec<Request<'_>>,
+) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
+    if requests.is_empty() { Ok(vec![]) } else { Run::new(setting, requests)?.train() }
 }
 
-struct Best {
-    weights: Weights,
-    scores: Scores,
-    score: f64,
-}
-
-impl<'a> Run<'a> {
-    fn new(setting: &'a Setting<'a>, request: &Request<'a>) -> Result<Self, TrainError> {
-        let (genome, task) = (request.genome, setting.task);
-        let rows = batches::rows(setting.train);
-        let batch = genome.training.batch.min(rows);
-        let step = training_step(genome, task, batch)?;
-        let mut session = load(&step, setting.engine, setting.target)?;
-        let mut rng = random(request.seed, 0);
-        for (slot, param) in step.params.iter().enumerate() {
-            let drawn = initialise(param, genome.training.initialisation, &mut rng);
-            let tensor = request.start.as_ref().and_then(|w| w.get(&param.name)).unwrap_or(&drawn);
-            session.write_state(slot, tensor.as_f32().unwrap_or_default())?;
-        }
-        for (i, (_, _, shape)) in step.moments.iter().enumerate() {
-            session.write_state(step.params.len() + i, &vec![0.0; shape.iter().product()])?;
-        }
-        let validation_rows = batches::rows(setting.validation);
-        let moments = match genome.training.optimizer {
-            Optimizer::Sgd { .. } => None,
-            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => Some(Moments::new(beta2)),
-        };
-        Ok(Run {
-            setting,
-            genome,
-            session,
-            evaluator: Evaluator::new(genome, task, validation_rows, setting.engine, setting.target)?,
-            batch,
-            rows: vec![0; batch],
-            order: Order::new(rows, random(request.seed, 1)),
-            masks: random(request.seed, 2),
-            augmentation: random(request.seed, 3),
-            images: Images::new(&task.input),
-            rate: request.rate,
-            targets: TargetWriter::new(task, &genome.training, setting.metric.weighs_classes),
-            moments,
-            losses: (0.0, 0),
-            curve: vec![],
-            best: None,
-            since_best: 0,
-            step,
-        })
-    }
-
-    /// One batch at the share `progress` of the training.
-    fn step(&mut self, progress: f64) -> Result<(), TrainError> {
-        self.order.fill(&mut self.rows);
-        let rate = self.rate * learning_rate(&self.genome.training, progress);
-        let corrections = self.moments.as_mut().map(Moments::advance);
-        let mut next_mask = 0;
-        for (slot, feed) in self.step.feeds.iter().enumerate() {
-            let part = self.setting.train;
-            match (feed.name.as_str(), self.session.feed(slot)) {
-                ("lr", FeedMut::F32(v)) => v[0] = rate,
-                ("wd", FeedMut::F32(v)) => v[0] = self.genome.training.weight_decay,
-                ("c1", FeedMut::F32(v)) => v[0] = corrections.map_or(1.0, |c| c.0),
-                ("c2", FeedMut::F32(v)) => v[0] = corrections.map_or(1.0, |c| c.1),
-                ("targets", FeedMut::F32(v)) => self.targets.targets(part, &self.rows, v),
-                ("weights", FeedMut::F32(v)) => self.targets.weights(part, &self.rows, v),
-                ("image", FeedMut::F32(v)) => {
-                    if let (Some(images), Features::Images { pixels }) = (&self.images, &part.features) {
-                        let genes = self.genome.training.augmentation;
-                        images.gather_augmented(pixels, &self.rows, genes, &mut self.augmentation, v);
-                    }
-                }
-                (_, FeedMut::U8(v)) => {
-                    draw_mask(self.step.masks[next_mask].rate, &mut self.masks, v);
-                    next_mask += 1;
-                }
-                (name, view) => fill_features(name, view, part, &self.rows, None),
-            }
-        }
-        self.session.step()?;
-        let loss = f64::from(self.session.fetch(0)?[0]);
-        if !loss.is_finite() {
-            return Err(self.diverged("loss"));
-        }
-        self.losses.0 += loss;
-        self.losses.1 += 1;
-        Ok(())
-    }
-
-    fn diverged(&self, what: &str) -> TrainError {
-        let examples = self.curve.last().map_or(0, |p| p.examples) + self.losses.1 * self.batch as u64;
-        TrainError::Diverged { examples, what: what.into() }
-    }
-
-    fn weights(&mut self) -> Result<Weights, TrainError> {
-        let mut weights = Weights::new();
-        for (slot, param) in self.step.params.iter().enumerate() {
-            let mut values = vec![0.0; param.elements()];
-            self.session.read_state(slot, &mut values)?;
-            weights.insert(param.name.clone(), Tensor::f32(&param.shape, values));
-        }
-        Ok(weights)
-    }
-
-    /// Scores the present weights and keeps them where they are the best so far.
-    fn evaluate(&mut self, examples: u64) -> Result<(), TrainError> {
-        let weights = self.weights()?;
-        self.evaluator.set_weights(&weights)?;
-        let part = self.setting.validation;
-        let predictions = self.evaluator.predict(part)?;
-        let value = (self.setting.metric.compute)(&predictions, &part.targets);
-        if !value.is_finite() {
-            return Err(self.diverged(self.setting.metric.name));
-        }
-        let loss = if self.losses.1 > 0 { self.losses.0 / self.losses.1 as f64 } else { 0.0 };
-        self.losses = (0.0, 0);
-        self.curve.push(CurvePoint { examples, loss, metric: value });
-        let score = metric::score(self.setting.metric, value);
-        if self.best.as_ref().is_none_or(|b| score > b.score) {
-            let scores = metric::ALL
-                .iter()
-                .filter(|m| m.tasks.contains(&self.setting.task.kind))
-                .map(|m| (m.name.to_owned(), (m.compute)(&predictions, &part.targets)))
-                .filter(|(_, v)| v.is_finite())
-                .collect();
-            self.best = Some(Best { weights, scores, score });
-            self.since_best = 0;
-        } else {
-            self.since_best += 1;
-        }
-        Ok(())
-    }
-
-    /// Whether a training whose learning rate stays constant has stopped gaining; the others gain most at their end.
-    fn is_exhausted(&self, genome: &Genome) -> bool {
-        genome.training.schedule == crate::genome::Schedule::Constant && self.since_best >= PATIENCE
-    }
-
-    fn finish(self, steps: u64) -> Result<Trained, TrainError> {
-        let diverged = self.diverged(self.setting.metric.name);
-        let Some(best) = self.best else { return Err(diverged) };
-        let mut costs = costs(self.genome, self.setting.task, batches::rows(self.setting.train))?;
-        costs.examples = steps * self.batch as u64;
-        Ok(Trained { weights: best.weights, scores: best.scores, score: best.score, curve: self.curve, costs })
-    }
+/// What all genomes that can train as one graph share: the model of one step of one net.
+///
+/// # Errors
+/// Where the genome does not fit the task.
+pub fn shape(genome: &Genome, setting: &Setting<'_>) -> Result<Vec<u8>, TrainError> {
+    let rows = setting.train.targets.len();
+    let step = training_step(genome, setting.task, genome.training.batch.min(rows))?;
+    Ok(model(&step, setting.target, 1)?)
 }
 
 /// Loads a training step into an engine. State slots are the parameters in their order, then the moments; fetch 0 is the
@@ -300,13 +134,38 @@ impl<'a> Run<'a> {
 /// # Errors
 /// Where the step cannot be spelled for `target`, or the engine refuses it.
 pub fn load(step: &TrainingStep, engine: &dyn Engine, target: Target) -> Result<Box<dyn Session>, TrainError> {
+    load_population(step, engine, target, 1)
+}
+
+/// As [`load`], for so many members: where there are several, all slots have a leading axis of members.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_population(
+    step: &TrainingStep,
+    engine: &dyn Engine,
+    target: Target,
+    members: usize,
+) -> Result<Box<dyn Session>, TrainError> {
+    let extents = |shape: &[usize]| match members {
+        1 => shape.to_vec(),
+        _ => [&[members], shape].concat(),
+    };
     let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
     let state = params
         .chain(step.moments.iter().cloned())
-        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape })
+        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape: extents(&shape) })
         .collect();
-    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: f.shape.clone() }).collect();
-    let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: vec![] }];
-    let model = onnx::write(&spell(&step.graph, target)?, &vec![]);
-    Ok(engine.load(&model, Plan { feeds, state, fetches })?)
+    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: extents(&f.shape) }).collect();
+    let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: extents(&[]) }];
+    Ok(engine.load(&model(step, target, members)?, Plan { feeds, state, fetches })?)
+}
+
+/// The model of a training step.
+fn model(step: &TrainingStep, target: Target, members: usize) -> Result<Vec<u8>, crate::graph::GraphError> {
+    let spelled = match members {
+        1 => spell(&step.graph, target)?,
+        _ => spell_population(&step.graph, target, members)?,
+    };
+    Ok(onnx::write(&spelled, &vec![]))
 }

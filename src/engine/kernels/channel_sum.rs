@@ -1,4 +1,4 @@
-//! Sum of each channel of `[N, H, W, C]`: the gradient of a bias.
+//! Sum of each channel of `[N, H, W, C]` or `[N, C]`: the gradient of a bias.
 
 use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes};
@@ -37,8 +37,8 @@ pub(super) static SUM: Entry = Entry {
     inputs: Arity::Exactly(1),
     outputs: Arity::Exactly(1),
     shapes: Shapes::OfInputs(|inputs| match inputs {
-        [x] if x.len() == 4 && !x.contains(&0) => Ok(vec![vec![x[3]]]),
-        _ => Err(format!("images with elements wanted, not {inputs:?}")),
+        [x] if matches!(x.len(), 2 | 4) && !x.contains(&0) => Ok(vec![x[x.len() - 1..].to_vec()]),
+        _ => Err(format!("[N, C] or [N, H, W, C] with elements wanted, not {inputs:?}")),
     }),
     create: |_| {
         let (mut part, mut total) = (vec![], vec![]);

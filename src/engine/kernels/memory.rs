@@ -52,6 +52,21 @@ impl Memory {
         unsafe { ptr::copy_nonoverlapping(block.as_ptr(), self.start.add(at), block.len()) }
     }
 
+    /// The part of the first member, along the leading axis.
+    pub(super) fn first_member(&self) -> Memory {
+        let extents = self.extents.get(1..).unwrap_or_default().to_vec();
+        Memory { length: extents.iter().product(), extents, start: self.start }
+    }
+
+    /// Goes on to the part of the next member; beyond the last there is nothing to be read or written.
+    pub(super) fn advance(&mut self) {
+        self.start = self.start_of(1);
+    }
+
+    fn start_of(&self, member: usize) -> *mut f32 {
+        self.start.wrapping_add(member * self.length)
+    }
+
     /// The first element.
     pub(super) fn first(&self) -> f32 {
         let mut value = [0.0];
@@ -59,22 +74,23 @@ impl Memory {
         value[0]
     }
 
-    /// Extents and elements.
+    /// Extents and elements of a member, where this is the memory of the first.
     ///
     /// # Safety
-    /// The memory is valid and nothing writes to it for `'a`.
-    pub(super) unsafe fn tensor<'a>(&'a self) -> Tensor<'a> {
-        // SAFETY: the caller's promise; the library aligns tensors and gives `length` elements.
-        Tensor { extents: &self.extents, data: unsafe { std::slice::from_raw_parts(self.start, self.length) } }
+    /// There is such a member, and its memory is valid and nothing writes to it for `'a`.
+    pub(super) unsafe fn tensor<'a>(&'a self, member: usize) -> Tensor<'a> {
+        // SAFETY: the caller's promise; the library aligns tensors and gives `length` elements a member.
+        let data = unsafe { std::slice::from_raw_parts(self.start_of(member), self.length) };
+        Tensor { extents: &self.extents, data }
     }
 
-    /// Elements, to be written.
+    /// Elements of a member, where this is the memory of the first, to be written.
     ///
     /// # Safety
-    /// The memory is valid and nothing else reads it or writes to it for `'a`.
-    pub(super) unsafe fn slice_mut<'a>(&self) -> &'a mut [f32] {
-        // SAFETY: the caller's promise; the library aligns tensors and gives `length` elements.
-        unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
+    /// There is such a member, and its memory is valid and nothing else reads it or writes to it for `'a`.
+    pub(super) unsafe fn slice_mut<'a>(&self, member: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's promise; the library aligns tensors and gives `length` elements a member.
+        unsafe { std::slice::from_raw_parts_mut(self.start_of(member), self.length) }
     }
 
     /// Memory of a test's own.
@@ -83,10 +99,11 @@ impl Memory {
         Memory { extents: vec![values.len()], start: values.as_mut_ptr(), length: values.len() }
     }
 
-    fn overlaps(&self, other: &Memory) -> bool {
-        let (start, end) = (self.start.addr(), self.start.addr() + 4 * self.length);
-        let (other_start, other_end) = (other.start.addr(), other.start.addr() + 4 * other.length);
-        start < other_end && other_start < end
+    /// Whether the memory of so many members is shared with that of another, where both are of the first.
+    fn overlaps(&self, other: &Memory, members: usize) -> bool {
+        let range = |memory: &Memory| memory.start.addr()..memory.start_of(members).addr();
+        let (own, others) = (range(self), range(other));
+        own.start < others.end && others.start < own.end
     }
 
     fn of(value: *mut OrtValue) -> Result<Memory, ort::Error> {
@@ -165,13 +182,13 @@ fn raw(context: &ComputeContext) -> *mut OrtKernelContext {
     context.ptr().cast_mut()
 }
 
-/// Refuses outputs that share memory with an input or with each other.
-pub(super) fn check_apart(inputs: &[Memory], outputs: &[Memory]) -> Result<(), String> {
+/// Refuses outputs of so many members that share memory with an input or with each other; given is that of the first.
+pub(super) fn check_apart(inputs: &[Memory], outputs: &[Memory], members: usize) -> Result<(), String> {
     for (i, output) in outputs.iter().enumerate() {
-        if let Some(j) = inputs.iter().position(|input| output.overlaps(input)) {
+        if let Some(j) = inputs.iter().position(|input| output.overlaps(input, members)) {
             return Err(format!("output {i} is bound to the memory of input {j}"));
         }
-        if let Some(j) = outputs[..i].iter().position(|other| output.overlaps(other)) {
+        if let Some(j) = outputs[..i].iter().position(|other| output.overlaps(other, members)) {
             return Err(format!("outputs {i} and {j} are bound to the same memory"));
         }
     }

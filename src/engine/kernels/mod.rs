@@ -19,12 +19,15 @@ mod cpu;
 mod global_pool;
 mod lanes;
 mod layer_norm;
+mod linear;
 mod memory;
 mod normalisation;
 mod operator;
 mod optimizer;
 mod pool;
+mod regression_loss;
 mod softmax_cross_entropy;
+mod tile;
 mod vector;
 
 #[cfg(test)]
@@ -33,7 +36,7 @@ mod tests;
 pub use self::cpu::CPU_VARIABLE;
 use self::memory::{Memory, Tensor};
 use self::operator::Registered;
-use crate::graph::KERNEL_DOMAIN;
+use crate::graph::{KERNEL_DOMAIN, POPULATION_DOMAIN};
 use ort::operator::{KernelContext, OperatorDomain};
 
 /// What the list knows of a kernel.
@@ -91,6 +94,9 @@ pub static ALL: &[&Entry] = &[
     &optimizer::ADAM_STEP,
     &softmax_cross_entropy::LOSS,
     &softmax_cross_entropy::GRADIENT,
+    &regression_loss::SQUARED,
+    &regression_loss::HUBER,
+    &regression_loss::HUBER_GRADIENT,
     &activation::FORWARD,
     &activation::GRADIENT,
     &batch_norm::FORWARD,
@@ -98,6 +104,8 @@ pub static ALL: &[&Entry] = &[
     &batch_norm::PARAMETER_GRADIENT,
     &batch_norm::INFERENCE,
     &batch_norm::ADD,
+    &linear::LINEAR,
+    &linear::MAT_MUL,
     &layer_norm::FORWARD,
     &layer_norm::GRADIENT,
     &conv::FORWARD,
@@ -118,13 +126,18 @@ pub static ALL: &[&Entry] = &[
     &global_pool::MAX_GRADIENT,
 ];
 
-/// The domain with all kernels, to be given to each session that runs them. ONNX Runtime must be loaded.
+/// The domains with all kernels, for one net and for populations, to be given to each session that runs them. ONNX Runtime
+/// must be loaded.
 ///
 /// # Errors
 /// Where ONNX Runtime refuses a kernel, or [`CPU_VARIABLE`] names no kind of CPU that is there.
-pub fn domain() -> ort::Result<OperatorDomain> {
+pub fn domains() -> ort::Result<[OperatorDomain; 2]> {
     cpu::chosen().map_err(ort::Error::new)?;
-    ALL.iter().try_fold(OperatorDomain::new(KERNEL_DOMAIN)?, |domain, &entry| domain.add(Registered(entry)))
+    let domain = |name, population| {
+        let with = |domain: OperatorDomain, &entry: &&'static Entry| domain.add(Registered { entry, population });
+        ALL.iter().try_fold(OperatorDomain::new(name)?, with)
+    };
+    Ok([domain(KERNEL_DOMAIN, false)?, domain(POPULATION_DOMAIN, true)?])
 }
 
 /// An attribute that every node of the kernel has.

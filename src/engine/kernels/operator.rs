@@ -1,25 +1,29 @@
 //! From an [`Entry`] to what `ort` registers: declares inputs and outputs, infers shapes, checks all memory before a
 //! kernel sees it, and keeps panics from crossing the library.
 
-use super::memory::{self, Tensor};
+use super::memory::{self, Memory, Tensor};
 use super::{Arity, Body, Entry, ShapeRule, Shapes};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput, ShapeInferenceContext};
 use ort::value::{Shape, SymbolicDimensions, TensorElementType, ValueType};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A kernel as `ort` registers it.
-pub(super) struct Registered(pub(super) &'static Entry);
+pub(super) struct Registered {
+    pub(super) entry: &'static Entry,
+    /// Whether inputs and outputs have a leading axis of members, for each of which the kernel is run.
+    pub(super) population: bool,
+}
 
 impl Operator for Registered {
     type Kernel<'attr> = Node;
 
     fn name(&self) -> &str {
-        self.0.name
+        self.entry.name
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
         let float = TensorElementType::Float32;
-        match self.0.inputs {
+        match self.entry.inputs {
             Arity::Exactly(n) => (0..n).map(|_| OperatorInput::required(float)).collect::<Vec<_>>(),
             Arity::AtLeast(n) => vec![OperatorInput::variadic(n).homogenous(float)],
         }
@@ -27,30 +31,30 @@ impl Operator for Registered {
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
         let float = TensorElementType::Float32;
-        match self.0.outputs {
+        match self.entry.outputs {
             Arity::Exactly(n) => (0..n).map(|_| OperatorOutput::required(float)).collect::<Vec<_>>(),
             Arity::AtLeast(n) => vec![OperatorOutput::variadic(n).homogenous(float)],
         }
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Node> {
-        let (shapes, body) = guarded(self.0, || {
-            let shapes: ShapeRule = match self.0.shapes {
+        let (shapes, body) = guarded(self.entry, || {
+            let shapes: ShapeRule = match self.entry.shapes {
                 Shapes::OfInputs(rule) => Box::new(rule),
                 Shapes::WithAttributes(make) => make(context)?,
             };
-            Ok((shapes, (self.0.create)(context)?))
+            Ok((shapes, (self.entry.create)(context)?))
         })?;
-        Ok(Node { entry: self.0, shapes, body })
+        Ok(Node { entry: self.entry, population: self.population, shapes, body })
     }
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
-        let Shapes::OfInputs(rule) = self.0.shapes else { return Ok(()) };
+        let (Shapes::OfInputs(rule), false) = (self.entry.shapes, self.population) else { return Ok(()) };
         let Some(inputs) = context.inputs().iter().map(static_extents).collect::<Option<Vec<_>>>() else {
             return Ok(());
         };
         // A tensor of unknown rank looks like a scalar here: what does not fit yet is judged when the kernel runs.
-        let Ok(outputs) = guarded(self.0, || rule(&inputs)) else {
+        let Ok(outputs) = guarded(self.entry, || rule(&inputs)) else {
             return Ok(());
         };
         // Nor is a scalar told from what such a tensor gives.
@@ -81,31 +85,69 @@ fn guarded<T>(entry: &Entry, work: impl FnOnce() -> Result<T, String>) -> ort::R
 /// The kernel of one node of one session.
 pub(super) struct Node {
     entry: &'static Entry,
+    population: bool,
     shapes: ShapeRule,
     body: Body,
 }
 
 impl Kernel for Node {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        let (entry, rule, body) = (self.entry, &self.shapes, &mut self.body);
-        guarded(entry, || {
+        guarded(self.entry, || {
             let inputs = memory::inputs(context)?;
-            let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.extents.clone()).collect();
-            let outputs = memory::outputs(context, &rule(&shapes)?)?;
-            match body {
-                Body::InPlace(run) => run(&inputs, &outputs),
-                Body::Apart(run) => {
-                    memory::check_apart(&inputs, &outputs)?;
-                    // SAFETY: `check_apart` found no memory shared, and the library keeps all of it until this returns.
-                    let read: Vec<Tensor<'_>> = inputs.iter().map(|m| unsafe { m.tensor() }).collect();
-                    // SAFETY: as above; each output is borrowed once.
-                    let mut written: Vec<&mut [f32]> = outputs.iter().map(|m| unsafe { m.slice_mut() }).collect();
-                    return run(&read, &mut written);
-                }
-            }
-            Ok(())
+            if self.population { self.each_member(context, inputs) } else { self.alone(context, inputs) }
         })
     }
+}
+
+impl Node {
+    fn alone(&mut self, context: &ComputeContext, inputs: Vec<Memory>) -> Result<(), String> {
+        let outputs = memory::outputs(context, &(self.shapes)(&extents(&inputs, 0))?)?;
+        self.run(inputs, outputs, 1)
+    }
+
+    /// Runs the kernel for one member after the other.
+    fn each_member(&mut self, context: &ComputeContext, inputs: Vec<Memory>) -> Result<(), String> {
+        let members = inputs.first().and_then(|input| input.extents.first()).copied().unwrap_or(0);
+        if let Some(i) = inputs.iter().position(|input| input.extents.first() != Some(&members)) {
+            return Err(format!("input {i} is {:?}, but the first has {members} members", inputs[i].extents));
+        }
+        let single = (self.shapes)(&extents(&inputs, 1))?;
+        let all: Vec<Vec<usize>> = single.iter().map(|own| [&[members], &own[..]].concat()).collect();
+        let outputs = memory::outputs(context, &all)?;
+        let first = |memory: &[Memory]| memory.iter().map(Memory::first_member).collect::<Vec<_>>();
+        self.run(first(&inputs), first(&outputs), members)
+    }
+
+    /// Runs the kernel on the memory of so many members, of which that of the first is given: the others follow it.
+    fn run(&mut self, mut inputs: Vec<Memory>, mut outputs: Vec<Memory>, members: usize) -> Result<(), String> {
+        match &mut self.body {
+            Body::InPlace(run) => {
+                for _ in 0..members {
+                    run(&inputs, &outputs);
+                    inputs.iter_mut().chain(&mut outputs).for_each(Memory::advance);
+                }
+                Ok(())
+            }
+            Body::Apart(run) => {
+                memory::check_apart(&inputs, &outputs, members)?;
+                let mut read: Vec<Tensor<'_>> = Vec::with_capacity(members * inputs.len());
+                let mut written: Vec<&mut [f32]> = Vec::with_capacity(members * outputs.len());
+                for member in 0..members {
+                    // SAFETY, of both: `check_apart` found no memory shared, and the library keeps all of it until the call
+                    // of the kernel returns; each part of an output is borrowed once.
+                    read.extend(inputs.iter().map(|input| unsafe { input.tensor(member) }));
+                    written.extend(outputs.iter().map(|output| unsafe { output.slice_mut(member) }));
+                }
+                let outputs = written.chunks_mut(outputs.len().max(1));
+                read.chunks(inputs.len().max(1)).zip(outputs).try_for_each(|(read, written)| run(read, written))
+            }
+        }
+    }
+}
+
+/// Extents of tensors without the first `leading` axes.
+fn extents(memory: &[Memory], leading: usize) -> Vec<Vec<usize>> {
+    memory.iter().map(|m| m.extents[leading..].to_vec()).collect()
 }
 
 #[cfg(test)]

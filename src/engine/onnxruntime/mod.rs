@@ -131,8 +131,12 @@ impl OnnxRuntime {
             builder = builder.with_config_entry("optimization.disable_specified_optimizers", IDLE_PASSES.join(";"))?;
         }
         match self.placement {
-            // A domain cannot be shared between threads; making one for each session takes microseconds.
-            Placement::Cpu => builder = builder.with_operators(kernels::domain()?)?,
+            // Domains cannot be shared between threads; making them for each session takes microseconds.
+            Placement::Cpu => {
+                for domain in kernels::domains()? {
+                    builder = builder.with_operators(domain)?;
+                }
+            }
             Placement::Cuda(options) => builder = builder.with_execution_providers([options.provider()])?,
         }
         Ok(builder)

@@ -2,7 +2,7 @@
 
 use super::conv::float32;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, GraphError, Kernel, Op, Rule, ShapeError, Speller, TensorType, Term, Value};
+use crate::graph::{Attribute, GraphError, Kernel, Op, Population, Rule, ShapeError, Speller, TensorType, Term, Value};
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +69,10 @@ impl Op for Activation {
         let y = spell(self.0, s, x);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
@@ -148,6 +152,10 @@ impl Op for ActivationGrad {
         let dx = s.node("Mul", &[dy, slope], vec![]);
         s.output(0, dx);
         Ok(())
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {

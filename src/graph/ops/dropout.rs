@@ -2,17 +2,15 @@
 
 use super::elementwise::broadcast;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, DType, GraphError, Op, Rule, ShapeError, Speller, TensorType, Value};
+use crate::graph::{Attribute, DType, GraphError, Op, Population, Rule, ShapeError, Speller, TensorType, Value};
 
-/// `x·mask/(1 − rate)`: inverted dropout (Srivastava et al., 2014), in training graphs only.
+/// `x·mask·scale` of `x`, a mask and a scalar: inverted dropout (Srivastava et al., 2014), in training graphs only.
 ///
 /// The mask holds a byte 0 or 1 for each element of `x`, or for each channel where its other axes have extent 1. The
-/// host draws it: a generator inside the graph cannot be seeded alike on all engines.
+/// host draws it: a generator inside the graph cannot be seeded alike on all engines. The scale, 1/(1 − rate) for the rate
+/// at which elements are dropped, comes from the host as well, so that nets of one shape have one graph at any rate.
 #[derive(Debug, Clone, Copy)]
-pub struct Dropout {
-    /// Share of elements that the mask drops, in [0, 1).
-    pub rate: f32,
-}
+pub struct Dropout;
 
 impl Op for Dropout {
     fn name(&self) -> &'static str {
@@ -20,9 +18,11 @@ impl Op for Dropout {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
-        let [x, mask] = inputs else { return Err(ShapeError::new(format!("2 inputs wanted, {} given", inputs.len()))) };
-        if !(0.0..1.0).contains(&self.rate) {
-            return Err(ShapeError::new(format!("a rate of at least 0 and below 1 wanted, not {}", self.rate)));
+        let [x, mask, scale] = inputs else {
+            return Err(ShapeError::new(format!("3 inputs wanted, {} given", inputs.len())));
+        };
+        if scale.dtype != x.dtype || broadcast(&x.shape, &scale.shape)? != x.shape {
+            return Err(ShapeError::new(format!("a scale {scale} does not fit {x}")));
         }
         if !x.dtype.is_float() || mask.dtype != DType::U8 {
             return Err(ShapeError::new("floats and a mask of bytes wanted"));
@@ -34,19 +34,25 @@ impl Op for Dropout {
     }
 
     fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
-        let (d, mask) = (rule.grad()?, rule.inputs[1]);
-        Ok(vec![Some(rule.graph.apply(*self, &[d, mask])?), None])
+        if rule.wanted[2] {
+            return Err(rule.refuse("Dropout with a trained scale"));
+        }
+        let (d, mask, scale) = (rule.grad()?, rule.inputs[1], rule.inputs[2]);
+        Ok(vec![Some(rule.graph.apply(*self, &[d, mask, scale])?), None, None])
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        // The factor is applied to the mask, so that the backward pass shares both nodes.
+        // The scale is applied to the mask, so that the backward pass shares both nodes.
         let to = s.input_type(0).dtype.code();
-        let factor = s.scalar(1.0 / (1.0 - f64::from(self.rate)));
         let mask = s.node("Cast", &[s.input(1)], vec![("to", Attribute::Int(to))]);
-        let scaled = s.node("Mul", &[mask, factor], vec![]);
+        let scaled = s.node("Mul", &[mask, s.input(2)], vec![]);
         let y = s.node("Mul", &[s.input(0), scaled], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 }
 
@@ -56,8 +62,9 @@ pub static DROPOUT: Entry = Entry {
     doc: "Product with a mask from outside, scaled to keep the mean",
     differentiable: true,
     cases: || {
-        let case = |rate, x: &[usize], mask: &[usize]| {
-            Case::new(Dropout { rate }, vec![Feed::Normal(x.to_vec()), Feed::Mask(mask.to_vec())])
+        let case = |rate: f64, x: &[usize], mask: &[usize]| {
+            let scale = Feed::Known(vec![], vec![1.0 / (1.0 - rate)]);
+            Case::new(Dropout, vec![Feed::Normal(x.to_vec()), Feed::Mask(mask.to_vec()), scale])
         };
         vec![
             case(0.3, &[3, 5], &[3, 5]),

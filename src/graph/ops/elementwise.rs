@@ -1,7 +1,7 @@
 //! Arithmetic element by element, with broadcasting as ONNX has it.
 
 use super::{Case, Entry, Feed};
-use crate::graph::{Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use crate::graph::{Dim, GraphError, Op, Population, Rule, Shape, ShapeError, Speller, TensorType, Value};
 use std::sync::Arc;
 
 /// Which arithmetic [`Binary`] does.
@@ -68,6 +68,10 @@ impl Op for Binary {
         let y = s.node(self.name(), &[s.input(0), s.input(1)], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 
     fn channels_last(&self, inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
@@ -173,6 +177,10 @@ impl Op for Unary {
         let y = s.node(self.name(), &[s.input(0)], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 
     fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {

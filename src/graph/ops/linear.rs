@@ -1,11 +1,23 @@
 //! Products with matrices.
 
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, DType, Dim, GraphError, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use crate::graph::{
+    Attribute, Attributes, DType, Dim, GraphError, Kernel, Op, Population, Rule, Shape, ShapeError, Speller, TensorType,
+    Value,
+};
 
 /// `x·w + b` for `x [N, K]`, `w [K, O]`, `b [O]` (ONNX `Gemm`).
 #[derive(Debug, Clone, Copy)]
 pub struct Linear;
+
+/// Most multiply-accumulate operations of a product that the kernel does sooner than ONNX Runtime's `Gemm`.
+const SMALL: u64 = 1 << 18;
+
+/// Whether a product of so many multiply-accumulate operations has a kernel.
+fn is_small(inputs: &[&TensorType], macs: u64) -> bool {
+    let float32 = inputs.iter().all(|ty| ty.dtype == DType::F32 && ty.shape.elements().is_ok_and(|n| n > 0));
+    float32 && macs <= SMALL
+}
 
 impl Op for Linear {
     fn name(&self) -> &'static str {
@@ -46,6 +58,15 @@ impl Op for Linear {
         Ok(())
     }
 
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let macs = rows(inputs[0]) * inputs[1].shape.elements().ok()? as u64;
+        is_small(inputs, macs).then(|| Kernel::new("Linear", vec![]))
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::rounded(MemberLinear)
+    }
+
     fn macs(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
         rows(inputs[0]) * inputs[1].shape.elements().unwrap_or(0) as u64
     }
@@ -65,6 +86,10 @@ pub struct MatMul {
 }
 
 impl MatMul {
+    fn attributes(&self) -> Attributes {
+        vec![("transA", Attribute::Int(self.transpose_a.into())), ("transB", Attribute::Int(self.transpose_b.into()))]
+    }
+
     fn sides(&self, inputs: &[&TensorType]) -> Result<[Dim; 4], ShapeError> {
         let [a, b] = inputs else { return Err(ShapeError::new(format!("2 inputs wanted, {} given", inputs.len()))) };
         if a.dtype != b.dtype || a.shape.rank() != 2 || b.shape.rank() != 2 {
@@ -107,11 +132,18 @@ impl Op for MatMul {
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        let attributes =
-            vec![("transA", Attribute::Int(self.transpose_a.into())), ("transB", Attribute::Int(self.transpose_b.into()))];
-        let y = s.node("Gemm", &[s.input(0), s.input(1)], attributes);
+        let y = s.node("Gemm", &[s.input(0), s.input(1)], self.attributes());
         s.output(0, y);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = self.attributes();
+        is_small(inputs, self.macs(inputs, &[])).then(|| Kernel::new("MatMul", attributes))
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::rounded(MemberMatMul(*self))
     }
 
     fn macs(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
@@ -120,6 +152,67 @@ impl Op for MatMul {
             Dim::Batch => 1,
         };
         self.sides(inputs).map_or(0, |[m, k, _, n]| number(m) * number(k) * number(n))
+    }
+}
+
+/// [`Linear`] of each member of a population: `x [K, N, I]`, `w [K, I, O]`, `b [K, 1, O]` (ONNX `MatMul`).
+#[derive(Debug, Clone, Copy)]
+struct MemberLinear;
+
+impl Op for MemberLinear {
+    fn name(&self) -> &'static str {
+        "Linear"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        let [x, w, b] = inputs else { return Err(ShapeError::new(format!("3 inputs wanted, {} given", inputs.len()))) };
+        let outputs = MemberMatMul(MatMul { transpose_a: false, transpose_b: false }).infer(&[x, w])?;
+        let (members, o) = (w.shape.extent(0)?, w.shape.extent(2)?);
+        if b.shape != Shape::fixed(&[members, 1, o]) {
+            return Err(ShapeError::new(format!("a bias {} does not fit {}", b.shape, w.shape)));
+        }
+        Ok(outputs)
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let product = s.node("MatMul", &[s.input(0), s.input(1)], vec![]);
+        let y = s.node("Add", &[product, s.input(2)], vec![]);
+        s.output(0, y);
+        Ok(())
+    }
+}
+
+/// [`MatMul`] of each member of a population (ONNX `MatMul`).
+#[derive(Debug, Clone, Copy)]
+struct MemberMatMul(MatMul);
+
+impl Op for MemberMatMul {
+    fn name(&self) -> &'static str {
+        "MatMul"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        let single = |ty: &&TensorType| match ty.shape.0.split_first() {
+            Some((&members, rest)) => Ok((members, ty.with_shape(Shape(rest.to_vec())))),
+            None => Err(ShapeError::new("a population wanted, not a scalar")),
+        };
+        let parts = inputs.iter().map(single).collect::<Result<Vec<_>, _>>()?;
+        let outputs = self.0.infer(&parts.iter().map(|(_, ty)| ty).collect::<Vec<_>>())?;
+        if parts.iter().any(|(members, _)| *members != parts[0].0) {
+            return Err(ShapeError::new("factors have several numbers of members"));
+        }
+        Ok(outputs.into_iter().map(|ty| ty.with_shape(ty.shape.behind(parts[0].0))).collect())
+    }
+
+    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
+        let turned = |s: &mut Speller<'_>, i: usize, transposed: bool| match transposed {
+            true => s.node("Transpose", &[s.input(i)], vec![("perm", Attribute::Ints(vec![0, 2, 1]))]),
+            false => s.input(i),
+        };
+        let (a, b) = (turned(s, 0, self.0.transpose_a), turned(s, 1, self.0.transpose_b));
+        let y = s.node("MatMul", &[a, b], vec![]);
+        s.output(0, y);
+        Ok(())
     }
 }
 

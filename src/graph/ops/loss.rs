@@ -1,5 +1,6 @@
 //! Losses: weighted means over the rows of a batch.
 
+use super::conv::float32;
 use super::elementwise::{Binary, BinaryKind};
 use super::{Case, Entry, Feed};
 use crate::graph::{
@@ -64,8 +65,7 @@ impl Op for SoftmaxCrossEntropy {
     }
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
-        let float32 = inputs.iter().all(|t| t.dtype == DType::F32);
-        float32.then_some(Kernel::new("SoftmaxCrossEntropy", vec![]))
+        float32(inputs).then_some(Kernel::new("SoftmaxCrossEntropy", vec![]))
     }
 }
 
@@ -101,8 +101,7 @@ impl Op for SoftmaxCrossEntropyGrad {
     }
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
-        let float32 = inputs.iter().all(|t| t.dtype == DType::F32);
-        float32.then_some(Kernel::new("SoftmaxCrossEntropyGrad", vec![]))
+        float32(inputs).then_some(Kernel::new("SoftmaxCrossEntropyGrad", vec![]))
     }
 }
 
@@ -167,6 +166,10 @@ impl Op for SquaredError {
         s.output(0, loss);
         Ok(())
     }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        float32(inputs).then_some(Kernel::new("SquaredError", vec![]))
+    }
 }
 
 /// `Σ_b w_b·h(p_b − t_b) / B`, a scalar, with Huber's `h(r)` = r²/2 where |r| ≤ δ and δ·(|r| − δ/2) elsewhere
@@ -227,6 +230,11 @@ impl Op for Huber {
         s.output(0, loss);
         Ok(())
     }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![("delta", Attribute::Float(self.delta))];
+        float32(inputs).then_some(Kernel::new("Huber", attributes))
+    }
 }
 
 /// Gradient of [`Huber`] for its predictions: the residual clipped to ±δ, times `w·d/B`, from the gradient `d` of the
@@ -258,6 +266,11 @@ impl Op for HuberGrad {
         let dp = s.node("Mul", &[clipped, scale], vec![]);
         s.output(0, dp);
         Ok(())
+    }
+
+    fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
+        let attributes = vec![("delta", Attribute::Float(self.delta))];
+        float32(inputs).then_some(Kernel::new("HuberGrad", attributes))
     }
 }
 

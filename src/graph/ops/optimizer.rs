@@ -1,7 +1,7 @@
 //! Updates of parameters and statistics: one operator over all tensors, so that one kernel can make a whole step.
 
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, DType, GraphError, Kernel, Op, ShapeError, Speller, TensorType, Term};
+use crate::graph::{Attribute, DType, GraphError, Kernel, Op, Population, ShapeError, Speller, TensorType, Term};
 
 /// Checks `scalars` rank-0 inputs followed by groups of `size` inputs of one type each, and returns the groups.
 fn groups<'a>(inputs: &[&'a TensorType], scalars: usize, size: usize) -> Result<Vec<&'a TensorType>, ShapeError> {
@@ -222,6 +222,11 @@ impl Op for ExponentialAverage {
             s.output(i, updated);
         }
         Ok(())
+    }
+
+    fn population(&self, _members: usize, inputs: &[&TensorType]) -> Option<Population> {
+        let alike = inputs[1..].windows(2).all(|pair| pair[0].shape.rank() == pair[1].shape.rank());
+        if alike { Population::exact(*self) } else { None }
     }
 }
 

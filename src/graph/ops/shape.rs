@@ -2,7 +2,9 @@
 
 use super::conv::float32;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, Dim, GraphError, Kernel, Op, Rule, Shape, ShapeError, Speller, TensorType, Value};
+use crate::graph::{
+    Attribute, Dim, GraphError, Kernel, Op, Population, Rule, Shape, ShapeError, Speller, TensorType, Value,
+};
 use std::sync::Arc;
 
 /// Repeats a value along broadcast axes (ONNX `Expand`).
@@ -35,6 +37,11 @@ impl Op for Expand {
         let y = s.node("Expand", &[s.input(0), dims], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, members: usize, inputs: &[&TensorType]) -> Option<Population> {
+        let aligned = inputs[0].shape.rank() == self.shape.rank();
+        if aligned { Population::exact(Expand { shape: self.shape.behind(Dim::Fixed(members)) }) } else { None }
     }
 }
 
@@ -74,6 +81,10 @@ impl Op for Reshape {
         let y = s.node("Reshape", &[s.input(0), dims], vec![]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(Reshape { shape: self.shape.behind(Dim::Fixed(members)) })
     }
 }
 
@@ -127,8 +138,12 @@ impl Op for Concat {
         of_channels(self.axis, inputs).then(|| Kernel::new("ConcatChannels", vec![]).with_images(images, &[0]))
     }
 
-    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
-        let axis = axis_channels_last(self.axis)?;
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(Concat { axis: self.axis + 1 })
+    }
+
+    fn channels_last(&self, inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let axis = axis_channels_last(self.axis, inputs)?;
         Some(Arc::new(Concat { axis }))
     }
 }
@@ -149,9 +164,10 @@ fn of_channels(axis: usize, inputs: &[&TensorType]) -> bool {
     axis == 1 && float32(inputs) && inputs.iter().all(|x| x.shape.rank() == 4)
 }
 
-/// Where an axis of `[N, C, H, W]` stands in `[N, H, W, C]`.
-fn axis_channels_last(axis: usize) -> Option<usize> {
-    [0, 3, 1, 2].get(axis).copied()
+/// Where an axis of the images `[N, C, H, W]` among the inputs stands in `[N, H, W, C]`.
+fn axis_channels_last(axis: usize, inputs: &[&TensorType]) -> Option<usize> {
+    let images = inputs.iter().all(|x| x.shape.rank() == 4);
+    [0, 3, 1, 2].get(axis).copied().filter(|_| images)
 }
 
 /// `shape` with another extent of an axis that it has.
@@ -207,8 +223,12 @@ impl Op for Slice {
         of_channels(self.axis, inputs).then(kernel)
     }
 
-    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
-        let axis = axis_channels_last(self.axis)?;
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(Slice { axis: self.axis + 1, ..*self })
+    }
+
+    fn channels_last(&self, inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let axis = axis_channels_last(self.axis, inputs)?;
         Some(Arc::new(Slice { axis, ..*self }))
     }
 }
@@ -253,8 +273,12 @@ impl Op for Pad {
         Ok(())
     }
 
-    fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
-        let axis = axis_channels_last(self.axis)?;
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(Pad { axis: self.axis + 1, ..*self })
+    }
+
+    fn channels_last(&self, inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {
+        let axis = axis_channels_last(self.axis, inputs)?;
         Some(Arc::new(Pad { axis, ..*self }))
     }
 }
@@ -298,6 +322,10 @@ impl Op for Transpose {
         let y = s.node("Transpose", &[s.input(0)], vec![("perm", perm)]);
         s.output(0, y);
         Ok(())
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(Transpose { perm: std::iter::once(0).chain(self.perm.iter().map(|&axis| axis + 1)).collect() })
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod fold_batch_norm;
 mod fuse;
+mod population;
 mod rebuilt;
 
 pub use fold_batch_norm::fold_batch_norm;
 pub use fuse::fuse;
+pub use population::population;

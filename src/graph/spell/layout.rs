@@ -1,5 +1,5 @@
 //! Where channels stand in memory. In a [`Graph`](crate::graph::Graph) every image is `[N, C, H, W]`; the CPU's kernels
-//! work on `[N, H, W, C]`. Values stay in the order in which they were made until an operator wants the other one.
+//! work on `[N, H, W, C]`. In a population both have a leading axis of members. Values stay in the order in which they were made until an operator wants the other one.
 
 use super::{Attribute, Attributes, Term};
 use crate::graph::{Node, Op, TensorType, Value};
@@ -15,23 +15,27 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// The attribute of the ONNX `Transpose` that brings the other layout into this one.
-    pub(super) fn transposition(self) -> Attributes {
-        let perm = match self {
-            Layout::ChannelsFirst => vec![0, 3, 1, 2],
-            Layout::ChannelsLast => vec![0, 2, 3, 1],
+    /// The attribute of the ONNX `Transpose` that brings the other layout of a value of this rank into this one.
+    pub(super) fn transposition(self, rank: usize) -> Attributes {
+        let image = match self {
+            Layout::ChannelsFirst => [0, 3, 1, 2],
+            Layout::ChannelsLast => [0, 2, 3, 1],
         };
+        let leading = rank.saturating_sub(image.len()) as i64;
+        let perm = (0..leading).chain(image.map(|axis| axis + leading)).collect();
         vec![("perm", Attribute::Ints(perm))]
     }
 
-    /// The layout of an input or output of a kernel that has images at `positions`.
-    pub(super) fn at(positions: &[usize], i: usize, ty: &TensorType) -> Layout {
-        if ty.shape.rank() == 4 && positions.contains(&i) { Layout::ChannelsLast } else { Layout::ChannelsFirst }
+    /// The layout of an input or output of a kernel that has images at `positions`, each for all members of a population
+    /// or one.
+    pub(super) fn at(positions: &[usize], i: usize, ty: &TensorType, population: bool) -> Layout {
+        let image = ty.shape.rank() == 4 + usize::from(population);
+        if image && positions.contains(&i) { Layout::ChannelsLast } else { Layout::ChannelsFirst }
     }
 
     /// The layout of a value that an operator without a kernel reads or writes, where its images lie as this says.
     pub(super) fn of_image(self, ty: &TensorType) -> Layout {
-        if ty.shape.rank() == 4 { self } else { Layout::ChannelsFirst }
+        if matches!(ty.shape.rank(), 4 | 5) { self } else { Layout::ChannelsFirst }
     }
 }
 

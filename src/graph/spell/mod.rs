@@ -9,12 +9,14 @@ pub use speller::Speller;
 
 use self::layout::{Layout, Terms, stays_last};
 use self::writer::Writer;
-use super::passes::fuse;
+use super::passes::{fuse, population};
 use super::{Graph, GraphError, Kernel, Node, Op, Origin, Tensor, TensorType, Value};
 use std::collections::HashSet;
 
 /// Domain of the training kernels.
 pub const KERNEL_DOMAIN: &str = "evolve.train";
+/// Domain of the same kernels for populations: all inputs and outputs have a leading axis of members.
+pub const POPULATION_DOMAIN: &str = "evolve.train.population";
 /// Domain of ONNX's operators for classical machine learning.
 pub const ML_DOMAIN: &str = "ai.onnx.ml";
 
@@ -103,6 +105,19 @@ pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
     }
 }
 
+/// Spells a graph for so many members at once: inputs and outputs have a leading axis of members, each of which is
+/// computed as [`spell`]'s graph computes it alone; with the kernels bit for bit.
+///
+/// # Errors
+/// As [`spell`].
+pub fn spell_population(graph: &Graph, target: Target, members: usize) -> Result<Spelled, GraphError> {
+    let graph = match target {
+        Target::Portable => population(graph, target, members)?,
+        Target::CpuKernels => population(&fuse(graph)?, target, members)?,
+    };
+    spell_nodes(&graph, target)
+}
+
 fn spell_nodes(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
     let mut state = State { graph, terms: vec![Terms::default(); graph.value_count()], writer: Writer::new(graph) };
     for &v in graph.inputs() {
@@ -142,7 +157,10 @@ impl State<'_> {
             Layout::ChannelsLast => Some(self.value(v, Layout::ChannelsFirst)),
         };
         let term = match (other, self.graph.origin(v)) {
-            (Some(other), _) => self.writer.emit("Transpose", "", vec![Some(other)], 1, layout.transposition())[0],
+            (Some(other), _) => {
+                let attributes = layout.transposition(self.graph.ty(v).shape.rank());
+                self.writer.emit("Transpose", "", vec![Some(other)], 1, attributes)[0]
+            }
             (None, Origin::Constant(tensor)) => self.writer.constant(tensor.as_ref().clone()),
             _ => unreachable!("nodes are spelled in the order of the graph, so {} has a term", self.graph.describe(v)),
         };
@@ -173,10 +191,12 @@ impl State<'_> {
     fn kernel_node(&mut self, node: &Node, kernel: Kernel) {
         let graph = self.graph;
         let inputs = node.inputs.iter().enumerate();
-        let inputs = inputs.map(|(i, &v)| Some(self.value(v, Layout::at(kernel.image_inputs, i, graph.ty(v))))).collect();
-        let made = self.writer.emit(kernel.op_type, KERNEL_DOMAIN, inputs, node.outputs.len(), kernel.attributes);
+        let layout = |positions: &[usize], i, v| Layout::at(positions, i, graph.ty(v), kernel.population);
+        let inputs = inputs.map(|(i, &v)| Some(self.value(v, layout(kernel.image_inputs, i, v)))).collect();
+        let domain = if kernel.population { POPULATION_DOMAIN } else { KERNEL_DOMAIN };
+        let made = self.writer.emit(kernel.op_type, domain, inputs, node.outputs.len(), kernel.attributes);
         for (i, (&v, term)) in node.outputs.iter().zip(made).enumerate() {
-            self.terms[v.index()].set(Layout::at(kernel.image_outputs, i, graph.ty(v)), term);
+            self.terms[v.index()].set(layout(kernel.image_outputs, i, v), term);
         }
     }
 
@@ -184,11 +204,7 @@ impl State<'_> {
     fn standard_nodes(&mut self, node: &Node, op: &dyn Op, layout: Layout) -> Result<(), GraphError> {
         let graph = self.graph;
         let inputs = node.inputs.iter().map(|&v| self.value(v, layout.of_image(graph.ty(v)))).collect();
-        let outputs = vec![None; node.outputs.len()];
-        let mut speller = Speller { graph, writer: &mut self.writer, node, inputs, outputs };
-        op.standard(&mut speller)?;
-        let unset = speller.refuse("an output was not spelled");
-        let made = speller.outputs.into_iter().collect::<Option<Vec<Term>>>().ok_or(unset)?;
+        let made = Speller::spell(graph, &mut self.writer, node, op, inputs)?;
         for (&v, term) in node.outputs.iter().zip(made) {
             self.terms[v.index()].set(layout.of_image(graph.ty(v)), term);
         }

@@ -2,7 +2,8 @@
 
 use super::writer::Writer;
 use super::{Attributes, ML_DOMAIN, Term};
-use crate::graph::{Graph, GraphError, Node, ShapeError, Tensor, TensorType};
+use crate::graph::{Graph, GraphError, Node, Op, ShapeError, Tensor, TensorType};
+use std::sync::Arc;
 
 /// What an operator's spelling writes into.
 pub struct Speller<'a> {
@@ -13,7 +14,38 @@ pub struct Speller<'a> {
     pub(super) outputs: Vec<Option<Term>>,
 }
 
-impl Speller<'_> {
+impl<'a> Speller<'a> {
+    /// Spells `op`, which is the node's operator or stands for it, and gives the terms of its outputs.
+    pub(super) fn spell(
+        graph: &'a Graph,
+        writer: &'a mut Writer,
+        node: &'a Node,
+        op: &dyn Op,
+        inputs: Vec<Term>,
+    ) -> Result<Vec<Term>, GraphError> {
+        let mut speller = Speller { graph, writer, node, inputs, outputs: vec![None; node.outputs.len()] };
+        op.standard(&mut speller)?;
+        let unset = speller.refuse("an output was not spelled");
+        speller.outputs.into_iter().collect::<Option<Vec<Term>>>().ok_or(unset)
+    }
+
+    /// Spells another operator on inputs of these types, as a part of this one.
+    ///
+    /// # Errors
+    /// Where it refuses the inputs, or cannot be spelled.
+    pub(in crate::graph) fn part(
+        &mut self,
+        op: &Arc<dyn Op>,
+        types: &[TensorType],
+        inputs: Vec<Term>,
+    ) -> Result<Vec<Term>, GraphError> {
+        let mut graph = Graph::new();
+        let values: Vec<_> = types.iter().map(|ty| graph.input("", ty.clone())).collect();
+        graph.within(&self.node.scope, |graph| graph.add_shared(op.clone(), &values))?;
+        let node = &graph.nodes()[0];
+        Speller::spell(&graph, self.writer, node, op.as_ref(), inputs)
+    }
+
     /// Term of input `i`.
     pub fn input(&self, i: usize) -> Term {
         self.inputs[i]

@@ -1,8 +1,8 @@
 //! Convolution, and the gradient of its input, which is a convolution of the output's gradient with the mirrored kernel.
 
 use super::geometry::{Frame, Gather, Geometry};
-use super::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled, vector};
+use crate::engine::kernels::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 
 /// The channels of a group that are computed from one phase's terms.
 #[derive(Debug, Clone, Copy)]

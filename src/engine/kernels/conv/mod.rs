@@ -6,7 +6,6 @@ pub(super) mod fused;
 mod geometry;
 mod layer;
 mod source;
-mod tile;
 mod weights;
 
 use self::convolution::Direction;

@@ -1,8 +1,8 @@
 //! Gradient of a convolution with respect to its weights: correlations of the input with the output's gradient.
 
 use super::geometry::{Frame, Gather, Geometry};
-use super::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled};
+use crate::engine::kernels::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 
 /// Most pixels that are worked on at a time: what all tiles read of them stays in the first cache.
 const PIXELS: usize = 128;

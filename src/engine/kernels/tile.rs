@@ -1,6 +1,6 @@
 //! Products of gathered elements with vectors, in tiles that stay in registers.
 
-use crate::engine::kernels::lanes::{Vector, WIDTH};
+use super::lanes::{Vector, WIDTH};
 
 /// Where the vectors of a tile stand: from the first step's on, and those of one step beside each other.
 #[derive(Debug, Clone, Copy)]

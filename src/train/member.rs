@@ -1,0 +1,156 @@
+//! What each net of a training has of its own: its place in the data, its random streams, its course.
+
+use super::batches::{Order, TargetWriter};
+use super::metric::{self, Predictions};
+use super::{Costs, CurvePoint, Request, Scores, Setting, TrainError, Trained, Weights, batches, random};
+use crate::express::{Moments, Param, initialise, learning_rate, training_step};
+use crate::genome::{Optimizer, Schedule};
+use rand_chacha::ChaCha8Rng;
+
+/// Evaluations without a new best after which a training with a constant learning rate stops.
+const PATIENCE: usize = 6;
+
+/// One net of a training.
+pub(super) struct Member<'a> {
+    pub(super) request: Request<'a>,
+    /// Rows of the batch.
+    pub(super) rows: Vec<u32>,
+    /// Rate of each dropout mask.
+    pub(super) rates: Vec<f32>,
+    pub(super) masks: ChaCha8Rng,
+    pub(super) augmentation: ChaCha8Rng,
+    pub(super) targets: TargetWriter,
+    /// Learning rate of the step.
+    pub(super) learning_rate: f32,
+    /// Corrections of Adam's moments in the step.
+    pub(super) corrections: (f32, f32),
+    pub(super) curve: Vec<CurvePoint>,
+    order: Order,
+    moments: Option<Moments>,
+    losses: (f64, u64),
+    best: Option<Best>,
+    since_best: usize,
+    /// Whether nothing more is to be learnt, and why not where that is a failure.
+    end: Option<Result<(), TrainError>>,
+}
+
+struct Best {
+    weights: Weights,
+    scores: Scores,
+    score: f64,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn new(setting: &Setting<'_>, request: Request<'a>, batch: usize) -> Result<Self, TrainError> {
+        let training = &request.genome.training;
+        let moments = match training.optimizer {
+            Optimizer::Sgd { .. } => None,
+            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => Some(Moments::new(beta2)),
+        };
+        let step = training_step(request.genome, setting.task, batch)?;
+        Ok(Member {
+            rows: vec![0; batch],
+            rates: step.masks.iter().map(|mask| mask.rate).collect(),
+            masks: random(request.seed, 2),
+            augmentation: random(request.seed, 3),
+            targets: TargetWriter::new(setting.task, training, setting.metric.weighs_classes),
+            learning_rate: 0.0,
+            corrections: (1.0, 1.0),
+            curve: vec![],
+            order: Order::new(batches::rows(setting.train), random(request.seed, 1)),
+            moments,
+            losses: (0.0, 0),
+            best: None,
+            since_best: 0,
+            end: None,
+            request,
+        })
+    }
+
+    /// The values that each parameter starts with.
+    pub(super) fn initial(&self, params: &[Param]) -> Vec<Vec<f32>> {
+        let mut rng = random(self.request.seed, 0);
+        let one = |param: &Param| {
+            let drawn = initialise(param, self.request.genome.training.initialisation, &mut rng);
+            let given = self.request.start.as_ref().and_then(|w| w.get(&param.name));
+            given.unwrap_or(&drawn).as_f32().unwrap_or_default().to_vec()
+        };
+        params.iter().map(one).collect()
+    }
+
+    /// Goes on to the next batch, at the share `progress` of the training.
+    pub(super) fn advance(&mut self, progress: f64) {
+        self.order.fill(&mut self.rows);
+        self.learning_rate = self.request.rate * learning_rate(&self.request.genome.training, progress);
+        if let Some(moments) = &mut self.moments {
+            self.corrections = moments.advance();
+        }
+    }
+
+    /// Whether it takes no more steps.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Takes note of the loss of a step.
+    pub(super) fn note_loss(&mut self, loss: f64) {
+        if self.has_ended() {
+            return;
+        }
+        if !loss.is_finite() {
+            self.end = Some(Err(self.diverged("loss")));
+        }
+        self.losses.0 += loss;
+        self.losses.1 += 1;
+    }
+
+    /// Takes note of what the present weights predict of the validation part.
+    pub(super) fn note(&mut self, setting: &Setting<'_>, examples: u64, weights: Weights, predictions: &Predictions) {
+        let truth = &setting.validation.targets;
+        let value = (setting.metric.compute)(predictions, truth);
+        if !value.is_finite() {
+            self.end = Some(Err(self.diverged(setting.metric.name)));
+            return;
+        }
+        let loss = if self.losses.1 > 0 { self.losses.0 / self.losses.1 as f64 } else { 0.0 };
+        self.losses = (0.0, 0);
+        self.curve.push(CurvePoint { examples, loss, metric: value });
+        let score = metric::score(setting.metric, value);
+        if self.best.as_ref().is_none_or(|b| score > b.score) {
+            let scores = metric::ALL
+                .iter()
+                .filter(|m| m.tasks.contains(&setting.task.kind))
+                .map(|m| (m.name.to_owned(), (m.compute)(predictions, truth)))
+                .filter(|(_, v)| v.is_finite())
+                .collect();
+            self.best = Some(Best { weights, scores, score });
+            self.since_best = 0;
+        } else {
+            self.since_best += 1;
+        }
+        // Other schedules gain most at their end.
+        if self.request.genome.training.schedule == Schedule::Constant && self.since_best >= PATIENCE {
+            self.end = Some(Ok(()));
+        }
+    }
+
+    fn diverged(&self, what: &str) -> TrainError {
+        let batch = self.rows.len() as u64;
+        let examples = self.curve.last().map_or(0, |p| p.examples) + self.losses.1 * batch;
+        TrainError::Diverged { examples, what: what.into() }
+    }
+
+    /// The best state, or what went wrong.
+    pub(super) fn finish(mut self, costs: Costs, metric: &str) -> Result<Trained, TrainError> {
+        if let Some(Err(error)) = self.end.take() {
+            return Err(error);
+        }
+        match self.best.take() {
+            Some(best) => {
+                let Best { weights, scores, score } = best;
+                Ok(Trained { weights, scores, score, curve: self.curve, costs })
+            }
+            None => Err(self.diverged(metric)),
+        }
+    }
+}

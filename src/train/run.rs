@@ -1,0 +1,180 @@
+//! A training under way: the steps of one net, or of several nets of one shape at once.
+
+use super::batches::{Images, draw_mask};
+use super::evaluate::{Evaluator, fill_features};
+use super::member::Member;
+use super::trainer::{load_population, shape};
+use super::{Request, Setting, TrainError, Trained, Weights, batches, costs, scoring};
+use crate::data::Features;
+use crate::engine::{FeedMut, Session};
+use crate::express::{TrainingStep, training_step};
+use crate::graph::Tensor;
+use std::sync::atomic::Ordering;
+
+/// The session of a training step with what each member of it has of its own.
+pub(super) struct Run<'a> {
+    setting: &'a Setting<'a>,
+    step: TrainingStep,
+    session: Box<dyn Session>,
+    evaluator: Evaluator,
+    batch: usize,
+    images: Option<Images>,
+    members: Vec<Member<'a>>,
+    /// Training examples that each member asks for.
+    examples: u64,
+}
+
+impl<'a> Run<'a> {
+    /// Loads the step of at least one request and draws what is random.
+    pub(super) fn new(setting: &'a Setting<'a>, requests: Vec<Request<'a>>) -> Result<Self, TrainError> {
+        let (genome, task, examples) = (requests[0].genome, setting.task, requests[0].examples);
+        let rows = batches::rows(setting.train);
+        let batch = genome.training.batch.min(rows);
+        let step = training_step(genome, task, batch)?;
+        if requests.len() > 1 {
+            let wanted = shape(genome, setting)?;
+            for request in &requests[1..] {
+                if shape(request.genome, setting)? != wanted {
+                    return Err(TrainError::Shapes);
+                }
+            }
+        }
+        let evaluator = Evaluator::new(genome, task, batches::rows(setting.validation), setting.engine, setting.target)?;
+        let session = load_population(&step, setting.engine, setting.target, requests.len())?;
+        let images = Images::new(&task.input);
+        let members =
+            requests.into_iter().map(|request| Member::new(setting, request, batch)).collect::<Result<Vec<_>, _>>()?;
+        let mut run = Run { setting, step, session, evaluator, batch, images, members, examples };
+        run.write_state()?;
+        Ok(run)
+    }
+
+    /// Initial weights, and moments of zero.
+    fn write_state(&mut self) -> Result<(), TrainError> {
+        let mut drawn: Vec<_> = self.members.iter().map(|m| m.initial(&self.step.params)).collect();
+        for slot in 0..self.step.params.len() {
+            let values: Vec<f32> = drawn.iter_mut().flat_map(|member| std::mem::take(&mut member[slot])).collect();
+            self.session.write_state(slot, &values)?;
+        }
+        for (i, (_, _, shape)) in self.step.moments.iter().enumerate() {
+            let size = self.members.len() * shape.iter().product::<usize>();
+            self.session.write_state(self.step.params.len() + i, &vec![0.0; size])?;
+        }
+        Ok(())
+    }
+
+    /// Trains all members to their ends.
+    pub(super) fn train(mut self) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
+        let steps = self.examples.div_ceil(self.batch as u64).max(1);
+        let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(steps);
+        let mut done = 0;
+        let all_ended = |members: &[Member<'_>]| members.iter().all(Member::has_ended);
+        for evaluation in 1..=evaluations {
+            let until = steps * evaluation / evaluations;
+            while done < until {
+                if self.setting.stop.load(Ordering::Relaxed) {
+                    return Err(TrainError::Stopped);
+                }
+                self.step(done as f64 / steps as f64)?;
+                done += 1;
+                if self.is_late() || all_ended(&self.members) {
+                    break;
+                }
+            }
+            self.evaluate(done * self.batch as u64)?;
+            if self.is_late() || all_ended(&self.members) {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    fn is_late(&self) -> bool {
+        self.members.iter().any(|member| member.request.is_late())
+    }
+
+    /// One batch of each member at the share `progress` of the training.
+    fn step(&mut self, progress: f64) -> Result<(), TrainError> {
+        let count = self.members.len();
+        for (index, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.has_ended()) {
+            member.advance(progress);
+            let mut masks = 0;
+            for (slot, feed) in self.step.feeds.iter().enumerate() {
+                let view = self.session.feed(slot).part(index, count);
+                fill(&feed.name, view, self.setting, self.images.as_ref(), member, &mut masks);
+            }
+        }
+        self.session.step()?;
+        for (member, &loss) in self.members.iter_mut().zip(self.session.fetch(0)?) {
+            member.note_loss(f64::from(loss));
+        }
+        Ok(())
+    }
+
+    /// Scores the present weights of those that have not ended, and keeps them where they are the best so far.
+    fn evaluate(&mut self, examples: u64) -> Result<(), TrainError> {
+        let count = self.members.len();
+        let mut states = vec![];
+        for (slot, param) in self.step.params.iter().enumerate() {
+            let mut values = vec![0.0; count * param.elements()];
+            self.session.read_state(slot, &mut values)?;
+            states.push(values);
+        }
+        for (index, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.has_ended()) {
+            let mut weights = Weights::new();
+            for (param, values) in self.step.params.iter().zip(&states) {
+                let own = values[index * param.elements()..][..param.elements()].to_vec();
+                weights.insert(param.name.clone(), Tensor::f32(&param.shape, own));
+            }
+            self.evaluator.set_weights(&weights)?;
+            let predictions = self.evaluator.predict(self.setting.validation)?;
+            member.note(self.setting, examples, weights, &predictions);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
+        let (setting, rows) = (self.setting, batches::rows(self.setting.train));
+        let finished = |member: Member<'a>| {
+            let mut costs = costs(member.request.genome, setting.task, rows)?;
+            costs.examples = member.curve.last().map_or(0, |point| point.examples);
+            member.finish(costs, setting.metric.name)
+        };
+        Ok(self.members.into_iter().map(finished).collect())
+    }
+}
+
+/// Fills a feed with what a member wants to see next.
+fn fill(
+    name: &str,
+    view: FeedMut<'_>,
+    setting: &Setting<'_>,
+    images: Option<&Images>,
+    member: &mut Member<'_>,
+    masks: &mut usize,
+) {
+    let part = setting.train;
+    match (name, view) {
+        ("lr", FeedMut::F32(v)) => v[0] = member.learning_rate,
+        ("wd", FeedMut::F32(v)) => v[0] = member.request.genome.training.weight_decay,
+        ("c1", FeedMut::F32(v)) => v[0] = member.corrections.0,
+        ("c2", FeedMut::F32(v)) => v[0] = member.corrections.1,
+        ("targets", FeedMut::F32(v)) => member.targets.targets(part, &member.rows, v),
+        ("weights", FeedMut::F32(v)) => member.targets.weights(part, &member.rows, v),
+        ("image", FeedMut::F32(v)) => {
+            if let (Some(images), Features::Images { pixels }) = (images, &part.features) {
+                let genes = member.request.genome.training.augmentation;
+                images.gather_augmented(pixels, &member.rows, genes, &mut member.augmentation, v);
+            }
+        }
+        (_, FeedMut::U8(v)) => {
+            draw_mask(member.rates[*masks], &mut member.masks, v);
+            *masks += 1;
+        }
+        (name, FeedMut::F32(v)) if name.starts_with("scale.") => {
+            let rate = name["scale.".len()..].parse().ok().and_then(|mask: usize| member.rates.get(mask));
+            v[0] = (1.0 / (1.0 - f64::from(rate.copied().unwrap_or(0.0)))) as f32;
+        }
+        (name, view) => fill_features(name, view, part, &member.rows, None),
+    }
+}

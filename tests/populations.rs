@@ -1,0 +1,249 @@
+//! Nets that train as one graph become what they become alone.
+
+use evolve::data::{Dataset, Options, Validation, load};
+use evolve::engine::{Choice, Device, Engine, Request, select};
+use evolve::express::domain;
+use evolve::genome::{Genome, Net, Norm, NumericEncoding, Schedule, SearchSpace, TableBlock, TableMotif};
+use evolve::graph::Target;
+use evolve::study::{Clock, Evaluator, Job, LocalPool, Memory, Outcome, Store, Workshop};
+use evolve::train::{self, Setting, Trained, metric, train_population};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Rows that are trained on: few, and no multiple of a batch.
+const ROWS: usize = 100;
+
+fn data(file: &str, target: Option<&str>) -> Dataset {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
+    let options =
+        Options { path, target: target.map(str::to_owned), task: None, validation: Validation::Share(0.2), seed: 0 };
+    let mut dataset = load(&options).expect("a dataset");
+    let first = |rows: usize, most: usize| (0..rows.min(most)).collect::<Vec<_>>();
+    dataset.train = dataset.train.take(&first(dataset.train.targets.len(), ROWS));
+    dataset.validation = dataset.validation.take(&first(dataset.validation.targets.len(), 40));
+    dataset
+}
+
+fn engine() -> Arc<dyn Engine> {
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    select(&request).expect("ONNX Runtime").engine
+}
+
+/// The genome with other rates, as its twins in a search have.
+fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
+    let mut twin = genome.clone();
+    let rate = |rate: &mut f32, rng: &mut ChaCha8Rng| {
+        if *rate > 0.0 {
+            *rate = rng.random_range(0.05..0.5);
+        }
+    };
+    match &mut twin.net {
+        Net::Table(net) => net.blocks.iter_mut().for_each(|block| rate(&mut block.dropout, rng)),
+        Net::Image(net) => rate(&mut net.head.dropout, rng),
+    }
+    twin.training.learning_rate *= rng.random_range(0.3..1.0);
+    twin.training.weight_decay = rng.random_range(0.0..0.1);
+    twin.training.label_smoothing = rng.random_range(0.0..0.1);
+    twin.training.schedule = Schedule::Cosine;
+    assert!(genome.is_alike(&twin));
+    twin
+}
+
+fn request(genome: &Genome, seed: u64, examples: u64) -> train::Request<'_> {
+    train::Request { genome, seed, examples, start: None, rate: 1.0, deadline: None }
+}
+
+/// Each genome's training alone, and that of all as one graph.
+fn both(setting: &Setting<'_>, genomes: &[Genome], examples: u64) -> Vec<(Trained, Trained)> {
+    let requests = || genomes.iter().zip(0..).map(|(genome, seed)| request(genome, seed, examples));
+    let together = train_population(setting, requests().collect()).expect("a training of all");
+    let alone = requests().map(|request| train::train(setting, request));
+    alone.zip(together).filter_map(|pair| matches_errors(pair.0, pair.1)).collect()
+}
+
+/// Both results; what diverges alone diverges together.
+fn matches_errors<E: std::fmt::Display>(
+    alone: Result<Trained, E>,
+    together: Result<Trained, E>,
+) -> Option<(Trained, Trained)> {
+    match (alone, together) {
+        (Ok(alone), Ok(together)) => Some((alone, together)),
+        (Err(alone), Err(together)) => {
+            assert_eq!(alone.to_string(), together.to_string());
+            None
+        }
+        (alone, together) => panic!("alone {:?}, together {:?}", alone.is_ok(), together.is_ok()),
+    }
+}
+
+fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target, stop: &'a AtomicBool) -> Setting<'a> {
+    let name = if dataset.task.kind == evolve::data::TaskKind::Regression { "rmse" } else { "log_loss" };
+    Setting {
+        task: &dataset.task,
+        train: &dataset.train,
+        validation: &dataset.validation,
+        engine,
+        target,
+        metric: metric::find(name, dataset.task.kind).expect("a metric"),
+        stop,
+    }
+}
+
+/// The datasets with how many random genomes each is tried with.
+fn datasets() -> Vec<(Dataset, usize)> {
+    vec![
+        (data("credit_g.csv", Some("class")), 40),
+        (data("concrete.csv", Some("compressive_strength")), 30),
+        (data("digits.npz", None), 40),
+    ]
+}
+
+#[test]
+fn with_kernels_members_are_what_they_are_alone_bit_for_bit() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for (dataset, births) in datasets() {
+        let setting = setting(&dataset, engine.as_ref(), Target::CpuKernels, &stop);
+        let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
+        let births: Vec<Genome> = (0..births).map(|_| space.birth(&mut rng)).collect();
+        for genome in space.seeds().into_iter().chain(births) {
+            let genomes = [genome.clone(), twin(&genome, &mut rng), twin(&genome, &mut rng)];
+            for (alone, together) in both(&setting, &genomes, 3 * genome.training.batch as u64) {
+                assert!(alone.weights == together.weights, "weights differ: {}", genome.json());
+                assert_eq!((alone.score, &alone.curve), (together.score, &together.curve), "{}", genome.json());
+                assert_eq!(alone.costs, together.costs);
+            }
+        }
+    }
+}
+
+#[test]
+fn with_standard_operators_fifty_steps_of_members_are_those_of_each_alone() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for (dataset, _) in datasets() {
+        let setting = setting(&dataset, engine.as_ref(), Target::Portable, &stop);
+        let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
+        let mut genome = space.seeds().swap_remove(0);
+        genome.training.batch = 16;
+        let genomes = [genome.clone(), twin(&genome, &mut rng), twin(&genome, &mut rng)];
+        for (alone, together) in both(&setting, &genomes, 50 * 16) {
+            for (name, tensor) in &alone.weights {
+                let values = |w: &train::Weights| w[name].as_f32().expect("floats").to_vec();
+                let (wanted, given) = (values(&alone.weights), values(&together.weights));
+                let largest = wanted.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+                let off = wanted.iter().zip(&given).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(off <= 1e-4 * largest, "{name} {:?} is off by {off}: {}", tensor.shape, genome.json());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_member_that_diverges_takes_no_other_with_it() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let dataset = data("concrete.csv", Some("compressive_strength"));
+    let setting = setting(&dataset, engine.as_ref(), Target::CpuKernels, &stop);
+    let calm = SearchSpace::preset(&domain(&dataset.task, ROWS)).seeds().swap_remove(0);
+    let mut wild = calm.clone();
+    wild.training.learning_rate = f32::MAX;
+    let requests = vec![request(&calm, 0, 640), request(&wild, 1, 640), request(&calm, 2, 640)];
+    let results = train_population(&setting, requests).expect("a training of all");
+    let scores: Vec<Option<f64>> = results.iter().map(|r| r.as_ref().ok().map(|t| t.score)).collect();
+    assert!(results[1].as_ref().is_err_and(|e| e.to_string().starts_with("diverged")), "{scores:?}");
+    for (seed, score) in [(0, scores[0]), (2, scores[2])] {
+        let alone = train::train(&setting, request(&calm, seed, 640)).expect("a training alone");
+        assert_eq!(score, Some(alone.score));
+    }
+}
+
+#[test]
+fn nets_of_several_shapes_are_refused() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let dataset = data("concrete.csv", Some("compressive_strength"));
+    let setting = setting(&dataset, engine.as_ref(), Target::CpuKernels, &stop);
+    let seeds = SearchSpace::preset(&domain(&dataset.task, ROWS)).seeds();
+    let other = seeds[1..].iter().find(|seed| !seed.is_alike(&seeds[0])).expect("another shape");
+    let result = train_population(&setting, vec![request(&seeds[0], 0, 64), request(other, 1, 64)]);
+    assert!(result.is_err_and(|e| e.to_string().contains("several shapes")));
+}
+
+/// Whether genomes are alike is judged by their genes, whether they are one graph by that graph.
+#[test]
+fn alike_are_those_of_one_graph() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    for (dataset, _) in datasets() {
+        let setting = setting(&dataset, engine.as_ref(), Target::Portable, &stop);
+        let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
+        for _ in 0..60 {
+            let genome = space.birth(&mut rng);
+            let shape = |genome: &Genome| train::shape(genome, &setting).expect("a valid genome");
+            for mutation in evolve::genome::mutation::ALL {
+                let Some(edit) = (mutation.apply)(&space, &genome, &mut rng) else { continue };
+                let mutant = edit.genome;
+                if genome.is_alike(&mutant) {
+                    assert!(shape(&genome) == shape(&mutant), "{}\n{}", genome.json(), mutant.json());
+                }
+            }
+        }
+    }
+}
+
+/// What becomes of jobs, by number, in a pool of one worker, and when each began.
+fn evaluated(setting: &Setting<'_>, genomes: &[Genome], joined: bool) -> Vec<(Outcome, f64)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let setting = Setting { ..*setting };
+    let workshop = Workshop { setting, store: &store, memory: Memory::new(1 << 30), clock: Clock::new(0.0) };
+    let job = |number: usize| Job {
+        number: number as u64,
+        genome: genomes[number].clone(),
+        seed: number as u64,
+        examples: 6400,
+        start: None,
+        deadline: None,
+    };
+    let mut done = LocalPool::scoped(1, &workshop, |pool| {
+        let mut done = vec![];
+        for number in 0..genomes.len() {
+            pool.submit(job(number));
+            if !joined {
+                done.extend(pool.next().expect("an outcome"));
+            }
+        }
+        done.extend(std::iter::from_fn(|| pool.next().expect("an outcome")));
+        done
+    });
+    done.sort_by_key(|done| done.job.number);
+    done.into_iter().map(|done| (done.outcome.expect("no stop"), done.timing.started)).collect()
+}
+
+#[test]
+fn a_worker_joins_what_waits_and_nothing_comes_of_it_but_time() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let dataset = data("iris.csv", Some("species"));
+    let setting = setting(&dataset, engine.as_ref(), Target::CpuKernels, &stop);
+    let mut small = SearchSpace::preset(&domain(&dataset.task, ROWS)).seeds().swap_remove(0);
+    if let Net::Table(net) = &mut small.net {
+        net.numeric = NumericEncoding::Plain;
+        net.norm = Norm::None;
+        net.blocks = vec![TableBlock { motif: TableMotif::Linear, width: 16, dropout: 0.1 }];
+    }
+    small.training.batch = 16;
+    let mut other = small.clone();
+    other.training.batch = 32;
+    let twins = (0..5).map(|_| twin(&small, &mut rng));
+    let genomes: Vec<Genome> = [small.clone()].into_iter().chain(twins).chain([other]).collect();
+    let (alone, joined) = (evaluated(&setting, &genomes, false), evaluated(&setting, &genomes, true));
+    for ((alone, _), (joined, _)) in alone.iter().zip(&joined) {
+        assert_eq!(alone, joined);
+    }
+    let mut starts: Vec<f64> = joined.iter().map(|(_, started)| *started).collect();
+    starts.dedup();
+    assert!(starts.len() < joined.len(), "nothing was joined");
+}
