@@ -3,7 +3,7 @@
 
 use ort::operator::ComputeContext;
 use ort::{AsPointer, ortsys};
-use ort_sys::{ONNXTensorElementDataType, OrtKernelContext, OrtTensorTypeAndShapeInfo, OrtValue};
+use ort_sys::{ONNXTensorElementDataType, OrtKernelContext, OrtValue};
 use std::ptr;
 
 /// An input whose memory nothing writes to.
@@ -122,24 +122,18 @@ impl Memory {
 
 /// Extents of a float32 tensor.
 fn extents(value: *const OrtValue) -> Result<Vec<usize>, ort::Error> {
-    let mut info: *mut OrtTensorTypeAndShapeInfo = ptr::null_mut();
-    ortsys![unsafe GetTensorTypeAndShape(value, &mut info)?];
-    let read = || {
-        let mut kind = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-        ortsys![unsafe GetTensorElementType(info, &mut kind)?];
-        let mut rank = 0;
-        ortsys![unsafe GetDimensionsCount(info, &mut rank)?];
-        let mut dims = vec![0_i64; rank];
-        ortsys![unsafe GetDimensions(info, dims.as_mut_ptr(), rank)?];
-        Ok((kind, dims))
-    };
-    let result: Result<_, ort::Error> = read();
-    ortsys![unsafe ReleaseTensorTypeAndShapeInfo(info)];
-    let (kind, dims) = result?;
+    let mut kind = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+    let (mut dims, mut rank) = (ptr::null(), 0);
+    ortsys![unsafe GetTensorElementTypeAndShapeDataReference(value, &mut kind, &mut dims, &mut rank)?];
     if kind != ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT {
         return Err(ort::Error::new("a tensor is not float32"));
     }
-    dims.into_iter().map(|d| usize::try_from(d).map_err(|_| ort::Error::new("a tensor has a negative extent"))).collect()
+    if rank == 0 {
+        return Ok(vec![]);
+    }
+    // SAFETY: the library gives so many extents, which live as long as the tensor.
+    let dims = unsafe { std::slice::from_raw_parts(dims, rank) };
+    dims.iter().map(|&d| usize::try_from(d).map_err(|_| ort::Error::new("a tensor has a negative extent"))).collect()
 }
 
 /// All inputs of a call.

@@ -45,7 +45,7 @@ impl Operator for Registered {
             };
             Ok((shapes, (self.entry.create)(context)?))
         })?;
-        Ok(Node { entry: self.entry, population: self.population, shapes, body })
+        Ok(Node { entry: self.entry, population: self.population, shapes, body, last: Default::default() })
     }
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
@@ -88,34 +88,48 @@ pub(super) struct Node {
     population: bool,
     shapes: ShapeRule,
     body: Body,
+    /// Extents of the last call: those of the inputs, each with all members, and of the outputs.
+    last: (Vec<Vec<usize>>, Vec<Vec<usize>>),
 }
 
 impl Kernel for Node {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         guarded(self.entry, || {
             let inputs = memory::inputs(context)?;
-            if self.population { self.each_member(context, inputs) } else { self.alone(context, inputs) }
+            self.infer(&inputs)?;
+            let outputs = memory::outputs(context, &self.last.1)?;
+            if self.population {
+                let first = |memory: &[Memory]| memory.iter().map(Memory::first_member).collect::<Vec<_>>();
+                let members = inputs.first().map_or(0, |input| input.extents[0]);
+                self.run(first(&inputs), first(&outputs), members)
+            } else {
+                self.run(inputs, outputs, 1)
+            }
         })
     }
 }
 
 impl Node {
-    fn alone(&mut self, context: &ComputeContext, inputs: Vec<Memory>) -> Result<(), String> {
-        let outputs = memory::outputs(context, &(self.shapes)(&extents(&inputs, 0))?)?;
-        self.run(inputs, outputs, 1)
+    /// Infers the extents of the outputs, unless the inputs are as they were.
+    fn infer(&mut self, inputs: &[Memory]) -> Result<(), String> {
+        if !inputs.is_empty() && inputs.iter().map(|input| &input.extents).eq(&self.last.0) {
+            return Ok(());
+        }
+        let extents: Vec<Vec<usize>> = inputs.iter().map(|input| input.extents.clone()).collect();
+        let outputs = if self.population { self.of_members(&extents)? } else { (self.shapes)(&extents)? };
+        self.last = (extents, outputs);
+        Ok(())
     }
 
-    /// Runs the kernel for one member after the other.
-    fn each_member(&mut self, context: &ComputeContext, inputs: Vec<Memory>) -> Result<(), String> {
-        let members = inputs.first().and_then(|input| input.extents.first()).copied().unwrap_or(0);
-        if let Some(i) = inputs.iter().position(|input| input.extents.first() != Some(&members)) {
-            return Err(format!("input {i} is {:?}, but the first has {members} members", inputs[i].extents));
-        }
-        let single = (self.shapes)(&extents(&inputs, 1))?;
-        let all: Vec<Vec<usize>> = single.iter().map(|own| [&[members], &own[..]].concat()).collect();
-        let outputs = memory::outputs(context, &all)?;
-        let first = |memory: &[Memory]| memory.iter().map(Memory::first_member).collect::<Vec<_>>();
-        self.run(first(&inputs), first(&outputs), members)
+    /// Extents of outputs with all members.
+    fn of_members(&self, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
+        let members = inputs.first().and_then(|extents| extents.first()).copied().unwrap_or(0);
+        let single = |(i, extents): (usize, &Vec<usize>)| match extents.split_first() {
+            Some((&first, single)) if first == members => Ok(single.to_vec()),
+            _ => Err(format!("input {i} is {extents:?}, but the first has {members} members")),
+        };
+        let single = inputs.iter().enumerate().map(single).collect::<Result<Vec<_>, _>>()?;
+        Ok((self.shapes)(&single)?.into_iter().map(|extents| [vec![members], extents].concat()).collect())
     }
 
     /// Runs the kernel on the memory of so many members, of which that of the first is given: the others follow it.
@@ -143,11 +157,6 @@ impl Node {
             }
         }
     }
-}
-
-/// Extents of tensors without the first `leading` axes.
-fn extents(memory: &[Memory], leading: usize) -> Vec<Vec<usize>> {
-    memory.iter().map(|m| m.extents[leading..].to_vec()).collect()
 }
 
 #[cfg(test)]
