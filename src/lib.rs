@@ -51,7 +51,8 @@
 //!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off
-//! what takes longer than foreseen, so only a study that is limited by candidates is the same twice. Finalists for tables
+//! what takes longer than foreseen, after its schedule has been shortened to end before them, so only a study that is
+//! limited by candidates is the same twice. Finalists for tables
 //! are trained at several lengths, since the search does not show how long a net may learn before it overfits.
 
 #![warn(missing_docs)]

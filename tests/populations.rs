@@ -3,10 +3,11 @@
 use evolve::data::{Dataset, Options, Validation, load};
 use evolve::engine::{Choice, Device, Engine, Request, select};
 use evolve::express::domain;
-use evolve::genome::{Genome, Net, Norm, NumericEncoding, Schedule, SearchSpace, TableBlock, TableMotif};
+use evolve::genome::{Augmentation, Genome, Net, Norm, NumericEncoding, Schedule, SearchSpace, TableBlock, TableMotif};
 use evolve::graph::Target;
 use evolve::study::{Clock, Evaluator, Job, LocalPool, Memory, Outcome, Store, Workshop};
 use evolve::train::{self, Setting, Trained, metric, train_population};
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -47,7 +48,10 @@ fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
     twin.training.learning_rate *= rng.random_range(0.3..1.0);
     twin.training.weight_decay = rng.random_range(0.0..0.1);
     twin.training.label_smoothing = rng.random_range(0.0..0.1);
-    twin.training.schedule = Schedule::Cosine;
+    twin.training.schedule = *[Schedule::Constant, Schedule::Cosine, Schedule::OneCycle].choose(rng).expect("a schedule");
+    if let Net::Image(_) = twin.net {
+        twin.training.augmentation = Augmentation { flip: rng.random(), shift: rng.random_range(0..2), cutout: 2 };
+    }
     assert!(genome.is_alike(&twin));
     twin
 }
@@ -92,6 +96,24 @@ fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target, sto
     }
 }
 
+/// A member whose rate of learning is constant stops when it gains no more; the others go on.
+#[test]
+fn a_member_may_end_before_the_others() {
+    let (engine, stop) = (engine(), AtomicBool::new(false));
+    let dataset = data("concrete.csv", Some("compressive_strength"));
+    let setting = setting(&dataset, engine.as_ref(), Target::CpuKernels, &stop);
+    let mut steady = SearchSpace::preset(&domain(&dataset.task, ROWS)).seeds().swap_remove(0);
+    steady.training.schedule = Schedule::Cosine;
+    let mut restless = steady.clone();
+    (restless.training.schedule, restless.training.learning_rate) = (Schedule::Constant, 1e-12);
+    let pairs = both(&setting, &[steady, restless], 16_000);
+    let lengths: Vec<usize> = pairs.iter().map(|(alone, _)| alone.curve.len()).collect();
+    assert!(lengths[1] < lengths[0], "{lengths:?}");
+    for (alone, together) in pairs {
+        assert!(alone.weights == together.weights && alone.curve == together.curve && alone.costs == together.costs);
+    }
+}
+
 /// The datasets with how many random genomes each is tried with.
 fn datasets() -> Vec<(Dataset, usize)> {
     vec![
@@ -106,17 +128,21 @@ fn with_kernels_members_are_what_they_are_alone_bit_for_bit() {
     let (engine, stop) = (engine(), AtomicBool::new(false));
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     for (dataset, births) in datasets() {
+        let (mut compared, mut trained) = (0, 0);
         let setting = setting(&dataset, engine.as_ref(), Target::CpuKernels, &stop);
         let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
         let births: Vec<Genome> = (0..births).map(|_| space.birth(&mut rng)).collect();
         for genome in space.seeds().into_iter().chain(births) {
             let genomes = [genome.clone(), twin(&genome, &mut rng), twin(&genome, &mut rng)];
+            trained += genomes.len();
             for (alone, together) in both(&setting, &genomes, 3 * genome.training.batch as u64) {
+                compared += 1;
                 assert!(alone.weights == together.weights, "weights differ: {}", genome.json());
                 assert_eq!((alone.score, &alone.curve), (together.score, &together.curve), "{}", genome.json());
                 assert_eq!(alone.costs, together.costs);
             }
         }
+        assert!(2 * compared > trained, "{compared} of {trained} did not diverge");
     }
 }
 
@@ -177,6 +203,7 @@ fn alike_are_those_of_one_graph() {
     let (engine, stop) = (engine(), AtomicBool::new(false));
     let mut rng = ChaCha8Rng::seed_from_u64(10);
     for (dataset, _) in datasets() {
+        let mut alike = 0;
         let setting = setting(&dataset, engine.as_ref(), Target::Portable, &stop);
         let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
         for _ in 0..60 {
@@ -186,10 +213,12 @@ fn alike_are_those_of_one_graph() {
                 let Some(edit) = (mutation.apply)(&space, &genome, &mut rng) else { continue };
                 let mutant = edit.genome;
                 if genome.is_alike(&mutant) {
+                    alike += 1;
                     assert!(shape(&genome) == shape(&mutant), "{}\n{}", genome.json(), mutant.json());
                 }
             }
         }
+        assert!(alike > 60, "{alike} mutants are alike");
     }
 }
 
@@ -236,9 +265,10 @@ fn a_worker_joins_what_waits_and_nothing_comes_of_it_but_time() {
     }
     small.training.batch = 16;
     let mut other = small.clone();
-    other.training.batch = 32;
+    other.training.batch = 4;
     let twins = (0..5).map(|_| twin(&small, &mut rng));
-    let genomes: Vec<Genome> = [small.clone()].into_iter().chain(twins).chain([other]).collect();
+    // While the first, of another shape, is trained, all others come to wait.
+    let genomes: Vec<Genome> = [other, small.clone()].into_iter().chain(twins).collect();
     let (alone, joined) = (evaluated(&setting, &genomes, false), evaluated(&setting, &genomes, true));
     for ((alone, _), (joined, _)) in alone.iter().zip(&joined) {
         assert_eq!(alone, joined);

@@ -89,7 +89,7 @@ pub struct Kernel {
     pub op_type: &'static str,
     /// Attributes of the node.
     pub attributes: Attributes,
-    /// Inputs that, where they have four axes, are images `[N, H, W, C]` in memory.
+    /// Inputs that, where they have four axes (five with that of members), are images `[N, H, W, C]` in memory.
     pub image_inputs: &'static [usize],
     /// Likewise outputs.
     pub image_outputs: &'static [usize],

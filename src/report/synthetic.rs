@@ -173,6 +173,6 @@ fn candidate(number: u64, genome: &Genome, origin: Origin, outcome: Outcome) -> 
         hash: format!("{number:064x}"),
         proposal: Proposal { genome: genome.clone(), origin, inherit: None, length: 1.0 },
         outcome,
-        timing: Timing { started: number as f64 * 1.5, seconds: 2.4 },
+        timing: Timing { started: number as f64 * 1.5, seconds: 2.4, members: 1 },
     }
 }

@@ -69,7 +69,7 @@ pub struct Done {
 
 /// Where jobs are evaluated.
 pub trait Evaluator {
-    /// Takes a job; jobs begin in the order they come.
+    /// Takes a job; jobs begin in the order they come, unless one joins another before it.
     fn submit(&mut self, job: Job);
     /// Waits for the next job that ends; `None` where none is under way.
     ///
@@ -95,10 +95,11 @@ pub struct Workshop<'a> {
 impl Workshop<'_> {
     /// Whether a job had better train as one graph with others: where a step is so short that calling the engine takes a
     /// good part of it, and only with the kernels, since these do not change a bit of what becomes of a candidate.
-    fn groups(&self, job: &Job) -> bool {
-        let costs = || train::costs(&job.genome, self.setting.task, self.setting.train.targets.len());
-        let is_short = |costs: Costs| costs.work * job.genome.training.batch as u64 <= SHORT_STEP;
-        self.setting.target == Target::CpuKernels && costs().is_ok_and(is_short)
+    fn joins(&self, job: &Job) -> bool {
+        let rows = self.setting.train.targets.len();
+        let batch = job.genome.training.batch.min(rows) as u64;
+        let costs = || train::costs(&job.genome, self.setting.task, rows);
+        self.setting.target == Target::CpuKernels && costs().is_ok_and(|costs| costs.work * batch <= SHORT_STEP)
     }
 }
 
@@ -128,7 +129,8 @@ impl Clock {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    /// What waits, each with whether it had better train as one graph with others.
+    jobs: VecDeque<(Job, bool)>,
     closed: bool,
 }
 
@@ -143,19 +145,18 @@ impl Shared {
     }
 
     /// Waits for a job and takes it, with those behind it that are better trained as one graph with it: at most this
-    /// worker's share of what waits. None where no more will come.
-    fn take(&self, workshop: &Workshop<'_>, workers: usize) -> Vec<Job> {
+    /// worker's share of what waits. Empty where no more will come.
+    fn take(&self, workers: usize) -> Vec<Job> {
         let mut queue = self.lock();
         loop {
             let share = queue.jobs.len().div_ceil(workers).min(MOST_MEMBERS);
-            if let Some(first) = queue.jobs.pop_front() {
-                let joins = |job: &Job| first.trains_with(job);
-                let share = if queue.jobs.iter().any(joins) && workshop.groups(&first) { share } else { 1 };
+            if let Some((first, joins)) = queue.jobs.pop_front() {
+                let share = if joins { share } else { 1 };
                 let mut taken = vec![first];
                 let mut at = 0;
                 while taken.len() < share && at < queue.jobs.len() {
-                    match taken[0].trains_with(&queue.jobs[at]) {
-                        true => taken.extend(queue.jobs.remove(at)),
+                    match taken[0].trains_with(&queue.jobs[at].0) {
+                        true => taken.extend(queue.jobs.remove(at).map(|(job, _)| job)),
                         false => at += 1,
                     }
                 }
@@ -169,9 +170,10 @@ impl Shared {
     }
 }
 
-/// Threads of this process, one training each.
+/// Threads of this process, each with one training, or one of several nets of one shape.
 pub struct LocalPool<'s> {
     shared: &'s Shared,
+    workshop: &'s Workshop<'s>,
     results: Receiver<Result<Done, StudyError>>,
     under_way: usize,
 }
@@ -186,7 +188,7 @@ impl LocalPool<'_> {
                 let (sender, shared) = (sender.clone(), &shared);
                 scope.spawn(move || work(shared, workshop, workers.max(1), &sender));
             }
-            body(&mut LocalPool { shared: &shared, results, under_way: 0 })
+            body(&mut LocalPool { shared: &shared, workshop, results, under_way: 0 })
         })
     }
 }
@@ -202,7 +204,8 @@ impl Drop for LocalPool<'_> {
 impl Evaluator for LocalPool<'_> {
     fn submit(&mut self, job: Job) {
         self.under_way += 1;
-        self.shared.lock().jobs.push_back(job);
+        let joins = self.workshop.joins(&job);
+        self.shared.lock().jobs.push_back((job, joins));
         self.shared.changed.notify_one();
     }
 
@@ -226,21 +229,24 @@ impl Evaluator for LocalPool<'_> {
 
 fn work(shared: &Shared, workshop: &Workshop<'_>, workers: usize, results: &Sender<Result<Done, StudyError>>) {
     loop {
-        let jobs = shared.take(workshop, workers);
+        let jobs = shared.take(workers);
         if jobs.is_empty() {
             return;
         }
         let started = workshop.clock.now();
         let outcomes = evaluate(workshop, &jobs);
-        let timing = Timing { started, seconds: workshop.clock.now() - started };
+        let timing = Timing { started, seconds: workshop.clock.now() - started, members: jobs.len() as u64 };
         release_unused();
-        let answer = |(job, outcome)| Ok(Done { job, outcome, timing: timing.clone() });
-        let answers: Vec<_> = match outcomes {
-            Ok(outcomes) => jobs.into_iter().zip(outcomes).map(answer).collect(),
-            Err(e) => vec![Err(e)],
+        // Every job has an answer of its own, so that nobody waits for one that does not come.
+        let (outcomes, mut failure) = match outcomes {
+            Ok(outcomes) => (outcomes, None),
+            Err(e) => (vec![None; jobs.len()], Some(e)),
         };
-        if answers.into_iter().any(|answer| results.send(answer).is_err()) {
-            return;
+        for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            let done = Done { job, outcome, timing: timing.clone() };
+            if results.send(failure.take().map_or(Ok(done), Err)).is_err() {
+                return;
+            }
         }
     }
 }
@@ -275,8 +281,11 @@ fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcom
         let rate = job.start.as_ref().map_or(1.0, |start| start.rate);
         requests.push(Request { genome: &job.genome, seed: job.seed, examples: job.examples, start, rate, deadline });
     }
-    let _taken = workshop.memory.take(memory);
-    let trained = match train::train_population(setting, requests) {
+    let trained = {
+        let _taken = workshop.memory.take(memory);
+        train::train_population(setting, requests)
+    };
+    let trained = match trained {
         Ok(trained) => trained,
         Err(TrainError::Stopped) => return Ok(vec![None; jobs.len()]),
         Err(e) => return each_alone(workshop, jobs, || failed(&e, costs)),

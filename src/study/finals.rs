@@ -109,7 +109,7 @@ impl Study {
             let wanted = match left {
                 Some(left) => {
                     let worth = scoring::with_scoring(costs.examples, validation);
-                    scoring::without_scoring(left * worth / c.timing.seconds.max(1e-3), validation) as f64
+                    scoring::without_scoring(left * worth / c.timing.share().max(1e-3), validation) as f64
                 }
                 None => full * lengths.final_factor,
             };
@@ -134,17 +134,13 @@ impl Study {
         all
     }
 
-    /// The best of the search, and beside it the next best or, on images, the largest of those whose score is in the
-    /// better half: candidates train equally long in time, so that large nets have seen the fewest examples and gain the
-    /// most from a longer training, while small ones are already as good as they get.
+    /// Those that are trained at full length: the best of the search, and beside it the next best of other niches.
     fn picked(&self, search: &Search, image: bool) -> Vec<&Candidate> {
         let mut picked: Vec<&Candidate> =
             search.finalists(usize::MAX).iter().filter_map(|n| self.candidates.get(n)).collect();
-        let mut scores: Vec<f64> = self.candidates.values().filter_map(|c| c.outcome.score()).collect();
-        scores.sort_by(f64::total_cmp);
-        if let (true, Some(median), Some(others)) = (image, scores.get(scores.len() / 2), picked.get_mut(1..)) {
-            let is_good = |c: &Candidate| c.outcome.score().is_some_and(|score| score >= *median);
-            others.sort_by_key(|c| std::cmp::Reverse(if is_good(c) { c.outcome.costs().work } else { 0 }));
+        if image {
+            let scores = self.candidates.values().filter_map(|c| c.outcome.score()).collect();
+            large_first(&mut picked, scores, |c| (c.outcome.score(), c.outcome.costs().work));
         }
         picked.truncate(self.settings.training.finalists);
         picked
@@ -211,6 +207,20 @@ impl Study {
     }
 }
 
+/// Orders all but the first of the best of several niches by work, of which `of` tells beside the score: those first whose
+/// score is in the better half of all `scores`. Candidates train equally long in time, so that large nets have seen the
+/// fewest examples and gain the most from a longer training, while small ones are already as good as they get.
+fn large_first<T>(best: &mut [T], mut scores: Vec<f64>, of: impl Fn(&T) -> (Option<f64>, u64)) {
+    scores.sort_by(f64::total_cmp);
+    if let (Some(&median), Some(others)) = (scores.get(scores.len() / 2), best.get_mut(1..)) {
+        let size = |candidate: &T| match of(candidate) {
+            (Some(score), work) if score >= median => work,
+            _ => 0,
+        };
+        others.sort_by_key(|candidate| std::cmp::Reverse(size(candidate)));
+    }
+}
+
 /// At least shifts by a sixteenth of the side or two pixels and blanked squares of a quarter of it, less on tiny images.
 fn altered(searched: Augmentation, side: usize) -> Augmentation {
     let least = if side < 16 { side / 8 } else { (side / 16).max(2) };
@@ -219,8 +229,17 @@ fn altered(searched: Augmentation, side: usize) -> Augmentation {
 
 #[cfg(test)]
 mod tests {
-    use super::altered;
+    use super::{altered, large_first};
     use crate::genome::Augmentation;
+
+    #[test]
+    fn the_best_is_followed_by_large_nets_of_the_better_half_and_then_the_others_in_their_order() {
+        let scores = vec![0.1, 0.2, 0.5, 0.9, 0.8, 0.7, 0.6];
+        let mut best = vec![(0.9, 1), (0.8, 2), (0.7, 5), (0.6, 3), (0.2, 9), (0.1, 7)];
+        large_first(&mut best, scores, |&(score, work)| (Some(score), work));
+        assert_eq!(best, [(0.9, 1), (0.7, 5), (0.6, 3), (0.8, 2), (0.2, 9), (0.1, 7)]);
+        large_first(&mut best[..0], vec![], |&(score, work)| (Some(score), work));
+    }
 
     #[test]
     fn images_are_altered_at_least_so_much_and_within_the_space() {

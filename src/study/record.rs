@@ -180,11 +180,23 @@ pub struct Timing {
     pub started: f64,
     /// Seconds that the training and scoring took.
     pub seconds: f64,
+    /// Candidates that trained as one graph with it, itself included; not written where it trained alone.
+    #[serde(default, skip_serializing_if = "is_alone")]
+    pub members: u64,
+}
+
+fn is_alone(members: &u64) -> bool {
+    *members <= 1
 }
 
 impl Timing {
     /// Seconds of the study until the training ended.
     pub fn ended(&self) -> f64 {
         self.started + self.seconds
+    }
+
+    /// Its share of the seconds that it took together with others.
+    pub fn share(&self) -> f64 {
+        self.seconds / self.members.max(1) as f64
     }
 }

@@ -175,7 +175,7 @@ impl Study {
             return true;
         }
         let Some(end) = self.settings.search.search_until else { return false };
-        let recent: Vec<f64> = self.candidates.values().rev().take(16).map(|c| c.timing.seconds).collect();
+        let recent: Vec<f64> = self.candidates.values().rev().take(16).map(|c| c.timing.share()).collect();
         let typical = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
         clock.now() + typical > end
     }

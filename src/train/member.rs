@@ -3,7 +3,7 @@
 use super::batches::{Order, TargetWriter};
 use super::metric::{self, Predictions};
 use super::{Costs, CurvePoint, Request, Scores, Setting, TrainError, Trained, Weights, batches, random};
-use crate::express::{Moments, Param, initialise, learning_rate, training_step};
+use crate::express::{Mask, Moments, Param, initialise, learning_rate};
 use crate::genome::{Optimizer, Schedule};
 use rand_chacha::ChaCha8Rng;
 
@@ -41,16 +41,15 @@ struct Best {
 }
 
 impl<'a> Member<'a> {
-    pub(super) fn new(setting: &Setting<'_>, request: Request<'a>, batch: usize) -> Result<Self, TrainError> {
+    pub(super) fn new(setting: &Setting<'_>, request: Request<'a>, batch: usize, masks: &[Mask]) -> Self {
         let training = &request.genome.training;
         let moments = match training.optimizer {
             Optimizer::Sgd { .. } => None,
             Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => Some(Moments::new(beta2)),
         };
-        let step = training_step(request.genome, setting.task, batch)?;
-        Ok(Member {
+        Member {
             rows: vec![0; batch],
-            rates: step.masks.iter().map(|mask| mask.rate).collect(),
+            rates: masks.iter().map(|mask| mask.rate).collect(),
             masks: random(request.seed, 2),
             augmentation: random(request.seed, 3),
             targets: TargetWriter::new(setting.task, training, setting.metric.weighs_classes),
@@ -64,7 +63,7 @@ impl<'a> Member<'a> {
             since_best: 0,
             end: None,
             request,
-        })
+        }
     }
 
     /// The values that each parameter starts with.

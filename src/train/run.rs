@@ -10,6 +10,7 @@ use crate::engine::{FeedMut, Session};
 use crate::express::{TrainingStep, training_step};
 use crate::graph::Tensor;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The session of a training step with what each member of it has of its own.
 pub(super) struct Run<'a> {
@@ -42,8 +43,14 @@ impl<'a> Run<'a> {
         let evaluator = Evaluator::new(genome, task, batches::rows(setting.validation), setting.engine, setting.target)?;
         let session = load_population(&step, setting.engine, setting.target, requests.len())?;
         let images = Images::new(&task.input);
-        let members =
-            requests.into_iter().map(|request| Member::new(setting, request, batch)).collect::<Result<Vec<_>, _>>()?;
+        let mut members = vec![];
+        for request in requests {
+            let rates = match &members[..] {
+                [] => step.masks.clone(),
+                _ => training_step(request.genome, task, batch)?.masks,
+            };
+            members.push(Member::new(setting, request, batch, &rates));
+        }
         let mut run = Run { setting, step, session, evaluator, batch, images, members, examples };
         run.write_state()?;
         Ok(run)
@@ -65,12 +72,13 @@ impl<'a> Run<'a> {
 
     /// Trains all members to their ends.
     pub(super) fn train(mut self) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
-        let steps = self.examples.div_ceil(self.batch as u64).max(1);
-        let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(steps);
-        let mut done = 0;
+        let asked = self.examples.div_ceil(self.batch as u64).max(1);
+        let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(asked);
+        let mut steps = asked;
+        let (began, mut done) = (Instant::now(), 0);
         let all_ended = |members: &[Member<'_>]| members.iter().all(Member::has_ended);
         for evaluation in 1..=evaluations {
-            let until = steps * evaluation / evaluations;
+            let until = done + (steps - done).div_ceil(evaluations - evaluation + 1);
             while done < until {
                 if self.setting.stop.load(Ordering::Relaxed) {
                     return Err(TrainError::Stopped);
@@ -82,11 +90,23 @@ impl<'a> Run<'a> {
                 }
             }
             self.evaluate(done * self.batch as u64)?;
-            if self.is_late() || all_ended(&self.members) {
+            if self.is_late() || all_ended(&self.members) || done == steps {
                 break;
             }
+            steps = self.steps_in_time(asked, done, began.elapsed().as_secs_f64());
         }
         self.finish()
+    }
+
+    /// How many of the steps `asked` can be made before the deadline, after `done` took so many seconds: a schedule that is
+    /// broken off in its middle is worth far less than one that ends sooner.
+    fn steps_in_time(&self, asked: u64, done: u64, seconds: f64) -> u64 {
+        let deadline = self.members.iter().filter_map(|member| member.request.deadline).min();
+        let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64()) else {
+            return asked;
+        };
+        let affordable = done + (left * done as f64 / seconds.max(1e-9)) as u64;
+        asked.min(affordable.max(done + 1))
     }
 
     fn is_late(&self) -> bool {
@@ -96,7 +116,9 @@ impl<'a> Run<'a> {
     /// One batch of each member at the share `progress` of the training.
     fn step(&mut self, progress: f64) -> Result<(), TrainError> {
         let count = self.members.len();
-        for (index, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.has_ended()) {
+        // Those that have ended go on as well: a batch that stays the same is learnt by heart, and gradients that vanish
+        // become denormal numbers, which take long.
+        for (index, member) in self.members.iter_mut().enumerate() {
             member.advance(progress);
             let mut masks = 0;
             for (slot, feed) in self.step.feeds.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Sixteen floats at a time, in the registers that the CPU at hand has: what the convolution kernels are made of.
+//! Sixteen floats at a time, in the registers that the CPU at hand has: what convolutions and products of matrices are made of.
 
 #[cfg(target_arch = "x86_64")]
 use super::cpu::{self, Cpu};

@@ -30,7 +30,8 @@ impl<'a> Matrix<'a> {
 /// What products of one node's matrices need from call to call.
 #[derive(Debug)]
 struct Product {
-    /// Columns of the second factor in vectors: all rows of the first vector, then of the next; zeros fill up the last.
+    /// Columns of the second factor in vectors: all rows of the first vector, then of the next; what fills up the last
+    /// is never stored.
     packed: Buffer,
     /// Bias, filled up alike.
     bias: Buffer,

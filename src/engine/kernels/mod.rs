@@ -6,8 +6,8 @@
 //!
 //! All kernels are float32, run on the calling thread, and work on images `[N, H, W, C]`. They are compiled for AVX-512, for
 //! AVX2 with FMA and for any CPU of the architecture; the best that is there runs, or what [`CPU_VARIABLE`] names.
-//! Convolutions fuse products into sums where the CPU can and give the same bits on all CPUs that do; the others give the
-//! same bits on every CPU.
+//! Convolutions and products of matrices fuse products into sums where the CPU can and give the same bits on all CPUs that
+//! do; the others give the same bits on every CPU.
 
 mod activation;
 mod batch_norm;

@@ -71,13 +71,13 @@ impl Op for Activation {
         Ok(())
     }
 
-    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
-        Population::exact(*self)
-    }
-
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
         let attributes = vec![attribute(Some(self.0))];
         float32(inputs).then(|| Kernel::new("Activation", attributes).with_images(&[0], &[0]))
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 }
 
@@ -154,13 +154,13 @@ impl Op for ActivationGrad {
         Ok(())
     }
 
-    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
-        Population::exact(*self)
-    }
-
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
         let attributes = vec![attribute(Some(self.0))];
         float32(inputs).then(|| Kernel::new("ActivationGrad", attributes).with_images(&[0, 1, 2], &[0]))
+    }
+
+    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
+        Population::exact(*self)
     }
 }
 

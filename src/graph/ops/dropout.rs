@@ -4,7 +4,7 @@ use super::elementwise::broadcast;
 use super::{Case, Entry, Feed};
 use crate::graph::{Attribute, DType, GraphError, Op, Population, Rule, ShapeError, Speller, TensorType, Value};
 
-/// `x·mask·scale` of `x`, a mask and a scalar: inverted dropout (Srivastava et al., 2014), in training graphs only.
+/// `x·mask·scale` of `x`, a mask and a scalar, in a population one for each member: inverted dropout (Srivastava et al., 2014), in training graphs only.
 ///
 /// The mask holds a byte 0 or 1 for each element of `x`, or for each channel where its other axes have extent 1. The
 /// host draws it: a generator inside the graph cannot be seeded alike on all engines. The scale, 1/(1 − rate) for the rate

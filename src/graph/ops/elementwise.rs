@@ -180,7 +180,11 @@ impl Op for Unary {
     }
 
     fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
-        Population::exact(*self)
+        // How the others are computed depends on where vectors begin.
+        match self.0 {
+            UnaryKind::Neg | UnaryKind::Sqrt => Population::exact(*self),
+            _ => Population::rounded(*self),
+        }
     }
 
     fn channels_last(&self, _inputs: &[&TensorType]) -> Option<Arc<dyn Op>> {

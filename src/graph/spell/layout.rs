@@ -1,5 +1,6 @@
 //! Where channels stand in memory. In a [`Graph`](crate::graph::Graph) every image is `[N, C, H, W]`; the CPU's kernels
-//! work on `[N, H, W, C]`. In a population both have a leading axis of members. Values stay in the order in which they were made until an operator wants the other one.
+//! work on `[N, H, W, C]`. In a population both have a leading axis of members. Values stay in the order in which they were
+//! made until an operator wants the other one.
 
 use super::{Attribute, Attributes, Term};
 use crate::graph::{Node, Op, TensorType, Value};
