@@ -5,7 +5,7 @@ use evolve::engine::{Choice, Device, Engine, Request, select};
 use evolve::graph::ops::elementwise::{Binary, BinaryKind};
 use evolve::graph::ops::reduce::SumTo;
 use evolve::graph::ops::{ALL, Case, Entry, Feed};
-use evolve::graph::{DType, Data, Graph, Shape, Target, Tensor, TensorType, Value, differentiate, spell};
+use evolve::graph::{DType, Data, Graph, Shape, Target, Tensor, TensorType, Value, differentiate, spell, spell_population};
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -267,6 +267,82 @@ fn engines_agree_on_portable_spellings() {
         if entry.differentiable {
             let uses = orders(case);
             compare(&problem(case, DType::F32, &uses, &mut rng), &engines, &format!("gradient of {what} used as {uses:?}"));
+        }
+    });
+}
+
+/// The operator with all its outputs and, where it has a rule, the gradients of a weighted sum of them.
+fn whole(entry: &Entry, case: &Case, rng: &mut ChaCha8Rng) -> Graph {
+    let mut graph = Graph::new();
+    let (values, _, moving) = inputs(&mut graph, case, DType::F32, rng);
+    for (i, y) in graph.add_shared(case.op.clone(), &values).unwrap().into_iter().enumerate() {
+        graph.output(format!("y{i}"), y);
+    }
+    if entry.differentiable {
+        let order: Vec<usize> = (0..values.len()).collect();
+        let loss = weighted(&mut graph, case, &values, &order, rng);
+        let targets: Vec<Value> = graph.inputs().iter().zip(&moving).filter(|(_, m)| **m).map(|(v, _)| *v).collect();
+        for (i, gradient) in differentiate(&mut graph, loss, &targets).unwrap().into_iter().enumerate() {
+            graph.output(format!("g{i}"), gradient);
+        }
+    }
+    graph
+}
+
+/// Tensors one after the other, along a new leading axis.
+fn stacked(members: &[Tensor]) -> Tensor {
+    let shape = [&[members.len()], &members[0].shape[..]].concat();
+    match &members[0].data {
+        Data::F32(_) => {
+            let values = members.iter().flat_map(|m| if let Data::F32(v) = &m.data { v.clone() } else { vec![] });
+            Tensor::new(&shape, Data::F32(values.collect()))
+        }
+        Data::I64(_) => {
+            let values = members.iter().flat_map(|m| if let Data::I64(v) = &m.data { v.clone() } else { vec![] });
+            Tensor::new(&shape, Data::I64(values.collect()))
+        }
+        Data::U8(_) => {
+            let values = members.iter().flat_map(|m| if let Data::U8(v) = &m.data { v.clone() } else { vec![] });
+            Tensor::new(&shape, Data::U8(values.collect()))
+        }
+        other => panic!("no member is fed {:?}", other.dtype()),
+    }
+}
+
+/// With kernels bit for bit; the portable spelling may add up in another order.
+#[test]
+fn members_of_a_population_are_what_operators_make_of_each_alone() {
+    const MEMBERS: usize = 3;
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
+    let engine = select(&request).expect("ONNX Runtime").engine;
+    let run = |spelled, feeds: &[Tensor], what: &str| {
+        let mut model = engine.load_model(&evolve::onnx::write(&spelled, &vec![])).unwrap_or_else(|e| panic!("{what}: {e}"));
+        model.run(feeds).unwrap_or_else(|e| panic!("{what}: {e}"))
+    };
+    each_case(|entry, i, case| {
+        if case.inputs.iter().any(|feed| matches!(feed, Feed::Text(..))) {
+            return;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(3000 + i as u64);
+        let graph = whole(entry, case, &mut rng);
+        let fed = case.inputs.iter().filter(|feed| !matches!(feed, Feed::Known(..)));
+        let feeds: Vec<Vec<Tensor>> =
+            fed.map(|feed| (0..MEMBERS).map(|_| sample(feed, DType::F32, &mut rng).0).collect()).collect();
+        for target in [Target::Portable, Target::CpuKernels] {
+            let what = format!("{} case {i} {:?} for {target:?}", entry.name, case.op);
+            let all: Vec<Tensor> = feeds.iter().map(|members| stacked(members)).collect();
+            let together = run(spell_population(&graph, target, MEMBERS).unwrap(), &all, &what);
+            for member in 0..MEMBERS {
+                let own: Vec<Tensor> = feeds.iter().map(|members| members[member].clone()).collect();
+                for (o, (alone, all)) in run(spell(&graph, target).unwrap(), &own, &what).iter().zip(&together).enumerate() {
+                    let (alone, all) = (floats(alone), floats(all));
+                    let part = &all[member * alone.len()..][..alone.len()];
+                    let size = alone.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+                    let accepted = if target == Target::CpuKernels { 0.0 } else { ENGINE_TOLERANCE * size };
+                    let apart = alone.iter().zip(part).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                    assert!(apart <= accepted, "{what}: output {o} of member {member} is {apart} apart of {size}");
+                }
+            }
         }
     });
 }

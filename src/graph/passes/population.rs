@@ -66,10 +66,11 @@ impl Built<'_> {
         let has_kernel = target == Target::CpuKernels && node.op.kernel(&types).is_some();
         let at_once = if has_kernel { None } else { node.op.population(self.members, &types) };
         let outputs = match at_once.filter(|form| form.exact || target == Target::Portable) {
-            Some(form) => {
-                let inputs = self.aligned(node, &forms)?;
-                self.graph.add_shared(form.op, &inputs)?
-            }
+            Some(form) => self.at_once(node, &forms, form.op)?,
+            None => None,
+        };
+        let outputs = match outputs {
+            Some(outputs) => outputs,
             None => {
                 let inputs = node.inputs.iter().map(|&v| self.each(v)).collect::<Result<Vec<Value>, GraphError>>()?;
                 self.graph.add(Members { op: node.op.clone(), members: self.members }, &inputs)?
@@ -77,6 +78,17 @@ impl Built<'_> {
         };
         node.outputs.iter().zip(outputs).for_each(|(&old, new)| self.values[old.index()] = Some(Form::Each(new)));
         Ok(())
+    }
+
+    /// Adds the operator that takes all members at once, if it takes these inputs and makes what is wanted of them.
+    fn at_once(&mut self, node: &Node, forms: &[Form], op: Arc<dyn Op>) -> Result<Option<Vec<Value>>, GraphError> {
+        let inputs = self.aligned(node, forms)?;
+        let types: Vec<&TensorType> = inputs.iter().map(|&v| self.graph.ty(v)).collect();
+        let wanted: Vec<TensorType> = node.outputs.iter().map(|&v| with_members(self.from.ty(v), self.members)).collect();
+        match op.infer(&types) {
+            Ok(made) if made == wanted => self.graph.add_shared(op, &inputs).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn form(&mut self, old: Value) -> Form {
