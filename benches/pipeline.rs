@@ -52,7 +52,7 @@ fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("training step");
     group.sample_size(10).throughput(Throughput::Elements(nets::BATCH as u64));
     for (name, target) in NETS.iter().flat_map(|n| [(n, Target::Portable), (n, Target::CpuKernels)]) {
-        let mut session = nets::session(&step(name), target, engine.as_ref());
+        let mut session = nets::session(&step(name), target, engine.as_ref(), 1);
         group.bench_function(format!("{name} {target:?}"), |b| b.iter(|| session.step().expect("a step")));
     }
     group.finish();

@@ -33,7 +33,7 @@ fn steps(c: &mut Criterion) {
         for members in MEMBERS {
             group.throughput(Throughput::Elements((members * rows) as u64));
             group.bench_function(BenchmarkId::from_parameter(members), |b| {
-                let mut session = nets::population(&step, target, engine.as_ref(), members);
+                let mut session = nets::session(&step, target, engine.as_ref(), members);
                 stand_still(&step, session.as_mut());
                 b.iter(|| session.step().expect("a step"));
             });

@@ -41,8 +41,8 @@
 //! What is spelled in kernels is fused before ([`graph::passes::fuse`]): convolutions take the statistics of their results,
 //! normalise what they read, and make all their gradients in one pass. The operators that come of it have no standard
 //! spelling: the nodes that they stand for have, and whole nets are compared in both spellings. Large products of matrices
-//! stay with ONNX Runtime, whose own are faster than what the tiles of the convolutions reach on them; small ones, of
-//! which a call of the library takes the greater part of the time, have a kernel.
+//! stay with ONNX Runtime, whose own are faster than what the tiles of the convolutions reach on them; small ones have a
+//! kernel, hardly slower, so that nets of one shape can be trained together without another rounding.
 //!
 //! Nets of one shape can train as one graph with a leading axis of members ([`graph::passes::population`],
 //! [`train::train_population`]): a kernel is called once and works on one member after the other, so that each member has

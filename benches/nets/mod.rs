@@ -53,14 +53,8 @@ fn training(batch: usize, loss: Loss) -> Training {
     }
 }
 
-/// The session of a training step, with drawn weights and filled feeds.
-#[allow(dead_code, reason = "not every bench times single nets")]
-pub fn session(step: &TrainingStep, target: Target, engine: &dyn Engine) -> Box<dyn Session> {
-    population(step, target, engine, 1)
-}
-
-/// The session of a training step of so many members.
-pub fn population(step: &TrainingStep, target: Target, engine: &dyn Engine, members: usize) -> Box<dyn Session> {
+/// The session of a training step of so many members, with drawn weights and filled feeds.
+pub fn session(step: &TrainingStep, target: Target, engine: &dyn Engine, members: usize) -> Box<dyn Session> {
     let mut session = train::load_population(step, engine, target, members).expect("a session");
     let mut rng = train::random(0, 0);
     for (slot, param) in step.params.iter().enumerate() {

@@ -38,7 +38,7 @@ fn time(name: &str, target: Target, limit: Duration) {
     let engine = nets::engine();
     let began = Instant::now();
     let step = nets::step(name).expect("a known net");
-    let mut session = nets::session(&step, target, engine.as_ref());
+    let mut session = nets::session(&step, target, engine.as_ref(), 1);
     session.step().expect("a step");
     let first = began.elapsed().as_secs_f64();
     for _ in 0..WARM_UP {

@@ -98,15 +98,11 @@ impl<'a> Run<'a> {
         self.finish()
     }
 
-    /// How many of the steps `asked` can be made before the deadline, after `done` took so many seconds: a schedule that is
-    /// broken off in its middle is worth far less than one that ends sooner.
+    /// How many of the steps `asked` are made, after `done` took so many seconds.
     fn steps_in_time(&self, asked: u64, done: u64, seconds: f64) -> u64 {
         let deadline = self.members.iter().filter_map(|member| member.request.deadline).min();
-        let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64()) else {
-            return asked;
-        };
-        let affordable = done + (left * done as f64 / seconds.max(1e-9)) as u64;
-        asked.min(affordable.max(done + 1))
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        deadline.map_or(asked, |deadline| affordable(asked, done, seconds, left(deadline)))
     }
 
     fn is_late(&self) -> bool {
@@ -120,10 +116,10 @@ impl<'a> Run<'a> {
         // become denormal numbers, which take long.
         for (index, member) in self.members.iter_mut().enumerate() {
             member.advance(progress);
-            let mut masks = 0;
+            let mut filled = Filled::default();
             for (slot, feed) in self.step.feeds.iter().enumerate() {
                 let view = self.session.feed(slot).part(index, count);
-                fill(&feed.name, view, self.setting, self.images.as_ref(), member, &mut masks);
+                fill(&feed.name, view, self.setting, self.images.as_ref(), member, &mut filled);
             }
         }
         self.session.step()?;
@@ -166,6 +162,20 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Feeds of dropout that a step has filled so far; they stand in the order of the masks' rates.
+#[derive(Default)]
+struct Filled {
+    masks: usize,
+    scales: usize,
+}
+
+/// How many of the steps `asked` fit before a deadline `left` seconds from now, after `done` took so many seconds; at least
+/// one more. A schedule that is broken off in its middle is worth far less than one that ends sooner.
+fn affordable(asked: u64, done: u64, seconds: f64, left: f64) -> u64 {
+    let more = (left * done as f64 / seconds.max(1e-9)) as u64;
+    asked.min(done + more.max(1))
+}
+
 /// Fills a feed with what a member wants to see next.
 fn fill(
     name: &str,
@@ -173,7 +183,7 @@ fn fill(
     setting: &Setting<'_>,
     images: Option<&Images>,
     member: &mut Member<'_>,
-    masks: &mut usize,
+    filled: &mut Filled,
 ) {
     let part = setting.train;
     match (name, view) {
@@ -190,13 +200,27 @@ fn fill(
             }
         }
         (_, FeedMut::U8(v)) => {
-            draw_mask(member.rates[*masks], &mut member.masks, v);
-            *masks += 1;
+            draw_mask(member.rates[filled.masks], &mut member.masks, v);
+            filled.masks += 1;
         }
         (name, FeedMut::F32(v)) if name.starts_with("scale.") => {
-            let rate = name["scale.".len()..].parse().ok().and_then(|mask: usize| member.rates.get(mask));
-            v[0] = (1.0 / (1.0 - f64::from(rate.copied().unwrap_or(0.0)))) as f32;
+            v[0] = (1.0 / (1.0 - f64::from(member.rates[filled.scales]))) as f32;
+            filled.scales += 1;
         }
         (name, view) => fill_features(name, view, part, &member.rows, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::affordable;
+
+    #[test]
+    fn what_does_not_fit_before_the_deadline_is_left_out() {
+        assert_eq!(affordable(1_600, 100, 1.0, 60.0), 1_600, "there is time enough");
+        assert_eq!(affordable(1_600, 100, 1.0, 15.0), 1_600, "there is just enough");
+        assert_eq!(affordable(1_600, 100, 2.0, 15.0), 850, "steps take twice as long as foreseen");
+        assert_eq!(affordable(1_600, 100, 1.0, 0.0), 101, "one step ends the schedule");
+        assert_eq!(affordable(1_600, 100, 0.0, 1.0), 1_600);
     }
 }

@@ -1,7 +1,8 @@
 //! Updates of parameters and statistics: one operator over all tensors, so that one kernel can make a whole step.
 
+use super::conv::float32;
 use super::{Case, Entry, Feed};
-use crate::graph::{Attribute, DType, GraphError, Kernel, Op, Population, ShapeError, Speller, TensorType, Term};
+use crate::graph::{Attribute, GraphError, Kernel, Op, Population, ShapeError, Speller, TensorType, Term};
 
 /// Checks `scalars` rank-0 inputs followed by groups of `size` inputs of one type each, and returns the groups.
 fn groups<'a>(inputs: &[&'a TensorType], scalars: usize, size: usize) -> Result<Vec<&'a TensorType>, ShapeError> {
@@ -42,11 +43,6 @@ fn repeated(types: &[&TensorType], times: usize) -> Vec<TensorType> {
 fn add_scaled(s: &mut Speller<'_>, base: Term, factor: Term, other: Term) -> Term {
     let scaled = s.node("Mul", &[other, factor], vec![]);
     s.node("Add", &[base, scaled], vec![])
-}
-
-/// Whether all inputs have the type that kernels compute in.
-fn float32(inputs: &[&TensorType]) -> bool {
-    inputs.iter().all(|t| t.dtype == DType::F32)
 }
 
 /// Flags as an attribute.
