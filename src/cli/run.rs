@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub examples: Option<u64>,
     /// Strategy of the search
-    #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = strategy::ALL[0].name, help_heading = "Search")]
+    #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = <strategy::Entry>::ALL[0].name, help_heading = "Search")]
     pub strategy: String,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
@@ -221,7 +221,7 @@ pub(super) fn metric_names() -> PossibleValuesParser {
 }
 
 fn strategy_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(strategy::ALL.iter().map(|entry| entry.name))
+    PossibleValuesParser::new(<strategy::Entry>::ALL.iter().map(|entry| entry.name))
 }
 
 /// A share such as `0.2` or `20%`, or else a file.

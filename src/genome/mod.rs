@@ -8,6 +8,7 @@ pub mod crossover;
 mod distance;
 mod domain;
 mod draw;
+mod features;
 mod genes;
 mod morphism;
 pub mod mutation;
@@ -18,6 +19,7 @@ pub use align::{Alignment, align};
 pub use count::{encoded_width, macs, parameters};
 pub use distance::distance;
 pub use domain::{Domain, InputDomain};
+pub use features::{Feature, features};
 pub use genes::{
     Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet,
     Initialisation, Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif, TableNet,

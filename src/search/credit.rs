@@ -1,6 +1,5 @@
 //! Credit of edits: which kinds of mutation led to gains.
 
-use crate::genome::mutation;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -13,21 +12,21 @@ const MOST: f64 = 8.0;
 /// Share of the draws that ignores the weights, so that no kind of edit is ever lost.
 const EXPLORATION: f64 = 0.2;
 
-/// One weight for each entry of [`mutation::ALL`], shifted by results: multiplicative weights with a share of uniform
+/// One weight for each kind of edit, shifted by results: multiplicative weights with a share of uniform
 /// draws, as Exp3 (Auer et al., 2002), but with clipped weights, since what helps changes as the incumbent moves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EditCredit {
     weights: Vec<f64>,
 }
 
-impl Default for EditCredit {
-    fn default() -> EditCredit {
-        EditCredit { weights: vec![1.0; mutation::ALL.len()] }
-    }
-}
-
 impl EditCredit {
-    /// Draws one of the `allowed` entries (indices into [`mutation::ALL`]); `None` where there is none.
+    /// Equal weights for so many kinds.
+    #[must_use]
+    pub fn new(kinds: usize) -> EditCredit {
+        EditCredit { weights: vec![1.0; kinds] }
+    }
+
+    /// Draws one of the `allowed` kinds; `None` where there is none.
     #[must_use]
     pub fn draw(&self, allowed: &[usize], rng: &mut ChaCha8Rng) -> Option<usize> {
         let total: f64 = allowed.iter().map(|&index| self.weights[index]).sum();
@@ -70,9 +69,11 @@ mod tests {
     use super::*;
     use crate::search::rng;
 
+    const KINDS: usize = 12;
+
     fn counts(credit: &EditCredit, allowed: &[usize]) -> Vec<usize> {
         let mut rng = rng(1, 2, 3);
-        let mut counts = vec![0; mutation::ALL.len()];
+        let mut counts = vec![0; KINDS];
         for _ in 0..4000 {
             counts[credit.draw(allowed, &mut rng).unwrap()] += 1;
         }
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn gains_make_an_edit_likelier_and_losses_rarer_but_never_impossible() {
-        let mut credit = EditCredit::default();
+        let mut credit = EditCredit::new(KINDS);
         let allowed = [0, 1, 2];
         for _ in 0..50 {
             credit.record(&[0], 1.0);
@@ -96,15 +97,15 @@ mod tests {
 
     #[test]
     fn an_edit_that_changes_nothing_keeps_its_weight() {
-        let mut credit = EditCredit::default();
+        let mut credit = EditCredit::new(KINDS);
         credit.record(&[0, 1], 0.5);
-        assert_eq!(credit, EditCredit::default());
+        assert_eq!(credit, EditCredit::new(KINDS));
     }
 
     #[test]
     fn nothing_allowed_is_nothing_drawn() {
         for stream in 0..20 {
-            assert_eq!(EditCredit::default().draw(&[], &mut rng(0, 0, stream)), None);
+            assert_eq!(EditCredit::new(KINDS).draw(&[], &mut rng(0, 0, stream)), None);
         }
     }
 

@@ -1,7 +1,9 @@
 //! The driver of a search: numbers, lag, repetitions, finalists.
 
-use super::{Evaluated, Member, Population, Proposal, SearchError, Settings, Strategy, population::Niche, strategy::Entry};
-use crate::genome::{Genome, SearchSpace};
+use super::{
+    Evaluated, Member, Population, Proposal, SearchError, Settings, Space, Strategy, population::Niche, strategy::Entry,
+};
+use crate::genome::SearchSpace;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
@@ -31,20 +33,20 @@ pub fn rng(seed: u64, number: u64, stream: u64) -> ChaCha8Rng {
 /// Candidate `k` is bred from exactly the results of the candidates `0 … k−lag`. Results may be told earlier; the
 /// driver holds them back until they are due, so that neither the number of workers nor their timing reaches a
 /// proposal. Asking and telling the same on a new search gives the same proposals: that is how a study is resumed.
-pub struct Search {
-    strategy: Box<dyn Strategy>,
-    space: SearchSpace,
+pub struct Search<S: Space = SearchSpace> {
+    strategy: Box<dyn Strategy<S>>,
+    space: S,
     seed: u64,
     lag: u64,
     next: u64,
     told: u64,
     /// Told, but not yet due at the strategy.
-    early: VecDeque<Evaluated>,
+    early: VecDeque<Evaluated<S::Genome>>,
     /// Asked for, but not yet told.
     open: BTreeMap<u64, Open>,
     proposed: HashSet<String>,
     /// The best of all by score, one a niche, for the final training.
-    best: Population,
+    best: Population<S>,
 }
 
 /// What has to be remembered of a proposal until its result comes.
@@ -53,18 +55,12 @@ struct Open {
     inherit: Option<u64>,
 }
 
-impl Search {
+impl<S: Space> Search<S> {
     /// Starts a search. `lag` is how many candidates are under way at most, at least 1.
     ///
     /// # Errors
     /// A setting that is out of its range.
-    pub fn new(
-        strategy: &Entry,
-        settings: &Settings,
-        space: SearchSpace,
-        seed: u64,
-        lag: u64,
-    ) -> Result<Search, SearchError> {
+    pub fn new(strategy: &Entry<S>, settings: &Settings, space: S, seed: u64, lag: u64) -> Result<Self, SearchError> {
         settings.check()?;
         if lag == 0 {
             return Err(SearchError::Setting { name: "lag", given: lag.to_string(), range: "at least 1" });
@@ -72,7 +68,7 @@ impl Search {
         let niche = Niche { radius: Niche::of(&space, settings).radius, capacity: 1 };
         Ok(Search {
             strategy: (strategy.make)(settings, &space),
-            best: Population::new(settings.finalists, 1, niche),
+            best: Population::new(space.clone(), settings.finalists, 1, niche),
             space,
             seed,
             lag,
@@ -88,7 +84,7 @@ impl Search {
     ///
     /// # Errors
     /// A number out of turn; a result missing that the candidate is bred from; a space with no new genome.
-    pub fn ask(&mut self, number: u64) -> Result<Proposal, SearchError> {
+    pub fn ask(&mut self, number: u64) -> Result<Proposal<S::Genome>, SearchError> {
         if number != self.next {
             return Err(SearchError::AskedOutOfTurn { number, expected: self.next });
         }
@@ -108,17 +104,17 @@ impl Search {
     }
 
     /// The first answer that was not proposed before, and its canonical hash.
-    fn new_proposal(&mut self, number: u64) -> Result<(Proposal, String), SearchError> {
+    fn new_proposal(&mut self, number: u64) -> Result<(Proposal<S::Genome>, String), SearchError> {
         for attempt in 0..ATTEMPTS {
             let proposal = self.strategy.ask(number, &mut rng(self.seed, number, attempt));
-            let hash = proposal.genome.hash();
+            let hash = self.space.hash(&proposal.genome);
             if !self.proposed.contains(&hash) {
                 return Ok((proposal, hash));
             }
         }
         for attempt in ATTEMPTS..ATTEMPTS + LAST_RESORT {
-            let genome: Genome = self.space.birth(&mut rng(self.seed, number, attempt));
-            let hash = genome.hash();
+            let genome = self.space.birth(&mut rng(self.seed, number, attempt));
+            let hash = self.space.hash(&genome);
             if !self.proposed.contains(&hash) {
                 return Ok((Proposal::newborn("birth", genome), hash));
             }
@@ -130,7 +126,7 @@ impl Search {
     ///
     /// # Errors
     /// A number out of turn; a genome that this search did not propose under that number; a score that is not finite.
-    pub fn tell(&mut self, evaluated: Evaluated) -> Result<(), SearchError> {
+    pub fn tell(&mut self, evaluated: Evaluated<S::Genome>) -> Result<(), SearchError> {
         let number = evaluated.number;
         if number != self.told {
             return Err(SearchError::ToldOutOfTurn { number, expected: self.told });
@@ -138,7 +134,7 @@ impl Search {
         if let Some(score) = evaluated.score.filter(|score| !score.is_finite()) {
             return Err(SearchError::NotFinite { number, score });
         }
-        let told = evaluated.proposal.genome.hash();
+        let told = self.space.hash(&evaluated.proposal.genome);
         match self.open.get(&number) {
             Some(open) if open.hash == told && open.inherit == evaluated.proposal.inherit => {}
             other => {

@@ -1,6 +1,6 @@
 //! Searching: strategies that propose genomes and are told how they did. Knows nothing of how a genome is evaluated.
 //!
-//! [`Search`] drives one [`Strategy`] from the list [`strategy::ALL`]: it hands out proposals by number, keeps a genome
+//! [`Search`] drives one [`Strategy`] from the list [`strategy::Entry::ALL`] in one [`Space`]: it hands out proposals by number, keeps a genome
 //! from being proposed twice, passes results on in order and with a fixed lag, and remembers the finalists.
 
 pub mod arm;
@@ -12,6 +12,7 @@ mod head_start;
 mod population;
 mod settings;
 mod shares;
+pub mod space;
 pub mod strategy;
 #[cfg(test)]
 mod synthetic;
@@ -20,17 +21,18 @@ pub use driver::{DEFAULT_LAG, Search, rng};
 pub use error::{SearchError, UnknownStrategy};
 pub use population::{Member, Population};
 pub use settings::Settings;
+pub use space::Space;
 
-use crate::genome::Genome;
+use crate::genome::{Genome, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A genome to be evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Proposal {
+pub struct Proposal<G = Genome> {
     /// The genome.
-    pub genome: Genome,
+    pub genome: G,
     /// How it came about.
     pub origin: Origin,
     /// Candidate whose trained weights it starts from.
@@ -52,11 +54,11 @@ pub struct Origin {
 
 /// What became of a candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Evaluated {
+pub struct Evaluated<G = Genome> {
     /// Number of the candidate.
     pub number: u64,
     /// Its proposal.
-    pub proposal: Proposal,
+    pub proposal: Proposal<G>,
     /// Metric on the validation part, turned so that higher is better; `None` where the candidate failed. Never NaN.
     pub score: Option<f64>,
     /// Trainable parameters.
@@ -69,14 +71,14 @@ pub struct Evaluated {
 ///
 /// Candidate `k` is asked for after exactly the candidates `0 … k−lag` have been told, in order of their numbers; so a
 /// strategy is a pure function of its settings and of what it was told, and resuming is replaying.
-pub trait Strategy: Send {
+pub trait Strategy<S: Space = SearchSpace>: Send {
     /// Proposes candidate `number`. All randomness comes from `rng`, which is derived from the study's seed and
     /// `number`. The driver asks again, with a fresh stream, where a genome was proposed before: being asked twice for
     /// one number means that the first answer was a repetition.
-    fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal;
+    fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome>;
 
     /// Takes note of what became of a candidate.
-    fn tell(&mut self, evaluated: &Evaluated);
+    fn tell(&mut self, evaluated: &Evaluated<S::Genome>);
 
     /// Candidates whose trained weights it may still name in [`Proposal::inherit`]. A bounded set; empty for strategies
     /// that inherit nothing.
@@ -85,9 +87,9 @@ pub trait Strategy: Send {
     }
 }
 
-impl Proposal {
+impl<G> Proposal<G> {
     /// A genome that is trained from scratch, at the full candidate length, and descends from no candidate.
-    pub(crate) fn newborn(arm: &str, genome: Genome) -> Proposal {
+    pub(crate) fn newborn(arm: &str, genome: G) -> Proposal<G> {
         let origin = Origin { arm: arm.to_owned(), edits: Vec::new(), parents: Vec::new() };
         Proposal { genome, origin, inherit: None, length: 1.0 }
     }

@@ -1,18 +1,18 @@
 //! A bounded population with elitist survival and niches.
 
-use super::{Evaluated, Settings, driver::rng};
-use crate::genome::{Genome, SearchSpace, distance};
+use super::{Evaluated, Settings, Space, driver::rng};
+use crate::genome::{Genome, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Ordering;
 
 /// A scored candidate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Member {
+pub struct Member<G = Genome> {
     /// Number of the candidate.
     pub number: u64,
     /// Its genome.
-    pub genome: Genome,
+    pub genome: G,
     /// Its score, higher is better.
     pub score: f64,
     /// What the training that its inherited weights had before is expected to be worth, in units of the score.
@@ -21,10 +21,10 @@ pub struct Member {
     pub parameters: u64,
 }
 
-impl Member {
+impl<G: Clone> Member<G> {
     /// A candidate as it was scored; `None` where it failed.
     #[must_use]
-    pub fn of(evaluated: &Evaluated) -> Option<Member> {
+    pub fn of(evaluated: &Evaluated<G>) -> Option<Member<G>> {
         Some(Member {
             number: evaluated.number,
             genome: evaluated.proposal.genome.clone(),
@@ -42,7 +42,7 @@ impl Member {
     }
 
     /// Best first: by value, then fewer parameters, then the older.
-    fn rank(&self, other: &Member) -> Ordering {
+    fn rank(&self, other: &Member<G>) -> Ordering {
         other
             .value()
             .total_cmp(&self.value())
@@ -64,11 +64,11 @@ impl Niche {
     /// Niches of a search space: the radius is a share of the mean distance between random births. The births are the
     /// same in every study, so that the radius is a property of the space.
     #[must_use]
-    pub fn of(space: &SearchSpace, settings: &Settings) -> Niche {
+    pub fn of<S: Space>(space: &S, settings: &Settings) -> Niche {
         const BIRTHS: u64 = 12;
-        let births: Vec<Genome> = (0..BIRTHS).map(|number| space.birth(&mut rng(0, number, 0))).collect();
+        let births: Vec<S::Genome> = (0..BIRTHS).map(|number| space.birth(&mut rng(0, number, 0))).collect();
         let distances: Vec<f64> =
-            births.iter().enumerate().flat_map(|(i, a)| births[..i].iter().map(move |b| distance(a, b))).collect();
+            births.iter().enumerate().flat_map(|(i, a)| births[..i].iter().map(move |b| space.distance(a, b))).collect();
         let mean = distances.iter().sum::<f64>() / distances.len() as f64;
         Niche { radius: settings.niche_radius * mean, capacity: settings.niche_capacity }
     }
@@ -78,10 +78,11 @@ impl Niche {
 ///
 /// Survival is elitist and by clearing (Pétrowski, 1996): the best by score always stay; of the others, those that have
 /// enough better members within the radius of their niche go first, the worst of them before the rest.
-#[derive(Debug, Clone)]
-pub struct Population {
+#[derive(Clone)]
+pub struct Population<S: Space = SearchSpace> {
+    space: S,
     /// Best first by value.
-    members: Vec<Member>,
+    members: Vec<Member<S::Genome>>,
     /// Distances between members, in their order.
     distances: Vec<Vec<f64>>,
     capacity: usize,
@@ -89,28 +90,28 @@ pub struct Population {
     niche: Niche,
 }
 
-impl Population {
+impl<S: Space> Population<S> {
     /// An empty population of at most `capacity` members, of which the `elites` best by score cannot be displaced.
     #[must_use]
-    pub fn new(capacity: usize, elites: usize, niche: Niche) -> Population {
-        Population { members: Vec::new(), distances: Vec::new(), capacity, elites, niche }
+    pub fn new(space: S, capacity: usize, elites: usize, niche: Niche) -> Self {
+        Population { space, members: Vec::new(), distances: Vec::new(), capacity, elites, niche }
     }
 
     /// All members, best first by value.
     #[must_use]
-    pub fn members(&self) -> &[Member] {
+    pub fn members(&self) -> &[Member<S::Genome>] {
         &self.members
     }
 
     /// The best by value.
     #[must_use]
-    pub fn best(&self) -> Option<&Member> {
+    pub fn best(&self) -> Option<&Member<S::Genome>> {
         self.members.first()
     }
 
     /// A member by the number of its candidate.
     #[must_use]
-    pub fn get(&self, number: u64) -> Option<&Member> {
+    pub fn get(&self, number: u64) -> Option<&Member<S::Genome>> {
         self.members.iter().find(|member| member.number == number)
     }
 
@@ -125,7 +126,7 @@ impl Population {
 
     /// The best of `size` members drawn with replacement.
     #[must_use]
-    pub fn tournament(&self, size: usize, rng: &mut ChaCha8Rng) -> Option<&Member> {
+    pub fn tournament(&self, size: usize, rng: &mut ChaCha8Rng) -> Option<&Member<S::Genome>> {
         if self.members.is_empty() {
             return None;
         }
@@ -135,14 +136,15 @@ impl Population {
 
     /// Members in the order in which they survive: those that their niche keeps, best first, then the others.
     #[must_use]
-    pub fn ranked(&self) -> Vec<&Member> {
+    pub fn ranked(&self) -> Vec<&Member<S::Genome>> {
         self.survival().into_iter().map(|index| &self.members[index]).collect()
     }
 
     /// Adds a member and, where there is no room, drops the one that survives last.
-    pub fn insert(&mut self, member: Member) {
+    pub fn insert(&mut self, member: Member<S::Genome>) {
         let place = self.members.partition_point(|other| other.rank(&member) == Ordering::Less);
-        let mut row: Vec<f64> = self.members.iter().map(|other| distance(&member.genome, &other.genome)).collect();
+        let mut row: Vec<f64> =
+            self.members.iter().map(|other| self.space.distance(&member.genome, &other.genome)).collect();
         for (distances, &from) in self.distances.iter_mut().zip(&row) {
             distances.insert(place, from);
         }
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn keeps_the_best_in_order() {
-        let mut population = Population::new(3, 1, APART);
+        let mut population = Population::new(table(), 3, 1, APART);
         for ((number, genome), score) in (0..).zip(births(6)).zip([0.3, 0.9, 0.1, 0.5, 0.2, 0.7]) {
             population.insert(member(number, genome, score));
         }
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn of_equal_scores_fewer_parameters_then_the_older_goes_first() {
-        let mut population = Population::new(4, 1, APART);
+        let mut population = Population::new(table(), 4, 1, APART);
         for ((number, genome), parameters) in (0..).zip(births(3)).zip([30, 20, 20]) {
             population.insert(Member { parameters, ..member(number, genome, 0.5) });
         }
@@ -223,20 +225,20 @@ mod tests {
     fn a_crowded_niche_goes_first_but_the_elite_stays() {
         let genomes = births(3);
         // Everything is one niche of two members.
-        let mut crowded = Population::new(3, 1, Niche { radius: f64::INFINITY, capacity: 2 });
+        let mut crowded = Population::new(table(), 3, 1, Niche { radius: f64::INFINITY, capacity: 2 });
         let crowd = [(0, 0.9), (1, 0.8), (2, 0.7)];
         crowd.iter().for_each(|&(number, score)| crowded.insert(member(number, genomes[number as usize].clone(), score)));
         assert_eq!(crowded.ranked().iter().map(|member| member.number).collect::<Vec<_>>(), [0, 1, 2]);
 
         // Two copies of one genome and a worse but different one: the second copy goes.
-        let mut population = Population::new(2, 1, APART);
+        let mut population = Population::new(table(), 2, 1, APART);
         population.insert(member(0, genomes[0].clone(), 0.9));
         population.insert(member(1, genomes[0].clone(), 0.8));
         population.insert(member(2, genomes[1].clone(), 0.1));
         assert_eq!(numbers(&population), [0, 2]);
 
         // The best by score stays even where its value is the lowest and its niche is full.
-        let mut population = Population::new(2, 1, APART);
+        let mut population = Population::new(table(), 2, 1, APART);
         population.insert(member(0, genomes[0].clone(), 0.9));
         population.insert(Member { head_start: 0.5, ..member(1, genomes[0].clone(), 1.0) });
         population.insert(member(2, genomes[1].clone(), 0.7));
@@ -246,12 +248,12 @@ mod tests {
     #[test]
     fn distances_follow_their_members() {
         let space = table();
-        let mut population = Population::new(5, 2, Niche::of(&space, &Settings::default()));
+        let mut population = Population::new(space.clone(), 5, 2, Niche::of(&space, &Settings::default()));
         for number in 0..60 {
             let genome = space.birth(&mut rng(4, number, 0));
             population.insert(member(number, genome, (number * 7 % 11) as f64));
             for (a, row) in population.members.iter().zip(&population.distances) {
-                let expected: Vec<f64> = population.members.iter().map(|b| distance(&a.genome, &b.genome)).collect();
+                let expected: Vec<f64> = population.members.iter().map(|b| space.distance(&a.genome, &b.genome)).collect();
                 assert_eq!(row, &expected);
             }
         }
@@ -260,13 +262,13 @@ mod tests {
 
     #[test]
     fn larger_tournaments_select_harder() {
-        let mut population = Population::new(8, 1, APART);
+        let mut population = Population::new(table(), 8, 1, APART);
         (0..).zip(births(8)).for_each(|(number, genome)| population.insert(member(number, genome, -(number as f64))));
         let mut rng = rng(0, 0, 0);
         let mut wins = |size| (0..2000).filter(|_| population.tournament(size, &mut rng).unwrap().number == 0).count();
         // 1 − (7/8)^size of 2000.
         assert!((190..310).contains(&wins(1)));
         assert!((580..740).contains(&wins(3)));
-        assert!(Population::new(8, 1, APART).tournament(3, &mut rng).is_none());
+        assert!(Population::new(table(), 8, 1, APART).tournament(3, &mut rng).is_none());
     }
 }

@@ -1,10 +1,7 @@
 //! EEMS, the elastic search: neighbours that keep their parent's trained weights and are trained a short while.
 
 use super::{Arm, Draft, Entry, State, Told};
-use crate::{
-    genome::mutation::{self, Kind},
-    search::{Member, edits::edited},
-};
+use crate::search::{Member, Space, edits::edited};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -15,18 +12,19 @@ const FRUITLESS: u32 = 4;
 /// Chance of a second edit.
 const SECOND: f64 = 0.25;
 
-pub(super) static ENTRY: Entry = Entry {
-    name: "eems",
-    doc: "a good genome with a small edit, trained on from its parent's weights",
-    share: 0.27,
-    make: || Box::new(Eems { elastic: elastic(), fruitless: BTreeMap::new() }),
-};
+pub(super) const fn entry<S: Space>() -> Entry<S> {
+    Entry {
+        name: "eems",
+        doc: "a good genome with a small edit, trained on from its parent's weights",
+        share: 0.27,
+        make: |space: &S| Box::new(Eems { elastic: elastic(space), fruitless: BTreeMap::new() }),
+    }
+}
 
-/// Entries of [`mutation::ALL`] whose children can go on from the weights: those that preserve the function, those that
-/// drop a little of it, and those that change the training only.
-fn elastic() -> Vec<usize> {
-    let entries = mutation::ALL.iter().enumerate();
-    entries.filter(|(_, m)| m.preserving || m.shrinking || m.kind == Kind::Training).map(|(index, _)| index).collect()
+/// Kinds of edits whose children can go on from the weights.
+fn elastic<S: Space>(space: &S) -> Vec<usize> {
+    let kinds = space.edits();
+    kinds.iter().enumerate().filter(|(_, kind)| kind.elastic).map(|(index, _)| index).collect()
 }
 
 struct Eems {
@@ -36,9 +34,10 @@ struct Eems {
 }
 
 impl Eems {
-    fn parent<'a>(&self, state: &'a State, rng: &mut ChaCha8Rng) -> Option<&'a Member> {
-        let fruitful = |member: &&Member| self.fruitless.get(&member.number).is_none_or(|&count| count < FRUITLESS);
-        let members: Vec<&Member> = state.population.members().iter().filter(fruitful).collect();
+    fn parent<'a, S: Space>(&self, state: &'a State<S>, rng: &mut ChaCha8Rng) -> Option<&'a Member<S::Genome>> {
+        let fruitful =
+            |member: &&Member<S::Genome>| self.fruitless.get(&member.number).is_none_or(|&count| count < FRUITLESS);
+        let members: Vec<&Member<S::Genome>> = state.population.members().iter().filter(fruitful).collect();
         if members.is_empty() {
             return None;
         }
@@ -54,8 +53,8 @@ impl Eems {
     }
 }
 
-impl Arm for Eems {
-    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft> {
+impl<S: Space> Arm<S> for Eems {
+    fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
         self.fruitless.retain(|&number, _| state.population.get(number).is_some());
         let parent = self.parent(state, rng)?;
         let count = if rng.random_bool(SECOND) { 2 } else { 1 };
@@ -70,11 +69,11 @@ impl Arm for Eems {
         })
     }
 
-    fn repeated(&mut self, parent: Option<u64>, _state: &State) {
+    fn repeated(&mut self, parent: Option<u64>, _state: &State<S>) {
         self.without_gain(parent);
     }
 
-    fn told(&mut self, told: Told, _state: &State) {
+    fn told(&mut self, told: Told, _state: &State<S>) {
         if told.above_parent {
             self.fruitless.extend(told.parent.map(|parent| (parent, 0)));
         } else {

@@ -1,18 +1,20 @@
 //! EVSM, evolutionary variation search: rings of neighbours around the incumbent.
 
 use super::{Arm, Draft, Entry, State, Told};
-use crate::{genome::mutation, search::edits::edited};
+use crate::search::{Space, edits::edited};
 use rand_chacha::ChaCha8Rng;
 
 /// Most edits between the incumbent and a neighbour; after the ring of that radius the first one is tried again.
 const MOST_EDITS: usize = 4;
 
-pub(super) static ENTRY: Entry = Entry {
-    name: "evsm",
-    doc: "a ring of neighbours around the incumbent, one edit away at first",
-    share: 0.33,
-    make: || Box::new(Evsm { all: (0..mutation::ALL.len()).collect(), centre: None, radius: 1, tried: 0 }),
-};
+pub(super) const fn entry<S: Space>() -> Entry<S> {
+    Entry {
+        name: "evsm",
+        doc: "a ring of neighbours around the incumbent, one edit away at first",
+        share: 0.33,
+        make: |space: &S| Box::new(Evsm { all: (0..space.edits().len()).collect(), centre: None, radius: 1, tried: 0 }),
+    }
+}
 
 /// The ring. Its neighbours are all distinct, since no genome is proposed twice.
 struct Evsm {
@@ -35,8 +37,8 @@ impl Evsm {
     }
 }
 
-impl Arm for Evsm {
-    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft> {
+impl<S: Space> Arm<S> for Evsm {
+    fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
         let incumbent = state.population.best()?;
         if self.centre != Some(incumbent.number) {
             *self = Evsm { all: std::mem::take(&mut self.all), centre: Some(incumbent.number), radius: 1, tried: 0 };
@@ -52,11 +54,11 @@ impl Arm for Evsm {
         })
     }
 
-    fn repeated(&mut self, _parent: Option<u64>, state: &State) {
+    fn repeated(&mut self, _parent: Option<u64>, state: &State<S>) {
         self.without_gain(state.settings.ring);
     }
 
-    fn told(&mut self, told: Told, state: &State) {
+    fn told(&mut self, told: Told, state: &State<S>) {
         // The population has moved the centre already where this neighbour gained.
         let centre = state.population.best().map(|member| member.number);
         if told.parent == self.centre && centre == self.centre {

@@ -6,15 +6,12 @@ mod eems;
 mod evsm;
 mod mutation;
 
-use super::{Population, Settings, credit::EditCredit};
+use super::{Population, Settings, Space, credit::EditCredit};
 use crate::genome::{Genome, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
-/// All arms.
-pub static ALL: &[&Entry] = &[&birth::ENTRY, &crossover::ENTRY, &mutation::ENTRY, &evsm::ENTRY, &eems::ENTRY];
-
 /// An arm of the list.
-pub struct Entry {
+pub struct Entry<S: Space = SearchSpace> {
     /// Name, as candidates carry it in [`super::Origin::arm`].
     pub name: &'static str,
     /// What it does, in one line.
@@ -22,17 +19,23 @@ pub struct Entry {
     /// Its share of the candidates before anything is known.
     pub share: f64,
     /// Builds it.
-    pub make: fn() -> Box<dyn Arm>,
+    pub make: fn(&S) -> Box<dyn Arm<S>>,
+}
+
+impl<S: Space> Entry<S> {
+    /// All arms.
+    pub const ALL: &'static [Entry<S>] =
+        &[birth::entry(), crossover::entry(), mutation::entry(), evsm::entry(), eems::entry()];
 }
 
 /// What arms see of the search.
-pub struct State {
+pub struct State<S: Space = SearchSpace> {
     /// The search space.
-    pub space: SearchSpace,
+    pub space: S,
     /// The settings.
     pub settings: Settings,
     /// Scored candidates that survive; the trained weights of all of them are there.
-    pub population: Population,
+    pub population: Population<S>,
     /// Credit of edits whose children are trained from scratch.
     pub(super) fresh: EditCredit,
     /// Credit of edits whose children inherit weights.
@@ -41,14 +44,14 @@ pub struct State {
 
 /// A candidate as an arm drafts it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
+pub struct Draft<G = Genome> {
     /// The genome.
-    pub genome: Genome,
+    pub genome: G,
     /// Candidates it is made from.
     pub parents: Vec<u64>,
     /// Edits in words.
     pub edits: Vec<String>,
-    /// Those of the edits that are mutations, as indices into [`crate::genome::mutation::ALL`].
+    /// Those of the edits that are mutations, as numbers in the list of the space.
     pub kinds: Vec<usize>,
     /// Whether it starts from the trained weights of its first parent.
     pub inherits: bool,
@@ -66,15 +69,15 @@ pub struct Told {
 }
 
 /// One way to make candidates. It is a pure function of what it is told and of the random generator.
-pub trait Arm: Send {
+pub trait Arm<S: Space = SearchSpace>: Send {
     /// Drafts a candidate; `None` where it has nothing to offer now.
-    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft>;
+    fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>>;
 
     /// Its last draft was a genome that had been proposed before; `parent` was the first parent.
-    fn repeated(&mut self, _parent: Option<u64>, _state: &State) {}
+    fn repeated(&mut self, _parent: Option<u64>, _state: &State<S>) {}
 
     /// How a draft of its did. The population in `state` has taken the candidate in already.
-    fn told(&mut self, _told: Told, _state: &State) {}
+    fn told(&mut self, _told: Told, _state: &State<S>) {}
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Mutation of a tournament's winner by one or a few edits.
 
 use super::{Arm, Draft, Entry, State};
-use crate::{genome::mutation, search::edits::edited};
+use crate::search::{Space, edits::edited};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -11,19 +11,21 @@ const ANOTHER: f64 = 0.35;
 /// Most edits at once.
 const MOST_EDITS: usize = 4;
 
-pub(super) static ENTRY: Entry = Entry {
-    name: "mutation",
-    doc: "a good genome with one or a few edits",
-    share: 0.17,
-    make: || Box::new(Mutation { all: (0..mutation::ALL.len()).collect() }),
-};
+pub(super) const fn entry<S: Space>() -> Entry<S> {
+    Entry {
+        name: "mutation",
+        doc: "a good genome with one or a few edits",
+        share: 0.17,
+        make: |space: &S| Box::new(Mutation { all: (0..space.edits().len()).collect() }),
+    }
+}
 
 struct Mutation {
     all: Vec<usize>,
 }
 
-impl Arm for Mutation {
-    fn draft(&mut self, state: &State, rng: &mut ChaCha8Rng) -> Option<Draft> {
+impl<S: Space> Arm<S> for Mutation {
+    fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
         let parent = state.population.tournament(state.settings.tournament, rng)?;
         let mut count = 1;
         while count < MOST_EDITS && rng.random_bool(ANOTHER) {

@@ -9,13 +9,14 @@ use std::{collections::BTreeSet, path::Path};
 
 fn state(members: u64) -> State {
     let (space, settings) = (synthetic::table(), Settings::default());
-    let mut population = Population::new(settings.population, settings.elites, Niche::of(&space, &settings));
+    let mut population = Population::new(space.clone(), settings.population, settings.elites, Niche::of(&space, &settings));
     for number in 0..members {
         let genome = space.birth(&mut rng(3, number, 0));
         let score = synthetic::quality(&genome);
         population.insert(Member { number, genome, score, head_start: 0.0, parameters: 1 });
     }
-    State { space, settings, population, fresh: EditCredit::default(), inherited: EditCredit::default() }
+    let kinds = space.edits().len();
+    State { space, settings, population, fresh: EditCredit::new(kinds), inherited: EditCredit::new(kinds) }
 }
 
 #[test]
@@ -24,17 +25,17 @@ fn the_list_is_the_folder() {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> =
         files.filter(|file| file != "mod.rs" && file != "tests.rs").map(|file| file.replace(".rs", "")).collect();
-    let names: BTreeSet<String> = ALL.iter().map(|entry| entry.name.to_owned()).collect();
+    let names: BTreeSet<String> = <Entry>::ALL.iter().map(|entry| entry.name.to_owned()).collect();
     assert_eq!(names, files);
-    assert_eq!(names.len(), ALL.len());
-    assert!(ALL.iter().all(|entry| !entry.doc.is_empty() && entry.share > 0.0));
+    assert_eq!(names.len(), <Entry>::ALL.len());
+    assert!(<Entry>::ALL.iter().all(|entry| !entry.doc.is_empty() && entry.share > 0.0));
 }
 
 #[test]
 fn drafts_are_valid_and_made_from_members() {
     let state = state(12);
-    for entry in ALL {
-        let (mut arm, mut drafts) = ((entry.make)(), 0);
+    for entry in <Entry>::ALL {
+        let (mut arm, mut drafts) = ((entry.make)(&state.space), 0);
         for stream in 0..200 {
             let Some(draft) = arm.draft(&state, &mut rng(1, 1, stream)) else { continue };
             drafts += 1;
@@ -52,18 +53,18 @@ fn drafts_are_valid_and_made_from_members() {
 #[test]
 fn without_a_population_only_births_have_something_to_offer() {
     let state = state(0);
-    let offering = ALL.iter().filter(|entry| (entry.make)().draft(&state, &mut rng(1, 1, 1)).is_some());
+    let offering = <Entry>::ALL.iter().filter(|entry| (entry.make)(&state.space).draft(&state, &mut rng(1, 1, 1)).is_some());
     assert_eq!(offering.map(|entry| entry.name).collect::<Vec<_>>(), ["birth"]);
 }
 
 fn entry(name: &str) -> &'static Entry {
-    ALL.iter().find(|entry| entry.name == name).unwrap()
+    <Entry>::ALL.iter().find(|entry| entry.name == name).unwrap()
 }
 
 #[test]
 fn a_ring_grows_when_it_is_exhausted_and_starts_anew_where_the_centre_moves() {
     let mut state = state(8);
-    let mut arm = (entry("evsm").make)();
+    let mut arm = (entry("evsm").make)(&state.space);
     let mut edits = |state: &State, tried: usize| {
         let mut rng = rng(1, 1, 1);
         let draft = arm.draft(state, &mut rng).unwrap();
@@ -89,7 +90,7 @@ fn a_ring_grows_when_it_is_exhausted_and_starts_anew_where_the_centre_moves() {
 #[test]
 fn a_repetition_counts_as_a_neighbour_that_was_tried() {
     let state = state(8);
-    let mut arm = (entry("evsm").make)();
+    let mut arm = (entry("evsm").make)(&state.space);
     let parent = arm.draft(&state, &mut rng(1, 1, 1)).unwrap().parents.first().copied();
     for _ in 0..state.settings.ring {
         arm.repeated(parent, &state);
@@ -100,7 +101,7 @@ fn a_repetition_counts_as_a_neighbour_that_was_tried() {
 #[test]
 fn elastic_children_keep_weights_by_elastic_edits_and_leave_a_fruitless_parent_alone() {
     let state = state(1);
-    let mut arm = (entry("eems").make)();
+    let mut arm = (entry("eems").make)(&state.space);
     for stream in 0..100 {
         let draft = arm.draft(&state, &mut rng(1, 1, stream)).unwrap();
         let elastic = |&kind: &usize| {

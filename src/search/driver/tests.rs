@@ -5,7 +5,7 @@ use crate::search::{
 };
 
 fn search(lag: u64) -> Search {
-    Search::new(strategy::ALL[0], &Settings::default(), table(), 1, lag).unwrap()
+    Search::new(&<strategy::Entry>::ALL[0], &Settings::default(), table(), 1, lag).unwrap()
 }
 
 fn scored(number: u64, proposal: Proposal, score: Option<f64>) -> Evaluated {
@@ -54,8 +54,8 @@ fn results_that_do_not_belong_here_are_refused_and_change_nothing() {
 #[test]
 fn a_lag_of_zero_and_settings_out_of_range_are_refused() {
     let settings = Settings { population: 0, ..Settings::default() };
-    assert!(Search::new(strategy::ALL[0], &settings, table(), 1, 8).is_err());
-    let no_lag = Search::new(strategy::ALL[0], &Settings::default(), table(), 1, 0);
+    assert!(Search::new(&<strategy::Entry>::ALL[0], &settings, table(), 1, 8).is_err());
+    let no_lag = Search::new(&<strategy::Entry>::ALL[0], &Settings::default(), table(), 1, 0);
     assert!(matches!(no_lag.err(), Some(SearchError::Setting { name: "lag", .. })));
 }
 
@@ -80,7 +80,7 @@ fn finalists_are_best_first_distinct_and_prefer_fewer_parameters_at_equal_scores
 #[test]
 fn what_may_still_be_inherited_is_kept_and_the_set_stays_small() {
     let (lag, settings) = (8, Settings::default());
-    let mut search = Search::new(strategy::ALL[0], &settings, table(), 3, lag).unwrap();
+    let mut search = Search::new(&<strategy::Entry>::ALL[0], &settings, table(), 3, lag).unwrap();
     let mut world = World::default();
     let mut open = VecDeque::new();
     let mut kept: BTreeSet<u64> = BTreeSet::new();

@@ -1,36 +1,35 @@
 //! The genetic strategy: an elitist population with niches, bred by arms whose shares follow what they find.
 //!
-//! The space's seeds come first, then random births, then candidates of the arms in [`arm::ALL`]: births, crossover,
+//! The space's seeds come first, then random births, then candidates of the arms in [`arm::Entry::ALL`]: births, crossover,
 //! mutation, and refinement by EVSM and EEMS. An arm's share follows the gain over the best for the training it cost.
 
 use super::Entry;
-use crate::{
-    genome::{Genome, SearchSpace},
-    search::{
-        Evaluated, Member, Origin, Population, Proposal, Settings, Strategy,
-        arm::{self, Arm, Draft, State, Told},
-        credit::{EditCredit, reward},
-        head_start::HeadStart,
-        population::Niche,
-        shares::Shares,
-    },
+use crate::search::{
+    Evaluated, Member, Origin, Population, Proposal, Settings, Space, Strategy,
+    arm::{self, Arm, Draft, State, Told},
+    credit::{EditCredit, reward},
+    head_start::HeadStart,
+    population::Niche,
+    shares::Shares,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) static ENTRY: Entry = Entry {
-    name: "ga",
-    doc: "elitist population with crossover, mutation and refinement around the best by EVSM and EEMS",
-    make: |settings: &Settings, space: &SearchSpace| Box::new(Ga::new(settings, space)),
-};
+pub(super) const fn entry<S: Space>() -> Entry<S> {
+    Entry {
+        name: "ga",
+        doc: "elitist population with crossover, mutation and refinement around the best by EVSM and EEMS",
+        make: |settings: &Settings, space: &S| Box::new(Ga::new(settings, space)),
+    }
+}
 
-struct Ga {
-    state: State,
-    seeds: Vec<Genome>,
+struct Ga<S: Space> {
+    state: State<S>,
+    seeds: Vec<S::Genome>,
     /// Candidates that start the search.
     initial: u64,
-    arms: Vec<Box<dyn Arm>>,
+    arms: Vec<Box<dyn Arm<S>>>,
     shares: Shares,
     head_start: HeadStart,
     /// Asked for, but not yet told.
@@ -54,14 +53,16 @@ struct Parent {
     head_start: f64,
 }
 
-impl Ga {
-    fn new(settings: &Settings, space: &SearchSpace) -> Ga {
-        let population = Population::new(settings.population, settings.elites, Niche::of(space, settings));
-        let priors: Vec<f64> = arm::ALL.iter().map(|entry| entry.share).collect();
+impl<S: Space> Ga<S> {
+    fn new(settings: &Settings, space: &S) -> Self {
+        let kinds = space.edits().len();
+        let arms = arm::Entry::<S>::ALL;
+        let population = Population::new(space.clone(), settings.population, settings.elites, Niche::of(space, settings));
+        let priors: Vec<f64> = arms.iter().map(|entry| entry.share).collect();
         Ga {
             seeds: space.seeds(),
             initial: settings.initial(),
-            arms: arm::ALL.iter().map(|entry| (entry.make)()).collect(),
+            arms: arms.iter().map(|entry| (entry.make)(space)).collect(),
             shares: Shares::new(&priors, settings.arm_floor),
             head_start: HeadStart::default(),
             open: BTreeMap::new(),
@@ -69,14 +70,14 @@ impl Ga {
                 space: space.clone(),
                 settings: settings.clone(),
                 population,
-                fresh: EditCredit::default(),
-                inherited: EditCredit::default(),
+                fresh: EditCredit::new(kinds),
+                inherited: EditCredit::new(kinds),
             },
         }
     }
 
     /// A seed, or a random birth where the seeds are used up or this one was proposed before.
-    fn starter(&mut self, number: u64, repeated: bool, rng: &mut ChaCha8Rng) -> Proposal {
+    fn starter(&mut self, number: u64, repeated: bool, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
         let seed = usize::try_from(number).ok().and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
         let proposal = match seed {
             Some(genome) => Proposal::newborn("seed", genome.clone()),
@@ -88,7 +89,7 @@ impl Ga {
     }
 
     /// A candidate of an arm drawn by the shares; an arm that has nothing to offer passes its turn.
-    fn bred(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal {
+    fn bred(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
         let mut shares = self.shares.now();
         while let Some(arm) = drawn(&shares, rng) {
             if let Some(draft) = self.arms[arm].draft(&self.state, rng) {
@@ -99,11 +100,11 @@ impl Ga {
         self.starter(number, true, rng)
     }
 
-    fn proposed(&mut self, number: u64, arm: usize, draft: Draft) -> Proposal {
+    fn proposed(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
         let parent = draft.parents.first().and_then(|&parent| self.state.population.get(parent));
         let parent =
             parent.map(|member| Parent { number: member.number, score: member.score, head_start: member.head_start });
-        let origin = Origin { arm: arm::ALL[arm].name.to_owned(), edits: draft.edits, parents: draft.parents };
+        let origin = Origin { arm: arm::Entry::<S>::ALL[arm].name.to_owned(), edits: draft.edits, parents: draft.parents };
         let inherits = draft.inherits;
         self.open.insert(number, Open { arm: Some(arm), origin: origin.clone(), kinds: draft.kinds, parent, inherits });
         let inherit = parent.filter(|_| inherits).map(|parent| parent.number);
@@ -139,8 +140,8 @@ fn drawn(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
     hit.or_else(|| positive().next_back()).map(|(index, _)| index)
 }
 
-impl Strategy for Ga {
-    fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal {
+impl<S: Space> Strategy<S> for Ga<S> {
+    fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
         let repeated = self.open.remove(&number);
         if let Some(open) = &repeated
             && let Some(arm) = open.arm
@@ -150,7 +151,7 @@ impl Strategy for Ga {
         if number < self.initial { self.starter(number, repeated.is_some(), rng) } else { self.bred(number, rng) }
     }
 
-    fn tell(&mut self, evaluated: &Evaluated) {
+    fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
         let mut member = Member::of(evaluated);
         // Where the driver found nothing new, the candidate is a birth of its own that no arm has made.
         let open = self.open.remove(&evaluated.number).filter(|open| open.origin == evaluated.proposal.origin);

@@ -3,36 +3,39 @@
 mod ga;
 mod random;
 
-use super::{Settings, Strategy, UnknownStrategy};
+use super::{Settings, Space, Strategy, UnknownStrategy};
 use crate::genome::SearchSpace;
 
-/// All strategies, the default first.
-pub static ALL: &[&Entry] = &[&ga::ENTRY, &random::ENTRY];
-
 /// A strategy of the list.
-pub struct Entry {
+pub struct Entry<S: Space = SearchSpace> {
     /// Name on the command line and in the study's settings.
     pub name: &'static str,
     /// What it does, in one line.
     pub doc: &'static str,
     /// Builds it for a search space.
-    pub make: fn(&Settings, &SearchSpace) -> Box<dyn Strategy>,
+    pub make: fn(&Settings, &S) -> Box<dyn Strategy<S>>,
+}
+
+impl<S: Space> Entry<S> {
+    /// All strategies, the default first.
+    pub const ALL: &'static [Entry<S>] = &[ga::entry(), random::entry()];
 }
 
 /// The strategy with this name.
 ///
 /// # Errors
 /// A name that no strategy has; the error lists the near ones and all.
-pub fn find(name: &str) -> Result<&'static Entry, UnknownStrategy> {
-    ALL.iter().find(|entry| entry.name == name).copied().ok_or_else(|| {
+pub fn find<S: Space>(name: &str) -> Result<&'static Entry<S>, UnknownStrategy> {
+    let all = Entry::<S>::ALL;
+    all.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let mut near: Vec<(f64, &str)> =
-            ALL.iter().map(|entry| (strsim::jaro_winkler(name, entry.name), entry.name)).collect();
+            all.iter().map(|entry| (strsim::jaro_winkler(name, entry.name), entry.name)).collect();
         near.retain(|(likeness, _)| *likeness > 0.7);
         near.sort_by(|a, b| b.0.total_cmp(&a.0));
         UnknownStrategy {
             name: name.to_owned(),
             near: near.into_iter().map(|(_, name)| name.to_owned()).collect(),
-            known: ALL.iter().map(|entry| entry.name.to_owned()).collect(),
+            known: all.iter().map(|entry| entry.name.to_owned()).collect(),
         }
     })
 }

@@ -26,26 +26,26 @@ fn the_list_is_the_folder_and_its_entries_can_be_found() {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> =
         files.filter(|file| file != "mod.rs" && file != "tests.rs").map(|file| file.replace(".rs", "")).collect();
-    let names: BTreeSet<String> = ALL.iter().map(|entry| entry.name.to_owned()).collect();
+    let names: BTreeSet<String> = <Entry>::ALL.iter().map(|entry| entry.name.to_owned()).collect();
     assert_eq!(names, files);
-    assert_eq!(names.len(), ALL.len());
-    for entry in ALL {
+    assert_eq!(names.len(), <Entry>::ALL.len());
+    for entry in <Entry>::ALL {
         assert!(!entry.doc.is_empty());
-        assert_eq!(find(entry.name).unwrap().name, entry.name);
+        assert_eq!(find::<SearchSpace>(entry.name).unwrap().name, entry.name);
     }
 }
 
 #[test]
 fn an_unknown_name_is_answered_with_the_near_ones() {
-    let unknown = find("randon").err().unwrap();
+    let unknown = find::<SearchSpace>("randon").err().unwrap();
     assert_eq!(unknown.near, ["random"]);
     assert_eq!(unknown.to_string(), "there is no search strategy `randon`; did you mean random?; known are: ga, random");
-    assert!(find("xyz").err().unwrap().near.is_empty());
+    assert!(find::<SearchSpace>("xyz").err().unwrap().near.is_empty());
 }
 
 #[test]
 fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         for space in [table(), images()] {
             let mut search = search(entry, space.clone(), 5, LAG);
             let mut hashes = BTreeSet::new();
@@ -74,7 +74,7 @@ const PINNED: &[(&str, &str)] = &[("ga", "dfa83495e8d9f376"), ("random", "64950a
 #[test]
 fn seeds_reproduce_and_the_sequence_is_pinned() {
     let mut found = Vec::new();
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         let first = proposals(entry, 1, LAG, 120);
         assert!(first == proposals(entry, 1, LAG, 120), "{} does not reproduce", entry.name);
         assert!(first != proposals(entry, 2, LAG, 120), "{} ignores its seed", entry.name);
@@ -87,7 +87,7 @@ fn seeds_reproduce_and_the_sequence_is_pinned() {
 
 #[test]
 fn a_replay_goes_on_like_the_run_that_was_never_stopped() {
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         let whole = proposals(entry, 4, LAG, 90);
         // Stopped after 60 and drained; then resumed from what the journal says.
         let mut world = World::default();
@@ -111,7 +111,7 @@ fn a_replay_goes_on_like_the_run_that_was_never_stopped() {
 
 #[test]
 fn results_that_come_early_change_nothing() {
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         let late = proposals(entry, 6, LAG, 100);
         for most_open in 1..LAG {
             // With fewer workers than the lag, results are there before they are due.
@@ -125,13 +125,13 @@ fn results_that_come_early_change_nothing() {
 
 #[test]
 fn failures_are_survived_and_never_win() {
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         let mut search = search(entry, table(), 7, LAG);
         let all_fail = |number, proposal| Evaluated { number, proposal, score: None, parameters: 0, examples: 0 };
         run(&mut search, LAG, 120, all_fail).unwrap();
         assert!(search.finalists(5).is_empty() && search.reachable().is_empty());
     }
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         let mut search = search(entry, table(), 7, LAG);
         let mut world = World::default();
         let fails = |number: u64| number % 3 != 1;
@@ -148,7 +148,7 @@ fn failures_are_survived_and_never_win() {
 
 #[test]
 fn equal_and_enormous_scores_are_survived() {
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         for scale in [0.0, 1e300, -1e300, 1e-300] {
             let mut search = search(entry, table(), 8, LAG);
             let evaluate = |number: u64, proposal| {
@@ -163,7 +163,7 @@ fn equal_and_enormous_scores_are_survived() {
 
 #[test]
 fn tiny_spaces_are_survived() {
-    for entry in ALL {
+    for entry in <Entry>::ALL {
         let mut search = search(entry, tiny(), 9, LAG);
         let mut world = World::default();
         let proposals = run(&mut search, LAG, 400, |number, proposal| world.evaluate(number, proposal)).unwrap();

@@ -1,0 +1,142 @@
+//! A genome as coordinates, for models that learn how good genomes are.
+
+use super::count::{macs, parameters};
+use super::domain::{Domain, InputDomain};
+use super::genes::{
+    CategoricalEncoding, ConvMotif, Genome, ImageNet, Net, NumericEncoding, Optimizer, TableMotif, TableNet, Training,
+};
+
+/// One coordinate of a genome's description.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Feature {
+    /// A number on a scale where a difference of 1 is large.
+    Number(f64),
+    /// One of several values without an order.
+    Category(u32),
+    /// What this genome does not have.
+    Absent,
+}
+
+impl Feature {
+    /// How much two values of one coordinate differ, from 0 to 1.
+    #[must_use]
+    pub fn difference(self, other: Feature) -> f64 {
+        match (self, other) {
+            (Feature::Number(a), Feature::Number(b)) => (a - b).abs().min(1.0),
+            (a, b) => f64::from(u8::from(a != b)),
+        }
+    }
+}
+
+/// Stages that are described one by one; those after them are not.
+const STAGES: usize = 4;
+
+/// Describes a genome by as many coordinates for every genome of a domain: size and cost of the net, the shares of the
+/// motifs, encodings, widths along the net, and how it is trained.
+pub fn features(genome: &Genome, domain: &Domain) -> Vec<Feature> {
+    let genome = genome.canonical();
+    let cost = |cost: u64| number(log(cost as f64 + 1.0, 64.0));
+    let mut all = vec![cost(parameters(&genome, domain)), cost(macs(&genome, domain))];
+    match &genome.net {
+        Net::Table(net) => table(net, &mut all),
+        Net::Image(net) => image(net, &mut all),
+    }
+    training(&genome.training, matches!(domain.input, InputDomain::Image { .. }), &mut all);
+    all
+}
+
+fn number(value: f64) -> Feature {
+    Feature::Number(value)
+}
+
+/// On a scale where a factor of `large` is 1.
+fn log(value: f64, large: f64) -> f64 {
+    (value + 1e-9).ln() / large.ln()
+}
+
+fn category<T: Copy>(value: T, number: impl Fn(T) -> u32) -> Feature {
+    Feature::Category(number(value))
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len().max(1);
+    values.sum::<f64>() / count as f64
+}
+
+fn table(net: &TableNet, all: &mut Vec<Feature>) {
+    let (kind, size, dim) = match net.numeric {
+        NumericEncoding::Plain => (0, None, None),
+        NumericEncoding::Piecewise { bins, dim } => (1, Some(bins as f64), Some(dim)),
+        NumericEncoding::Periodic { frequencies, dim, .. } => (2, Some(frequencies as f64), Some(dim)),
+    };
+    let sized = |size: Option<f64>| size.map_or(Feature::Absent, |size| number(log(size, 8.0)));
+    all.extend([Feature::Category(kind), sized(size), sized(dim.map(|dim| dim as f64))]);
+    all.push(match net.numeric {
+        NumericEncoding::Periodic { sigma, .. } => number(log(f64::from(sigma), 30.0)),
+        _ => Feature::Absent,
+    });
+    all.push(match net.categorical {
+        CategoricalEncoding::OneHot => Feature::Absent,
+        CategoricalEncoding::Embedding { dim } => sized(Some(dim as f64)),
+    });
+    all.extend([category(net.norm, |v| v as u32), category(net.activation, |v| v as u32)]);
+    let blocks = &net.blocks;
+    let width = |index: usize| blocks.get(index).map_or(Feature::Absent, |block| number(log(block.width as f64, 8.0)));
+    all.push(number(blocks.len() as f64 / 4.0));
+    all.push(number(log(mean(blocks.iter().map(|block| block.width as f64)), 8.0)));
+    all.extend([width(0), width(blocks.len().saturating_sub(1))]);
+    for motif in [TableMotif::Linear, TableMotif::Residual, TableMotif::Gated] {
+        all.push(number(mean(blocks.iter().map(|block| f64::from(u8::from(block.motif == motif))))));
+    }
+    all.push(number(2.0 * mean(blocks.iter().map(|block| f64::from(block.dropout)))));
+}
+
+fn image(net: &ImageNet, all: &mut Vec<Feature>) {
+    let blocks: Vec<_> = net.stages.iter().flat_map(|stage| &stage.blocks).collect();
+    all.push(number(log(net.stem.width as f64, 8.0)));
+    all.push(number(net.stem.kernel as f64 / 4.0));
+    all.push(number(net.stem.stride as f64 - 1.0));
+    all.push(number(net.stages.len() as f64 / 2.0));
+    all.push(number(log(blocks.len() as f64, 6.0)));
+    for index in 0..STAGES {
+        let stage = net.stages.get(index);
+        all.push(stage.map_or(Feature::Absent, |stage| number(log(stage.width as f64, 8.0))));
+        all.push(stage.map_or(Feature::Absent, |stage| category(stage.down, |v| v as u32)));
+        all.push(stage.map_or(Feature::Absent, |stage| category(stage.blocks[0].motif, |v| v as u32)));
+    }
+    use ConvMotif::{Bottleneck, ConvAct, ConvDepthwise, ConvNormAct, Dense, Inception, Residual};
+    for motif in [ConvNormAct, ConvAct, ConvDepthwise, Residual, Bottleneck, Inception, Dense] {
+        all.push(number(mean(blocks.iter().map(|block| f64::from(u8::from(block.motif == motif))))));
+    }
+    all.push(number(mean(blocks.iter().map(|block| block.kernel as f64)) / 4.0));
+    all.push(number(mean(blocks.iter().map(|block| block.dilation as f64 - 1.0))));
+    all.push(number(mean(blocks.iter().map(|block| log(block.groups as f64, 8.0)))));
+    all.push(number(mean(blocks.iter().map(|block| f64::from(u8::from(block.skip))))));
+    all.extend([category(net.norm, |v| v as u32), category(net.activation, |v| v as u32)]);
+    all.push(category(net.head.pool, |v| v as u32));
+    all.push(if net.head.hidden == 0 { Feature::Absent } else { number(log(net.head.hidden as f64, 8.0)) });
+    all.push(number(2.0 * f64::from(net.head.dropout)));
+}
+
+fn training(training: &Training, image: bool, all: &mut Vec<Feature>) {
+    let (kind, decay) = match training.optimizer {
+        Optimizer::Sgd { momentum } => (0, momentum),
+        Optimizer::Adam { beta2 } => (1, beta2),
+        Optimizer::AdamW { beta2 } => (2, beta2),
+    };
+    all.extend([Feature::Category(kind), number(log(f64::from(1.0 - decay), 100.0))]);
+    all.push(number(log(f64::from(training.learning_rate), 100.0)));
+    all.push(category(training.schedule, |v| v as u32));
+    all.push(number(log(f64::from(training.weight_decay) + 1e-5, 1_000.0)));
+    all.push(number(5.0 * f64::from(training.label_smoothing)));
+    all.push(number(log(training.batch as f64, 8.0)));
+    all.push(category(training.initialisation, |v| v as u32));
+    all.push(category(training.loss, |v| v as u32));
+    all.push(number(log(f64::from(training.length), 8.0)));
+    if image {
+        let augmentation = training.augmentation;
+        all.push(Feature::Category(u32::from(augmentation.flip)));
+        all.push(number(augmentation.shift as f64 / 8.0));
+        all.push(number(augmentation.cutout as f64 / 16.0));
+    }
+}
