@@ -1,7 +1,8 @@
 //! The driver of a search: numbers, lag, repetitions, finalists.
 
 use super::{
-    Evaluated, Member, Population, Proposal, SearchError, Settings, Space, Strategy, population::Niche, strategy::Entry,
+    Evaluated, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival, population::Niche,
+    strategy::Entry,
 };
 use crate::genome::SearchSpace;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -68,7 +69,7 @@ impl<S: Space> Search<S> {
         let niche = Niche { radius: Niche::of(&space, settings).radius, capacity: 1 };
         Ok(Search {
             strategy: (strategy.make)(settings, &space),
-            best: Population::new(space.clone(), settings.finalists, 1, niche),
+            best: Population::new(space.clone(), settings.finalists, Survival::Elitist { elites: 1 }, niche),
             space,
             seed,
             lag,

@@ -4,12 +4,15 @@
 //! from being proposed twice, passes results on in order and with a fixed lag, and remembers the finalists.
 
 pub mod arm;
+mod breeding;
 mod credit;
 mod driver;
 mod edits;
 mod error;
 mod head_start;
+pub mod model;
 mod population;
+mod screen;
 mod settings;
 mod shares;
 pub mod space;
@@ -19,9 +22,9 @@ mod synthetic;
 
 pub use driver::{DEFAULT_LAG, Search, rng};
 pub use error::{SearchError, UnknownStrategy};
-pub use population::{Member, Population};
+pub use population::{Member, Population, Survival};
 pub use settings::Settings;
-pub use space::Space;
+pub use space::{Parameters, Space};
 
 use crate::genome::{Genome, SearchSpace};
 use rand_chacha::ChaCha8Rng;

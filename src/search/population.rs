@@ -74,10 +74,20 @@ impl Niche {
     }
 }
 
-/// The best candidates so far, at most a fixed number.
-///
-/// Survival is elitist and by clearing (Pétrowski, 1996): the best by score always stay; of the others, those that have
-/// enough better members within the radius of their niche go first, the worst of them before the rest.
+/// Who stays where there is no room for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Survival {
+    /// The best by score always; of the others, those that have enough better members within the radius of their niche
+    /// go first, the worst of them before the rest: clearing (Pétrowski, 1996).
+    Elitist {
+        /// How many of the best cannot be displaced.
+        elites: usize,
+    },
+    /// The youngest; the oldest goes (Real et al., 2019).
+    Youngest,
+}
+
+/// Candidates that are bred from, at most a fixed number.
 #[derive(Clone)]
 pub struct Population<S: Space = SearchSpace> {
     space: S,
@@ -86,15 +96,15 @@ pub struct Population<S: Space = SearchSpace> {
     /// Distances between members, in their order.
     distances: Vec<Vec<f64>>,
     capacity: usize,
-    elites: usize,
+    survival: Survival,
     niche: Niche,
 }
 
 impl<S: Space> Population<S> {
-    /// An empty population of at most `capacity` members, of which the `elites` best by score cannot be displaced.
+    /// An empty population of at most `capacity` members.
     #[must_use]
-    pub fn new(space: S, capacity: usize, elites: usize, niche: Niche) -> Self {
-        Population { space, members: Vec::new(), distances: Vec::new(), capacity, elites, niche }
+    pub fn new(space: S, capacity: usize, survival: Survival, niche: Niche) -> Self {
+        Population { space, members: Vec::new(), distances: Vec::new(), capacity, survival, niche }
     }
 
     /// All members, best first by value.
@@ -137,7 +147,7 @@ impl<S: Space> Population<S> {
     /// Members in the order in which they survive: those that their niche keeps, best first, then the others.
     #[must_use]
     pub fn ranked(&self) -> Vec<&Member<S::Genome>> {
-        self.survival().into_iter().map(|index| &self.members[index]).collect()
+        self.by_niche().into_iter().map(|index| &self.members[index]).collect()
     }
 
     /// Adds a member and, where there is no room, drops the one that survives last.
@@ -156,12 +166,28 @@ impl<S: Space> Population<S> {
         }
     }
 
+    /// Drops all members.
+    pub fn clear(&mut self) {
+        self.members.clear();
+        self.distances.clear();
+    }
+
+    /// The member that survives last.
+    fn last(&self) -> Option<usize> {
+        let indices = 0..self.members.len();
+        match self.survival {
+            Survival::Youngest => indices.min_by_key(|&index| self.members[index].number),
+            Survival::Elitist { elites } => {
+                let mut by_score: Vec<usize> = indices.collect();
+                by_score.sort_by(|&a, &b| self.members[b].score.total_cmp(&self.members[a].score));
+                let elites = &by_score[..elites.min(by_score.len())];
+                self.by_niche().into_iter().rev().find(|index| !elites.contains(index))
+            }
+        }
+    }
+
     fn drop_last(&mut self) {
-        let mut by_score: Vec<usize> = (0..self.members.len()).collect();
-        by_score.sort_by(|&a, &b| self.members[b].score.total_cmp(&self.members[a].score));
-        let elites = &by_score[..self.elites.min(by_score.len())];
-        let last = self.survival().into_iter().rev().find(|index| !elites.contains(index));
-        if let Some(last) = last {
+        if let Some(last) = self.last() {
             self.members.remove(last);
             self.distances.remove(last);
             for distances in &mut self.distances {
@@ -170,7 +196,7 @@ impl<S: Space> Population<S> {
         }
     }
 
-    fn survival(&self) -> Vec<usize> {
+    fn by_niche(&self) -> Vec<usize> {
         let (mut kept, mut cleared): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
         for index in 0..self.members.len() {
             let better = kept.iter().filter(|&&other| self.distances[index][other] < self.niche.radius).count();
@@ -203,7 +229,7 @@ mod tests {
 
     #[test]
     fn keeps_the_best_in_order() {
-        let mut population = Population::new(table(), 3, 1, APART);
+        let mut population = Population::new(table(), 3, Survival::Elitist { elites: 1 }, APART);
         for ((number, genome), score) in (0..).zip(births(6)).zip([0.3, 0.9, 0.1, 0.5, 0.2, 0.7]) {
             population.insert(member(number, genome, score));
         }
@@ -214,7 +240,7 @@ mod tests {
 
     #[test]
     fn of_equal_scores_fewer_parameters_then_the_older_goes_first() {
-        let mut population = Population::new(table(), 4, 1, APART);
+        let mut population = Population::new(table(), 4, Survival::Elitist { elites: 1 }, APART);
         for ((number, genome), parameters) in (0..).zip(births(3)).zip([30, 20, 20]) {
             population.insert(Member { parameters, ..member(number, genome, 0.5) });
         }
@@ -225,20 +251,21 @@ mod tests {
     fn a_crowded_niche_goes_first_but_the_elite_stays() {
         let genomes = births(3);
         // Everything is one niche of two members.
-        let mut crowded = Population::new(table(), 3, 1, Niche { radius: f64::INFINITY, capacity: 2 });
+        let mut crowded =
+            Population::new(table(), 3, Survival::Elitist { elites: 1 }, Niche { radius: f64::INFINITY, capacity: 2 });
         let crowd = [(0, 0.9), (1, 0.8), (2, 0.7)];
         crowd.iter().for_each(|&(number, score)| crowded.insert(member(number, genomes[number as usize].clone(), score)));
         assert_eq!(crowded.ranked().iter().map(|member| member.number).collect::<Vec<_>>(), [0, 1, 2]);
 
         // Two copies of one genome and a worse but different one: the second copy goes.
-        let mut population = Population::new(table(), 2, 1, APART);
+        let mut population = Population::new(table(), 2, Survival::Elitist { elites: 1 }, APART);
         population.insert(member(0, genomes[0].clone(), 0.9));
         population.insert(member(1, genomes[0].clone(), 0.8));
         population.insert(member(2, genomes[1].clone(), 0.1));
         assert_eq!(numbers(&population), [0, 2]);
 
         // The best by score stays even where its value is the lowest and its niche is full.
-        let mut population = Population::new(table(), 2, 1, APART);
+        let mut population = Population::new(table(), 2, Survival::Elitist { elites: 1 }, APART);
         population.insert(member(0, genomes[0].clone(), 0.9));
         population.insert(Member { head_start: 0.5, ..member(1, genomes[0].clone(), 1.0) });
         population.insert(member(2, genomes[1].clone(), 0.7));
@@ -248,7 +275,8 @@ mod tests {
     #[test]
     fn distances_follow_their_members() {
         let space = table();
-        let mut population = Population::new(space.clone(), 5, 2, Niche::of(&space, &Settings::default()));
+        let mut population =
+            Population::new(space.clone(), 5, Survival::Elitist { elites: 2 }, Niche::of(&space, &Settings::default()));
         for number in 0..60 {
             let genome = space.birth(&mut rng(4, number, 0));
             population.insert(member(number, genome, (number * 7 % 11) as f64));
@@ -262,13 +290,13 @@ mod tests {
 
     #[test]
     fn larger_tournaments_select_harder() {
-        let mut population = Population::new(table(), 8, 1, APART);
+        let mut population = Population::new(table(), 8, Survival::Elitist { elites: 1 }, APART);
         (0..).zip(births(8)).for_each(|(number, genome)| population.insert(member(number, genome, -(number as f64))));
         let mut rng = rng(0, 0, 0);
         let mut wins = |size| (0..2000).filter(|_| population.tournament(size, &mut rng).unwrap().number == 0).count();
         // 1 − (7/8)^size of 2000.
         assert!((190..310).contains(&wins(1)));
         assert!((580..740).contains(&wins(3)));
-        assert!(Population::new(table(), 8, 1, APART).tournament(3, &mut rng).is_none());
+        assert!(Population::new(table(), 8, Survival::Elitist { elites: 1 }, APART).tournament(3, &mut rng).is_none());
     }
 }

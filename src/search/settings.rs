@@ -25,7 +25,7 @@ pub struct Settings {
     /// Length of a training that starts from inherited weights, as a share of a full one; above 0 and at most 1.
     /// Default 0.35.
     pub elastic_length: f64,
-    /// Neighbours without a gain after which a ring counts as exhausted; at least 1. Default 10.
+    /// Neighbours without a gain after which a ring counts as exhausted; at least 1. Default 24.
     pub ring: usize,
     /// Estimate of how many candidates the budget allows. It decides how many random births start the search: a quarter
     /// of it, at least 8 and at most the population. Default none, which counts as many.
@@ -43,7 +43,7 @@ impl Default for Settings {
             finalists: 6,
             arm_floor: 0.04,
             elastic_length: 0.35,
-            ring: 10,
+            ring: 24,
             expected_candidates: None,
         }
     }

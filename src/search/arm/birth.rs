@@ -5,7 +5,7 @@ use crate::search::Space;
 use rand_chacha::ChaCha8Rng;
 
 pub(super) const fn entry<S: Space>() -> Entry<S> {
-    Entry { name: "birth", doc: "a random genome", share: 0.08, make: |_: &S| Box::new(Birth) }
+    Entry { name: "birth", doc: "a random genome", make: |_: &S| Box::new(Birth) }
 }
 
 struct Birth;

@@ -15,7 +15,6 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "crossover",
         doc: "two good genomes crossed on aligned genes",
-        share: 0.15,
         make: |space: &S| Box::new(Crossover { all: (0..space.edits().len()).collect() }),
     }
 }

@@ -16,7 +16,6 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "eems",
         doc: "a good genome with a small edit, trained on from its parent's weights",
-        share: 0.27,
         make: |space: &S| Box::new(Eems { elastic: elastic(space), fruitless: BTreeMap::new() }),
     }
 }

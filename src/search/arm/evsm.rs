@@ -11,7 +11,6 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "evsm",
         doc: "a ring of neighbours around the incumbent, one edit away at first",
-        share: 0.33,
         make: |space: &S| Box::new(Evsm { all: (0..space.edits().len()).collect(), centre: None, radius: 1, tried: 0 }),
     }
 }

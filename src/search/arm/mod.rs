@@ -1,7 +1,8 @@
-//! Arms: the ways in which the genetic strategy makes a candidate.
+//! Arms: the ways in which a breeding strategy makes a candidate.
 
 mod birth;
 mod crossover;
+mod edit;
 mod eems;
 mod evsm;
 mod mutation;
@@ -16,8 +17,6 @@ pub struct Entry<S: Space = SearchSpace> {
     pub name: &'static str,
     /// What it does, in one line.
     pub doc: &'static str,
-    /// Its share of the candidates before anything is known.
-    pub share: f64,
     /// Builds it.
     pub make: fn(&S) -> Box<dyn Arm<S>>,
 }
@@ -25,7 +24,17 @@ pub struct Entry<S: Space = SearchSpace> {
 impl<S: Space> Entry<S> {
     /// All arms.
     pub const ALL: &'static [Entry<S>] =
-        &[birth::entry(), crossover::entry(), mutation::entry(), evsm::entry(), eems::entry()];
+        &[birth::entry(), crossover::entry(), edit::entry(), mutation::entry(), evsm::entry(), eems::entry()];
+}
+
+/// The arm with this name.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+pub fn find<S: Space>(name: &str) -> &'static Entry<S> {
+    let found = Entry::<S>::ALL.iter().find(|entry| entry.name == name);
+    found.unwrap_or_else(|| panic!("there is no arm `{name}`"))
 }
 
 /// What arms see of the search.

@@ -15,7 +15,6 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "mutation",
         doc: "a good genome with one or a few edits",
-        share: 0.17,
         make: |space: &S| Box::new(Mutation { all: (0..space.edits().len()).collect() }),
     }
 }

@@ -1,8 +1,10 @@
 //! What a search needs to know of the genomes that it may propose.
 
 mod nets;
+pub mod parameters;
 
 pub use crate::genome::Feature;
+pub use parameters::Parameters;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Debug;
 

@@ -1,5 +1,9 @@
 //! The strategies that a search can follow.
 
+mod aging;
+mod auto;
+mod eems;
+mod evsm;
 mod ga;
 mod random;
 
@@ -18,7 +22,8 @@ pub struct Entry<S: Space = SearchSpace> {
 
 impl<S: Space> Entry<S> {
     /// All strategies, the default first.
-    pub const ALL: &'static [Entry<S>] = &[ga::entry(), random::entry()];
+    pub const ALL: &'static [Entry<S>] =
+        &[ga::entry(), auto::entry(), aging::entry(), evsm::entry(), eems::entry(), random::entry()];
 }
 
 /// The strategy with this name.

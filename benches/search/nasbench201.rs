@@ -1,0 +1,198 @@
+//! Strategies on NAS-Bench-201 (Dong and Yang, 2020): all 15,625 cells of six edges and five operators, looked up in a
+//! table instead of trained.
+//!
+//! `cargo bench --bench nasbench201 -- FILE --column COLUMN [--strategy NAME,…] [--seeds N] [--evaluations N] [--json]
+//! [--csv FILE]`. FILE is a CSV (gzip or not) with a column `cell`, such as `|nor_conv_3x3~0|+|…`, and accuracies.
+
+use evolve::search::{Evaluated, Parameters, Search, Settings, space::parameters::Point, strategy};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::{collections::HashMap, io::Read, path::PathBuf, process::ExitCode};
+
+const OPERATORS: [&str; 5] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
+const EDGES: [&str; 6] = ["0 to 1", "0 to 2", "1 to 2", "0 to 3", "1 to 3", "2 to 3"];
+const MARKS: [usize; 8] = [10, 25, 50, 100, 200, 300, 500, 1000];
+
+struct Options {
+    file: PathBuf,
+    column: String,
+    strategies: Vec<String>,
+    seeds: u64,
+    evaluations: usize,
+    json: bool,
+    csv: Option<PathBuf>,
+}
+
+/// Regret of one strategy: the table's best value less the best seen, over seeds.
+#[derive(Serialize)]
+struct Curve {
+    strategy: String,
+    column: String,
+    evaluations: Vec<usize>,
+    regret_mean: Vec<f64>,
+    regret_se: Vec<f64>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let options = options()?;
+    let table = Table::read(&options)?;
+    let mut curves = vec![];
+    for name in &options.strategies {
+        let began = std::time::Instant::now();
+        let runs: Result<Vec<Vec<f64>>, String> =
+            (0..options.seeds).into_par_iter().map(|seed| table.search(name, seed, options.evaluations)).collect();
+        let curve = curve(name, &options.column, &runs?);
+        if options.json {
+            println!("{}", serde_json::to_string(&curve).map_err(|e| e.to_string())?);
+        } else {
+            let at = |&mark: &usize| {
+                let index = curve.evaluations.iter().position(|&e| e == mark)?;
+                Some(format!("{mark}: {:.3} ± {:.3}", curve.regret_mean[index], curve.regret_se[index]))
+            };
+            let marks: Vec<String> = MARKS.iter().filter_map(at).collect();
+            println!("{name:10} {}  ({:.1} s)", marks.join("  "), began.elapsed().as_secs_f64());
+        }
+        curves.push(curve);
+    }
+    options.csv.as_ref().map_or(Ok(()), |path| write_csv(path, &curves))
+}
+
+fn options() -> Result<Options, String> {
+    let usage = "cargo bench --bench nasbench201 -- FILE --column COLUMN [--strategy NAME,…] [--seeds N] \
+                 [--evaluations N] [--json] [--csv FILE]";
+    let mut file = None;
+    let mut column = None;
+    let mut strategies: Vec<String> = <strategy::Entry<Parameters>>::ALL.iter().map(|e| e.name.to_owned()).collect();
+    let (mut seeds, mut evaluations, mut json, mut csv) = (200, 1000, false, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} wants a value; usage: {usage}"));
+        let number = |text: String| text.parse::<usize>().map_err(|e| format!("{text}: {e}"));
+        match &argument[..] {
+            "--bench" => {}
+            "--json" => json = true,
+            "--column" => column = Some(value()?),
+            "--csv" => csv = Some(PathBuf::from(value()?)),
+            "--strategy" => strategies = value()?.split(',').map(str::to_owned).collect(),
+            "--seeds" => seeds = number(value()?)?.max(2) as u64,
+            "--evaluations" => evaluations = number(value()?)?.max(1),
+            other if other.starts_with("--") => return Err(format!("unknown option {other}; usage: {usage}")),
+            other => file = Some(PathBuf::from(other)),
+        }
+    }
+    match (file, column) {
+        (Some(file), Some(column)) => Ok(Options { file, column, strategies, seeds, evaluations, json, csv }),
+        _ => Err(format!("usage: {usage}")),
+    }
+}
+
+struct Table {
+    space: Parameters,
+    /// Accuracy by cell.
+    values: HashMap<Vec<usize>, f64>,
+    best: f64,
+}
+
+impl Table {
+    fn read(options: &Options) -> Result<Table, String> {
+        let path = &options.file;
+        let fault = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        let bytes = std::fs::read(path).map_err(|e| fault(&e))?;
+        let mut text = String::new();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(|e| fault(&e))?;
+        } else {
+            text = String::from_utf8(bytes).map_err(|e| fault(&e))?;
+        }
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().map_err(|e| fault(&e))?.clone();
+        let column = |name: &str| {
+            let known: Vec<&str> = header.iter().collect();
+            known.iter().position(|&other| other == name).ok_or(fault(&format!("no column {name}; there are {known:?}")))
+        };
+        let (cells, accuracies) = (column("cell")?, column(&options.column)?);
+        let mut values = HashMap::new();
+        for row in reader.records() {
+            let row = row.map_err(|e| fault(&e))?;
+            let cell = edges(&row[cells]).ok_or(fault(&format!("no cell: {}", &row[cells])))?;
+            values.insert(cell, row[accuracies].parse().map_err(|e| fault(&e))?);
+        }
+        let best = values.values().copied().fold(f64::NEG_INFINITY, f64::max);
+        let space = EDGES.iter().fold(Parameters::builder(), |space, edge| space.choice(edge, OPERATORS)).build();
+        Ok(Table { space: space.map_err(|e| e.to_string())?, values, best })
+    }
+
+    /// The regret after each evaluation of one search.
+    fn search(&self, name: &str, seed: u64, evaluations: usize) -> Result<Vec<f64>, String> {
+        let entry = strategy::find::<Parameters>(name).map_err(|e| e.to_string())?;
+        let mut search = Search::new(entry, &Settings::default(), self.space.clone(), seed, 1).map_err(|e| e.to_string())?;
+        let (mut best, mut regrets) = (f64::NEG_INFINITY, vec![]);
+        for number in 0..evaluations as u64 {
+            let proposal = search.ask(number).map_err(|e| e.to_string())?;
+            let score = self.value(&proposal.genome)?;
+            best = best.max(score);
+            regrets.push(self.best - best);
+            let told = Evaluated { number, proposal, score: Some(score), parameters: 0, examples: 1 };
+            search.tell(told).map_err(|e| e.to_string())?;
+        }
+        Ok(regrets)
+    }
+
+    fn value(&self, point: &Point) -> Result<f64, String> {
+        let operator = |edge: &&str| {
+            let name = self.space.value(point, edge)?;
+            OPERATORS.iter().position(|&operator| operator == name)
+        };
+        let cell: Option<Vec<usize>> = EDGES.iter().map(|edge| operator(&edge)).collect();
+        cell.and_then(|cell| self.values.get(&cell).copied()).ok_or(format!("not in the table: {point:?}"))
+    }
+}
+
+/// Operators of a cell's edges, in the order of the string.
+fn edges(cell: &str) -> Option<Vec<usize>> {
+    let names = cell.split(['|', '+']).filter(|part| !part.is_empty());
+    let operator = |part: &str| {
+        let name = part.split('~').next()?;
+        OPERATORS.iter().position(|&operator| operator == name)
+    };
+    names.map(operator).collect::<Option<Vec<_>>>().filter(|edges| edges.len() == EDGES.len())
+}
+
+fn curve(strategy: &str, column: &str, runs: &[Vec<f64>]) -> Curve {
+    let (count, length) = (runs.len() as f64, runs[0].len());
+    let mut curve = Curve {
+        strategy: strategy.to_owned(),
+        column: column.to_owned(),
+        evaluations: (1..=length).collect(),
+        regret_mean: vec![],
+        regret_se: vec![],
+    };
+    for index in 0..length {
+        let mean = runs.iter().map(|run| run[index]).sum::<f64>() / count;
+        let variance = runs.iter().map(|run| (run[index] - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        curve.regret_mean.push(mean);
+        curve.regret_se.push((variance / count).sqrt());
+    }
+    curve
+}
+
+fn write_csv(path: &PathBuf, curves: &[Curve]) -> Result<(), String> {
+    let mut text = String::from("strategy,column,evaluations,regret_mean,regret_se\n");
+    for curve in curves {
+        for (index, evaluations) in curve.evaluations.iter().enumerate() {
+            let (mean, error) = (curve.regret_mean[index], curve.regret_se[index]);
+            text += &format!("{},{},{evaluations},{mean:.6},{error:.6}\n", curve.strategy, curve.column);
+        }
+    }
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}

@@ -1,0 +1,262 @@
+//! Breeding: what the strategies share that keep a population and breed from it.
+//!
+//! A strategy is a [`Composition`]: which arms make its candidates, who survives, whether a model screens the drafts, and
+//! when it starts anew. Seeds and random births come first, then candidates of the arms; an arm's share follows the gain
+//! over the best for the training it cost.
+
+use super::{
+    Evaluated, Member, Origin, Population, Proposal, Settings, Space, Strategy,
+    arm::{self, Arm, Draft, State, Told},
+    credit::{EditCredit, reward},
+    head_start::HeadStart,
+    population::{Niche, Survival},
+    screen::Screen,
+    shares::Shares,
+};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// What a breeding strategy is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Composition {
+    /// Arms by name, each with its share before anything is known.
+    pub arms: &'static [(&'static str, f64)],
+    /// Candidates that start the search, seeds and random births together.
+    pub initial: fn(&Settings) -> u64,
+    /// Whether the space's seeds are among them.
+    pub seeded: bool,
+    /// Who stays.
+    pub survival: fn(&Settings) -> Survival,
+    /// Drafts of an arm for each candidate, of which the most promising by a model is taken; 1 for no model.
+    pub drafts: usize,
+    /// Candidates without a gain after which the population starts anew; `None` for never.
+    pub patience: fn(&Settings) -> Option<u64>,
+}
+
+/// A strategy that breeds.
+pub struct Breeding<S: Space> {
+    composition: Composition,
+    state: State<S>,
+    seeds: Vec<S::Genome>,
+    arms: Vec<(&'static str, Box<dyn Arm<S>>)>,
+    shares: Shares,
+    head_start: HeadStart,
+    screen: Screen,
+    /// Genomes that were proposed, where drafts are screened.
+    proposed: HashSet<String>,
+    /// Candidates from which on births start the population; those before belong to earlier populations.
+    since: u64,
+    /// Candidates told since the best of the population became so.
+    fruitless: u64,
+    /// Asked for, but not yet told.
+    open: BTreeMap<u64, Open>,
+}
+
+/// What has to be remembered of a proposal until its result comes; its parent may have left the population by then.
+struct Open {
+    /// Index of the arm; `None` for candidates that start a population.
+    arm: Option<usize>,
+    origin: Origin,
+    kinds: Vec<usize>,
+    parent: Option<Parent>,
+    inherits: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Parent {
+    number: u64,
+    score: f64,
+    head_start: f64,
+}
+
+impl<S: Space> Breeding<S> {
+    /// A strategy of this composition.
+    ///
+    /// # Panics
+    /// Where the composition names an arm that is not in the list.
+    pub fn new(composition: Composition, settings: &Settings, space: &S) -> Self {
+        let (kinds, niche) = (space.edits().len(), Niche::of(space, settings));
+        let priors: Vec<f64> = composition.arms.iter().map(|&(_, share)| share).collect();
+        let made = composition.arms.iter().map(|&(name, _)| (name, (arm::find::<S>(name).make)(space)));
+        Breeding {
+            composition,
+            seeds: if composition.seeded { space.seeds() } else { Vec::new() },
+            arms: made.collect(),
+            shares: Shares::new(&priors, settings.arm_floor),
+            head_start: HeadStart::default(),
+            screen: Screen::new(),
+            proposed: HashSet::new(),
+            since: 0,
+            fruitless: 0,
+            open: BTreeMap::new(),
+            state: State {
+                space: space.clone(),
+                settings: settings.clone(),
+                population: Population::new(space.clone(), settings.population, (composition.survival)(settings), niche),
+                fresh: EditCredit::new(kinds),
+                inherited: EditCredit::new(kinds),
+            },
+        }
+    }
+
+    /// A seed, or a random birth where the seeds are used up or this one was proposed before.
+    fn starter(&mut self, number: u64, repeated: bool, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
+        let seed = usize::try_from(number).ok().and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
+        let proposal = match seed {
+            Some(genome) => Proposal::newborn("seed", genome.clone()),
+            None => Proposal::newborn("birth", self.state.space.birth(rng)),
+        };
+        let origin = proposal.origin.clone();
+        self.open.insert(number, Open { arm: None, origin, kinds: Vec::new(), parent: None, inherits: false });
+        proposal
+    }
+
+    /// A candidate of an arm drawn by the shares; an arm that has nothing to offer passes its turn.
+    fn bred(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
+        let mut shares = self.shares.now();
+        while let Some(arm) = drawn(&shares, rng) {
+            if let Some(draft) = self.draft(arm, rng) {
+                return self.proposed(number, arm, draft);
+            }
+            shares[arm] = 0.0;
+        }
+        self.starter(number, true, rng)
+    }
+
+    /// A draft of an arm: the most promising of several where they are screened.
+    fn draft(&mut self, arm: usize, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
+        if self.composition.drafts == 1 || !self.screen.is_ready(rng) {
+            return self.arms[arm].1.draft(&self.state, rng);
+        }
+        let mut drafted = HashSet::new();
+        let mut best: Option<(f64, Draft<S::Genome>)> = None;
+        for _ in 0..self.composition.drafts {
+            let draft = self.arms[arm].1.draft(&self.state, rng)?;
+            let hash = self.state.space.hash(&draft.genome);
+            if self.proposed.contains(&hash) || !drafted.insert(hash) {
+                continue;
+            }
+            let promise = self.screen.promise(&self.state.space.features(&draft.genome));
+            if best.as_ref().is_none_or(|(most, _)| promise > *most) {
+                best = Some((promise, draft));
+            }
+        }
+        if best.is_none() {
+            let centre = self.state.population.best().map(|member| member.number);
+            self.arms[arm].1.repeated(centre, &self.state);
+        }
+        best.map(|(_, draft)| draft)
+    }
+
+    fn proposed(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
+        let parent = draft.parents.first().and_then(|&parent| self.state.population.get(parent));
+        let parent =
+            parent.map(|member| Parent { number: member.number, score: member.score, head_start: member.head_start });
+        let origin = Origin { arm: self.arms[arm].0.to_owned(), edits: draft.edits, parents: draft.parents };
+        let inherits = draft.inherits;
+        self.open.insert(number, Open { arm: Some(arm), origin: origin.clone(), kinds: draft.kinds, parent, inherits });
+        let inherit = parent.filter(|_| inherits).map(|parent| parent.number);
+        Proposal { genome: draft.genome, origin, inherit, length: draft.length }
+    }
+
+    /// Credits the edits and the arm of a candidate. `value` is `None` where it failed.
+    fn credit(&mut self, open: &Open, value: Option<f64>, length: f64) {
+        let spread = self.state.population.spread();
+        if let Some(parent) = open.parent {
+            let before = parent.score - parent.head_start;
+            let reward = value.map_or(0.0, |value| reward(value - before, spread));
+            let credit = if open.inherits { &mut self.state.inherited } else { &mut self.state.fresh };
+            credit.record(&open.kinds, reward);
+        }
+        if let Some(arm) = open.arm {
+            let best = self.state.population.best().map(Member::value);
+            let ahead = value.zip(best).map_or(0.0, |(value, best)| reward(value - best, spread));
+            // From ½ for a draw to 1; below that nothing was gained.
+            self.shares.record(arm, (2.0 * ahead - 1.0).max(0.0), length);
+        }
+    }
+
+    /// Takes a member in, and starts anew where the best has not changed for long.
+    fn survive(&mut self, member: Option<Member<S::Genome>>, next: u64) {
+        let best = |population: &Population<S>| population.best().map(|member| member.number);
+        let before = best(&self.state.population);
+        if let Some(member) = member {
+            self.state.population.insert(member);
+        }
+        let changed = best(&self.state.population) != before;
+        self.fruitless = if changed { 0 } else { self.fruitless + 1 };
+        let patience = (self.composition.patience)(&self.state.settings);
+        if patience.is_some_and(|patience| self.fruitless >= patience) {
+            self.state.population.clear();
+            (self.since, self.fruitless) = (next, 0);
+        }
+    }
+
+    /// Whether candidate `number` starts a population.
+    fn starts(&self, number: u64) -> bool {
+        number < self.since + (self.composition.initial)(&self.state.settings)
+    }
+}
+
+/// An index drawn by weight; `None` where all weights are 0.
+fn drawn(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
+    let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
+    let positive = || weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0);
+    let hit = positive().find(|(_, weight)| {
+        left -= **weight;
+        left < 0.0
+    });
+    hit.or_else(|| positive().next_back()).map(|(index, _)| index)
+}
+
+impl<S: Space> Strategy<S> for Breeding<S> {
+    fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
+        let repeated = self.open.remove(&number);
+        if let Some(open) = &repeated
+            && let Some(arm) = open.arm
+        {
+            self.arms[arm].1.repeated(open.parent.map(|parent| parent.number), &self.state);
+        }
+        let proposal =
+            if self.starts(number) { self.starter(number, repeated.is_some(), rng) } else { self.bred(number, rng) };
+        if self.composition.drafts > 1 {
+            self.proposed.insert(self.state.space.hash(&proposal.genome));
+            self.screen.opened(number, self.state.space.features(&proposal.genome));
+        }
+        proposal
+    }
+
+    fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
+        let mut member = Member::of(evaluated);
+        // Where the driver found nothing new, the candidate is a birth of its own that no arm has made.
+        let open = self.open.remove(&evaluated.number).filter(|open| open.origin == evaluated.proposal.origin);
+        if let (Some(member), Some(parent)) =
+            (&mut member, open.as_ref().filter(|open| open.inherits).and_then(|open| open.parent))
+        {
+            self.head_start.record(member.score - parent.score);
+            member.head_start = parent.head_start + self.head_start.typical();
+        }
+        let value = member.as_ref().map(Member::value);
+        if let Some(open) = &open {
+            self.credit(open, value, evaluated.proposal.length);
+        }
+        if self.composition.drafts > 1 {
+            let features = self.state.space.features(&evaluated.proposal.genome);
+            self.screen.told(evaluated.number, features, value);
+        }
+        self.survive(member, evaluated.number + 1);
+        if let Some(open) = open
+            && let Some(arm) = open.arm
+        {
+            let above = |score: f64| open.parent.is_some_and(|parent| score > parent.score);
+            let told =
+                Told { parent: open.parent.map(|parent| parent.number), above_parent: evaluated.score.is_some_and(above) };
+            self.arms[arm].1.told(told, &self.state);
+        }
+    }
+
+    fn reachable(&self) -> BTreeSet<u64> {
+        self.state.population.members().iter().map(|member| member.number).collect()
+    }
+}

@@ -1,0 +1,220 @@
+//! A Gaussian process over the features of genomes.
+
+use crate::search::space::Feature;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// Kernel value that two genomes at the mean distance of the first observations have before anything is learned.
+const TYPICAL: f64 = 0.04;
+/// Factor by which a rate may leave where it starts.
+const RATES: f64 = 20.0;
+/// Least and most variance of the noise.
+const NOISE: (f64, f64) = (1e-4, 0.3);
+
+/// A coordinate of a genome: its category, where it has one, and its number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Coordinate {
+    category: u32,
+    number: f64,
+}
+
+impl From<Feature> for Coordinate {
+    fn from(feature: Feature) -> Self {
+        match feature {
+            Feature::Number(number) => Coordinate { category: 0, number },
+            Feature::Category(category) => Coordinate { category: category.saturating_add(2), number: 0.0 },
+            Feature::Absent => Coordinate { category: 1, number: 0.0 },
+        }
+    }
+}
+
+/// Gaussian process regression (Rasmussen and Williams, 2006) with a kernel that mixes effects of single coordinates with
+/// those of all together, and a rate for each coordinate (automatic relevance determination).
+///
+/// With δ the difference of two genomes in a coordinate, r its rate and w = 1 − e^−r, the kernel is
+/// a · Σ w k / Σ w + (1 − a) · exp(−Σ r δ²). There k is 1 / (1 + r δ²), or 0 for another category, which in the other term
+/// counts as δ = 1.
+#[derive(Debug, Clone)]
+pub struct GaussianProcess {
+    rates: Vec<f64>,
+    /// Where the rates started.
+    start: f64,
+    additive: f64,
+    noise: f64,
+    points: Vec<Vec<Coordinate>>,
+    /// How many of the points were observed; the others are foreseen.
+    observed: usize,
+    /// Rows of the lower Cholesky factor of the kernel matrix of all points.
+    factor: Vec<Vec<f64>>,
+    /// Inverse of the kernel matrix times the targets, of the observed points.
+    weights: Vec<f64>,
+}
+
+impl GaussianProcess {
+    /// Nothing observed yet.
+    #[must_use]
+    pub fn new() -> Self {
+        GaussianProcess {
+            rates: Vec::new(),
+            start: 1.0,
+            additive: 0.3,
+            noise: 1e-3,
+            points: Vec::new(),
+            observed: 0,
+            factor: Vec::new(),
+            weights: Vec::new(),
+        }
+    }
+
+    /// Learns from genomes with these targets (of about unit variance). `foreseen` are genomes whose results are still
+    /// to come: there the process is surer of itself, so that the next question is another one. The kernel is fitted
+    /// in `tries` random steps that are kept where the marginal likelihood grows.
+    pub fn fit(
+        &mut self,
+        genomes: &[&[Feature]],
+        targets: &[f64],
+        foreseen: &[&[Feature]],
+        tries: usize,
+        rng: &mut ChaCha8Rng,
+    ) {
+        let coordinates = |features: &&[Feature]| features.iter().map(|&f| Coordinate::from(f)).collect();
+        self.points = genomes.iter().map(coordinates).collect();
+        self.observed = genomes.len();
+        if self.rates.is_empty() {
+            self.begin();
+        }
+        if tries > 0 {
+            let mut likelihood = self.learn(targets);
+            for _ in 0..tries {
+                let before = (self.rates.clone(), self.additive, self.noise);
+                self.vary(rng);
+                let varied = self.learn(targets);
+                if varied > likelihood {
+                    likelihood = varied;
+                } else {
+                    (self.rates, self.additive, self.noise) = before;
+                }
+            }
+        }
+        self.learn(targets);
+        self.points.extend(foreseen.iter().map(coordinates));
+        self.extend_factor();
+    }
+
+    /// Rates such that the kernel of two points at the mean distance is typical.
+    fn begin(&mut self) {
+        let Some(width) = self.points.first().map(Vec::len) else { return };
+        let (mut sum, mut pairs) = (0.0, 0);
+        for (index, a) in self.points.iter().enumerate() {
+            for b in &self.points[..index] {
+                sum += a.iter().zip(b).map(|(a, b)| squared_difference(a, b)).sum::<f64>();
+                pairs += 1;
+            }
+        }
+        let mean = (sum / f64::from(pairs.max(1))).max(1e-6);
+        self.start = -TYPICAL.ln() / mean;
+        self.rates = vec![self.start; width];
+    }
+
+    /// One random change of the kernel.
+    fn vary(&mut self, rng: &mut ChaCha8Rng) {
+        let step = |rng: &mut ChaCha8Rng, reach: f64| rng.random_range(-reach..=reach).exp();
+        let which = rng.random_range(0..self.rates.len() + 3);
+        match which.checked_sub(self.rates.len()) {
+            None => {
+                let rate = self.rates[which] * step(rng, 1.5);
+                self.rates[which] = rate.clamp(self.start / RATES, self.start * RATES);
+            }
+            Some(0) => self.noise = (self.noise * step(rng, 1.0)).clamp(NOISE.0, NOISE.1),
+            Some(1) => self.additive = (self.additive + rng.random_range(-0.2..=0.2)).clamp(0.05, 0.95),
+            Some(_) => {
+                let all = step(rng, 0.7);
+                let (low, high) = (self.start / RATES, self.start * RATES);
+                self.rates.iter_mut().for_each(|rate| *rate = (*rate * all).clamp(low, high));
+            }
+        }
+    }
+
+    /// Factors the kernel matrix of the observed points and returns the logarithm of the marginal likelihood, but for a
+    /// constant.
+    fn learn(&mut self, targets: &[f64]) -> f64 {
+        self.points.truncate(self.observed);
+        self.factor.clear();
+        self.extend_factor();
+        let mut z = targets.to_vec();
+        let mut likelihood = 0.0;
+        for (index, row) in self.factor.iter().enumerate() {
+            let known: f64 = row.iter().zip(&z[..index]).map(|(l, z)| l * z).sum();
+            z[index] = (z[index] - known) / row[index];
+            likelihood -= 0.5 * z[index] * z[index] + row[index].ln();
+        }
+        for index in (0..z.len()).rev() {
+            z[index] /= self.factor[index][index];
+            let solved = z[index];
+            let row = &self.factor[index];
+            z[..index].iter_mut().zip(row).for_each(|(z, l)| *z -= l * solved);
+        }
+        self.weights = z;
+        likelihood
+    }
+
+    /// Adds the rows of the factor that are missing.
+    fn extend_factor(&mut self) {
+        for index in self.factor.len()..self.points.len() {
+            let mut row = self.kernels(&self.points[index], index);
+            let rest = self.solve(&mut row);
+            row.push((1.0 + self.noise - rest).max(1e-9).sqrt());
+            self.factor.push(row);
+        }
+    }
+
+    /// Solves the factor's first rows against `values` in place, and returns the sum of their squares.
+    fn solve(&self, values: &mut [f64]) -> f64 {
+        let mut squares = 0.0;
+        for index in 0..values.len() {
+            let (known, rest) = values.split_at_mut(index);
+            let row = &self.factor[index];
+            let sum: f64 = row.iter().zip(known.iter()).map(|(l, v)| l * v).sum();
+            rest[0] = (rest[0] - sum) / row[index];
+            squares += rest[0] * rest[0];
+        }
+        squares
+    }
+
+    /// Kernel of a point with the first `count` points.
+    fn kernels(&self, point: &[Coordinate], count: usize) -> Vec<f64> {
+        let worth: Vec<f64> = self.rates.iter().map(|rate| 1.0 - (-rate).exp()).collect();
+        let total: f64 = worth.iter().sum();
+        let kernel = |other: &Vec<Coordinate>| {
+            let (mut apart, mut single) = (0.0, 0.0);
+            for (((a, b), rate), worth) in point.iter().zip(other).zip(&self.rates).zip(&worth) {
+                let exponent = rate * squared_difference(a, b);
+                apart += exponent;
+                single += if a.category == b.category { worth / (1.0 + exponent) } else { 0.0 };
+            }
+            self.additive * single / total + (1.0 - self.additive) * (-apart).exp()
+        };
+        self.points[..count].iter().map(kernel).collect()
+    }
+
+    /// Mean and variance of the target of a genome.
+    #[must_use]
+    pub fn predict(&self, features: &[Feature]) -> (f64, f64) {
+        let point: Vec<Coordinate> = features.iter().map(|&feature| Coordinate::from(feature)).collect();
+        let mut kernels = self.kernels(&point, self.points.len());
+        let mean = kernels.iter().zip(&self.weights).map(|(k, w)| k * w).sum();
+        let known = self.solve(&mut kernels);
+        (mean, (1.0 - known).max(1e-9))
+    }
+}
+
+impl Default for GaussianProcess {
+    fn default() -> Self {
+        GaussianProcess::new()
+    }
+}
+
+fn squared_difference(a: &Coordinate, b: &Coordinate) -> f64 {
+    let number = a.number - b.number;
+    f64::from(u8::from(a.category != b.category)) + number * number
+}

@@ -1,0 +1,7 @@
+//! Models of the objective, learned from what was told, and what they expect of a genome.
+
+mod gaussian_process;
+mod scores;
+
+pub use gaussian_process::GaussianProcess;
+pub use scores::{expected_improvement, normal_scores};

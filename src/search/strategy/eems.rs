@@ -1,0 +1,27 @@
+//! EEMS alone: a few births, then small edits that go on from trained weights.
+//!
+//! In a space whose edits keep no weights only births are left.
+
+use super::Entry;
+use crate::search::{
+    Settings, Space,
+    breeding::{Breeding, Composition},
+    population::Survival,
+};
+
+const COMPOSITION: Composition = Composition {
+    arms: &[("eems", 0.9), ("birth", 0.1)],
+    initial: Settings::initial,
+    seeded: true,
+    survival: |settings| Survival::Elitist { elites: settings.elites },
+    drafts: 1,
+    patience: |_| None,
+};
+
+pub(super) const fn entry<S: Space>() -> Entry<S> {
+    Entry {
+        name: "eems",
+        doc: "small edits of good genomes, each trained on from its parent's weights",
+        make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
+    }
+}
