@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Show what a model, a study or a named ancestor holds: layers, parameters, size, metrics, lineage
+/// Show what a model, study or ancestor holds: layers, parameters, size, metrics, lineage
 ///
 /// Nothing is run. A study is shown from its journal and, where it is exported, its best.onnx; this works while the study
 /// runs, too.
@@ -299,7 +299,7 @@ fn layers_text(layers: &[Layer], text: &mut String) {
     let _ = writeln!(text, "\nlayers");
     for layer in layers {
         let values = if layer.parameters == 0 { String::new() } else { grouped(layer.parameters) };
-        let _ = writeln!(text, "  {:<36} {:<28} {:<16} {values:>10}", layer.name, layer.kind, layer.output);
+        let _ = writeln!(text, "  {:<40} {:<28} {:<20} {values:>12}", layer.name, layer.kind, layer.output);
     }
 }
 
