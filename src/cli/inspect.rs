@@ -87,7 +87,7 @@ struct StudyPart {
     failed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     best: Option<Best>,
-    lineage: Vec<Ancestor>,
+    lineage: Vec<LineageEntry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,7 +100,7 @@ struct Best {
 }
 
 #[derive(Debug, Serialize)]
-struct Ancestor {
+struct LineageEntry {
     candidate: u64,
     arm: String,
     edits: Vec<String>,
@@ -211,22 +211,22 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
 }
 
 /// First parents, the oldest first.
-fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<Ancestor> {
+fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<LineageEntry> {
     let parent = |candidate: &&Candidate| {
         // Parents are older; a journal that says otherwise must not lead in circles.
         let parent = candidate.proposal.origin.parents.first().filter(|parent| **parent < candidate.number);
         parent.and_then(|parent| candidates.get(parent))
     };
-    let mut ancestors: Vec<Ancestor> = std::iter::successors(Some(last), parent)
-        .map(|candidate| Ancestor {
+    let mut entries: Vec<LineageEntry> = std::iter::successors(Some(last), parent)
+        .map(|candidate| LineageEntry {
             candidate: candidate.number,
             arm: candidate.proposal.origin.arm.clone(),
             edits: candidate.proposal.origin.edits.clone(),
             score: candidate.outcome.score(),
         })
         .collect();
-    ancestors.reverse();
-    ancestors
+    entries.reverse();
+    entries
 }
 
 /// The inspection for people.
@@ -259,10 +259,9 @@ fn study_text(study: &StudyPart, text: &mut String) {
     if !study.lineage.is_empty() {
         let _ = writeln!(text, "\nlineage");
     }
-    for ancestor in &study.lineage {
-        let score = ancestor.score.map_or_else(|| "failed".to_owned(), number);
-        let _ =
-            writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", ancestor.candidate, ancestor.arm, ancestor.edits.join("; "));
+    for entry in &study.lineage {
+        let score = entry.score.map_or_else(|| "failed".to_owned(), number);
+        let _ = writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", entry.candidate, entry.arm, entry.edits.join("; "));
     }
     if !study.lineage.is_empty() {
         text.push('\n');
