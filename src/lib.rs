@@ -22,7 +22,7 @@
 //! | [`onnx`] | graph ↔ ONNX `ModelProto` | `graph` |
 //! | [`engine`] | loading and running models with bound state; finding ONNX Runtime; the CPU training kernels | `onnx` |
 //! | [`data`] | sources, schema, task, split, fitted preprocessing that compiles to graph nodes | `graph` |
-//! | [`genome`] | genes, search space, birth, mutation, crossover, morphisms, distance, canonical hash | nothing of ours |
+//! | [`genome`] | genes, search space, birth, mutation, crossover, morphisms, distance, canonical hash, named ancestors | nothing of ours |
 //! | [`express`] | genome + task → training-step graph and inference graph | `genome`, `graph`, `data` (schema only) |
 //! | [`train`] | running a training step over batches; metrics; weights | `engine`, `express`, `data` |
 //! | [`search`] | population, selection, strategies behind ask and tell | `genome` |
@@ -48,6 +48,9 @@
 //! [`train::train_population`]): a kernel is called once and works on one member after the other, so that each member has
 //! the bits that it has alone, and workers are free to join what waits for them without changing a study. Only nets whose
 //! step is short are joined; a longer one gains nothing by it.
+//!
+//! Named ancestors ([`genome::ancestor`]) are published architectures as genomes, scaled by three genes and at home at any
+//! input size. Their layers are described once; what they cost is counted from that, and what runs is built from it.
 //!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off

@@ -40,7 +40,7 @@ fn helps_teach() {
 
 #[test]
 fn errors_say_what_where_and_what_to_do() {
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 17] = [
         ("no_arguments", &[]),
         ("bad_budget", &["good.csv", "--target", "y", "--budget", "soon"]),
         ("zero_candidates", &["good.csv", "--target", "y", "--candidates", "0"]),
@@ -53,6 +53,11 @@ fn errors_say_what_where_and_what_to_do() {
         ("misspelt_subcommand", &["predcit", "m.onnx", "d.csv"]),
         ("missing_model", &["predict", "none.onnx", "good.csv", "--engine", "tract"]),
         ("no_study", &["inspect", "."]),
+        ("unknown_ancestor", &["inspect", "--ancestor", "vgg61"]),
+        ("ancestor_on_small_images", &["inspect", "--ancestor", "inception_v3", "--input", "64x64x3"]),
+        ("bad_image_extent", &["inspect", "--ancestor", "vgg16", "--input", "64x64"]),
+        ("unknown_ancestors", &["good.csv", "--target", "y", "--ancestor", "vgg16,rasnet50"]),
+        ("ancestor_on_a_table", &["good.csv", "--target", "y", "--ancestor", "vgg16"]),
     ];
     for (name, arguments) in cases {
         let text = transcript(arguments);
@@ -75,4 +80,33 @@ fn a_failure_is_an_object_too_where_objects_are_asked_for() {
 fn a_broken_model_is_bad_input() {
     let text = transcript(&["predict", "junk.onnx", "good.csv", "--engine", "tract"]);
     assert!(text.starts_with("exit code 2\n") && text.contains("junk.onnx"), "{text}");
+}
+
+#[test]
+fn ancestors_are_inspected_at_any_size() {
+    insta::assert_snapshot!("inspect_ancestor", transcript(&["inspect", "--ancestor", "vgg16"]));
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let text = transcript(&[&["inspect", "--json", "--ancestor"], arguments].concat());
+        let line = text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
+        serde_json::from_str(line).unwrap()
+    };
+    let native = json(&["inception_v3"]);
+    assert_eq!(native["parameters"], 23_851_784);
+    assert_eq!(native["trainable"], 23_817_352);
+    assert_eq!(native["input"], serde_json::json!([299, 299, 3]));
+    assert!(native["macs"].as_u64().unwrap() > 5_000_000_000);
+    let layers = native["layers"].as_array().unwrap();
+    let sum: u64 = layers.iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(sum, 23_851_784);
+    let small = json(&["mobilenet_v2", "--input", "28x28x1", "--classes", "10"]);
+    // 18 weights of the stem for each channel less, and 990 outputs of 1281 parameters less.
+    assert_eq!(small["parameters"], 3_538_984 - 18 * 32 - 990 * 1281);
+}
+
+#[test]
+fn images_that_are_too_small_for_an_ancestor_end_a_run_before_it_begins() {
+    let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/digits.npz");
+    let text = transcript(&["run", digits, "--ancestor", "resnet50,vgg16", "--quiet"]);
+    assert!(text.starts_with("exit code 2\n"), "{text}");
+    assert!(text.contains("error: resnet50 does not fit images of 8×8: its layer stages.2.blocks.0.reduce.conv"), "{text}");
 }

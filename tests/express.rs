@@ -163,7 +163,7 @@ fn shrinking_keeps_the_strongest_channels() {
     let mut weights = trained(&parent, task, &mut rng);
     let width = |genome: &Genome| match &genome.net {
         Net::Table(net) => net.blocks[0].width,
-        Net::Image(_) => 0,
+        Net::Image(_) | Net::Ancestor(_) => 0,
     };
     let mut child = parent.clone();
     if let Net::Table(net) = &mut child.net {

@@ -2,11 +2,13 @@
 //! is exported has them.
 
 use evolve::engine::{Choice, Device, Engine, Request, Tract, select};
+use evolve::graph::ops::activation::{Activation, ActivationGrad, ActivationKind};
 use evolve::graph::ops::dropout::Dropout;
 use evolve::graph::ops::embedding::{Embedding, OneHot};
 use evolve::graph::ops::encoding::{FeatureLinear, Periodic, PiecewiseLinear};
 use evolve::graph::ops::loss::{Huber, SoftmaxCrossEntropy, SquaredError};
 use evolve::graph::ops::optimizer::{AdamStep, ClipByNorm, ExponentialAverage, SgdStep};
+use evolve::graph::ops::resize::Resize;
 use evolve::graph::ops::softmax::Softmax;
 use evolve::graph::{DType, Data, Dim, Graph, Op, Target, Tensor, spell};
 use std::f32::consts::LN_2;
@@ -139,6 +141,20 @@ fn categories_become_rows_and_ones() {
     ] {
         check(OneHot { slots: 5 }, 1, &[codes(&[rows, 2], &values)], &[&wanted]);
     }
+}
+
+#[test]
+fn relu6_is_flat_below_zero_and_above_six() {
+    let (x, y, dy) = ([-1.0, 0.0, 2.0, 6.0, 9.0], [0.0, 0.0, 2.0, 6.0, 6.0], floats(&[1, 5], &[3.0; 5]));
+    check(Activation(ActivationKind::Relu6), 1, &[floats(&[1, 5], &x)], &[&y]);
+    let slopes = [0.0, 0.0, 3.0, 0.0, 0.0];
+    check(ActivationGrad(ActivationKind::Relu6), 3, &[dy, floats(&[1, 5], &x), floats(&[1, 5], &y)], &[&slopes]);
+}
+
+#[test]
+fn images_are_interpolated_between_the_centres_of_pixels() {
+    let x = floats(&[1, 1, 2, 1], &[0.0, 4.0]);
+    check(Resize { size: [4, 2] }, 1, &[x], &[&[0.0, 0.0, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0]]);
 }
 
 #[test]

@@ -44,12 +44,13 @@ fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
     match &mut twin.net {
         Net::Table(net) => net.blocks.iter_mut().for_each(|block| rate(&mut block.dropout, rng)),
         Net::Image(net) => rate(&mut net.head.dropout, rng),
+        Net::Ancestor(net) => rate(&mut net.dropout, rng),
     }
     twin.training.learning_rate *= rng.random_range(0.3..1.0);
     twin.training.weight_decay = rng.random_range(0.0..0.1);
     twin.training.label_smoothing = rng.random_range(0.0..0.1);
     twin.training.schedule = *[Schedule::Constant, Schedule::Cosine, Schedule::OneCycle].choose(rng).expect("a schedule");
-    if let Net::Image(_) = twin.net {
+    if let Net::Image(_) | Net::Ancestor(_) = twin.net {
         twin.training.augmentation = Augmentation { flip: rng.random(), shift: rng.random_range(0..2), cutout: 2 };
     }
     assert!(genome.is_alike(&twin));

@@ -291,3 +291,25 @@ fn a_study_that_cannot_begin_leaves_no_folder() {
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!out.exists());
 }
+
+#[test]
+fn a_study_begins_with_the_ancestors_asked_for_and_goes_on_with_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("images");
+    let data = fixture("fashion_mnist");
+    let mut command = evolve(&["run", data.to_str().expect("a path"), "--ancestor", "mobilenet_v2", "--quiet", "--out"]);
+    command.arg(&out).args(["--candidates", "2", "--examples", "64", "--lag", "1"]);
+    run(command);
+    let settings = fs::read_to_string(out.join("study.toml")).expect("settings");
+    assert!(settings.contains("ancestors = [\"mobilenet_v2\"]"), "{settings}");
+    let scored = |number: u64| {
+        let records = journal(&out).into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("JSON"));
+        let mut candidates = records.filter(|record| record["event"] == "candidate" && record["number"] == number);
+        candidates.next().unwrap_or_else(|| panic!("no candidate {number}"))
+    };
+    let second = scored(1);
+    assert_eq!(second["proposal"]["genome"]["net"]["ancestor"]["name"], "mobilenet_v2");
+    assert_eq!(second["outcome"]["status"], "scored", "{second}");
+    run(evolve(&["resume", out.to_str().expect("a path"), "--candidates", "3", "--quiet"]));
+    assert_eq!(scored(2)["event"], "candidate");
+}

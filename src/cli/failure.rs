@@ -4,6 +4,7 @@ use crate::{
     data::DataError,
     engine::EngineError,
     export::{ExportError, PredictError},
+    genome::{UnfitAncestor, ancestor::Misfit},
     onnx::OnnxError,
     study::StudyError,
     train::{TrainError, baseline::UndefinedMetric, metric::MetricError},
@@ -86,6 +87,18 @@ impl From<UndefinedMetric> for Failure {
 
 impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Failure {
+        Failure::bad_input(error)
+    }
+}
+
+impl From<UnfitAncestor> for Failure {
+    fn from(error: UnfitAncestor) -> Failure {
+        Failure::bad_input(error)
+    }
+}
+
+impl From<Misfit> for Failure {
+    fn from(error: Misfit) -> Failure {
         Failure::bad_input(error)
     }
 }

@@ -1,8 +1,12 @@
 //! `evolve inspect`: what a model or a study holds.
 
-use super::{Failure, Output, Status, layers, predict};
+mod ancestor;
+
+use self::ancestor::ImageExtent;
+use super::{Failure, Output, Status, layers, predict, run::ancestor_names};
 use crate::{
     export::SCHEMA,
+    genome,
     onnx::{self, Summary, ValueInfo},
     report::{Layer, bytes, grouped, number},
     study::{Candidate, Journal, Outcome, Record},
@@ -16,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Show what a model or a study holds: layers, parameters, size, metrics, lineage
+/// Show what a model, study or ancestor holds: layers, parameters, size, metrics, lineage
 ///
 /// Nothing is run. A study is shown from its journal and, where it is exported, its best.onnx; this works while the study
 /// runs, too.
@@ -24,8 +28,17 @@ use std::{
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// ONNX file, or folder of a study
-    #[arg(value_name = "MODEL|DIR")]
-    pub path: PathBuf,
+    #[arg(value_name = "MODEL|DIR", required_unless_present = "ancestor", conflicts_with = "ancestor")]
+    pub path: Option<PathBuf>,
+    /// Show a published architecture instead
+    #[arg(long, value_name = "NAME", value_parser = ancestor_names())]
+    pub ancestor: Option<genome::Ancestor>,
+    /// Height, width and channels of the images that the ancestor reads [default: as published]
+    #[arg(long, value_name = "HxWxC", requires = "ancestor")]
+    pub input: Option<ImageExtent>,
+    /// Outputs of the ancestor
+    #[arg(long, value_name = "N", value_parser = ancestor::classes, default_value = "1000", requires = "ancestor")]
+    pub classes: usize,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -34,7 +47,8 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   evolve inspect adult.evolve/best.onnx
-  evolve inspect adult.evolve --json";
+  evolve inspect adult.evolve --json
+  evolve inspect --ancestor resnet50 --input 64x64x3 --classes 10";
 
 /// What is shown; a part that is not there is left out.
 #[derive(Debug, Default, Serialize)]
@@ -73,7 +87,7 @@ struct StudyPart {
     failed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     best: Option<Best>,
-    lineage: Vec<Ancestor>,
+    lineage: Vec<LineageEntry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +100,7 @@ struct Best {
 }
 
 #[derive(Debug, Serialize)]
-struct Ancestor {
+struct LineageEntry {
     candidate: u64,
     arm: String,
     edits: Vec<String>,
@@ -98,16 +112,26 @@ struct Ancestor {
 /// # Errors
 /// Where the file is no model, or the folder holds no study.
 pub fn run(args: &Args) -> Result<Status, Failure> {
-    let inspection = if args.path.is_dir() {
-        let model = args.path.join("best.onnx");
-        Inspection {
-            study: Some(study(&args.path)?),
-            model: if model.is_file() { Some(inspect_model(&model)?) } else { None },
-        }
-    } else {
-        Inspection { study: None, model: Some(inspect_model(&args.path)?) }
-    };
     let mut out = Output::new();
+    let path = match (args.ancestor, &args.path) {
+        (Some(ancestor), _) => {
+            let inspection = ancestor::inspect(ancestor, args.input, args.classes)?;
+            if args.json {
+                out.json(&inspection)?
+            } else {
+                out.text(&ancestor::text(&inspection))?
+            }
+            return Ok(Status::Done);
+        }
+        (None, Some(path)) => path,
+        (None, None) => return Err(Failure::bad_input("give a model, the folder of a study, or --ancestor")),
+    };
+    let inspection = if path.is_dir() {
+        let model = path.join("best.onnx");
+        Inspection { study: Some(study(path)?), model: if model.is_file() { Some(inspect_model(&model)?) } else { None } }
+    } else {
+        Inspection { study: None, model: Some(inspect_model(path)?) }
+    };
     if args.json {
         out.json(&inspection)?
     } else {
@@ -187,22 +211,22 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
 }
 
 /// First parents, the oldest first.
-fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<Ancestor> {
+fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<LineageEntry> {
     let parent = |candidate: &&Candidate| {
         // Parents are older; a journal that says otherwise must not lead in circles.
         let parent = candidate.proposal.origin.parents.first().filter(|parent| **parent < candidate.number);
         parent.and_then(|parent| candidates.get(parent))
     };
-    let mut ancestors: Vec<Ancestor> = std::iter::successors(Some(last), parent)
-        .map(|candidate| Ancestor {
+    let mut entries: Vec<LineageEntry> = std::iter::successors(Some(last), parent)
+        .map(|candidate| LineageEntry {
             candidate: candidate.number,
             arm: candidate.proposal.origin.arm.clone(),
             edits: candidate.proposal.origin.edits.clone(),
             score: candidate.outcome.score(),
         })
         .collect();
-    ancestors.reverse();
-    ancestors
+    entries.reverse();
+    entries
 }
 
 /// The inspection for people.
@@ -235,10 +259,9 @@ fn study_text(study: &StudyPart, text: &mut String) {
     if !study.lineage.is_empty() {
         let _ = writeln!(text, "\nlineage");
     }
-    for ancestor in &study.lineage {
-        let score = ancestor.score.map_or_else(|| "failed".to_owned(), number);
-        let _ =
-            writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", ancestor.candidate, ancestor.arm, ancestor.edits.join("; "));
+    for entry in &study.lineage {
+        let score = entry.score.map_or_else(|| "failed".to_owned(), number);
+        let _ = writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", entry.candidate, entry.arm, entry.edits.join("; "));
     }
     if !study.lineage.is_empty() {
         text.push('\n');
@@ -261,17 +284,21 @@ fn model_text(model: &ModelPart, text: &mut String) {
             let _ = writeln!(text, "  {:<24} {:<8} {}", port.name, port.dtype, port.shape);
         }
     }
-    let _ = writeln!(text, "\nlayers");
-    for layer in &model.layers {
-        let values = if layer.parameters == 0 { String::new() } else { grouped(layer.parameters) };
-        let _ = writeln!(text, "  {:<36} {:<28} {:<16} {values:>10}", layer.name, layer.kind, layer.output);
-    }
+    layers_text(&model.layers, text);
     if !model.metrics.is_empty() {
         let _ = writeln!(text, "\nmetrics on the validation part");
         scores_text(&model.metrics, text);
     }
     for note in &model.notes {
         let _ = writeln!(text, "note: {note}");
+    }
+}
+
+fn layers_text(layers: &[Layer], text: &mut String) {
+    let _ = writeln!(text, "\nlayers");
+    for layer in layers {
+        let values = if layer.parameters == 0 { String::new() } else { grouped(layer.parameters) };
+        let _ = writeln!(text, "  {:<40} {:<28} {:<20} {values:>12}", layer.name, layer.kind, layer.output);
     }
 }
 

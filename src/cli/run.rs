@@ -7,9 +7,9 @@ use super::{
     session::{self, Session},
 };
 use crate::{
-    data::{self, Options, TaskKind, Validation},
+    data::{self, Dataset, Options, TaskKind, Validation},
     express,
-    genome::SearchSpace,
+    genome::{Ancestor, SearchSpace, ancestor},
     search::{self, DEFAULT_LAG, strategy},
     study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
     train::{
@@ -17,7 +17,11 @@ use crate::{
         metric::{self, Metric},
     },
 };
-use clap::{ValueEnum, builder::PossibleValuesParser, value_parser};
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
 use std::{
     ffi::OsStr,
     num::NonZero,
@@ -66,6 +70,9 @@ pub struct Args {
     /// Strategy of the search
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = <strategy::Entry>::ALL[0].name, help_heading = "Search")]
     pub strategy: String,
+    /// Published architectures that a search over images starts from beside its own, such as resnet50,mobilenet_v2
+    #[arg(long = "ancestor", value_name = "NAME", value_parser = ancestor_names(), value_delimiter = ',', help_heading = "Search")]
+    pub ancestors: Vec<Ancestor>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
     pub seed: u64,
@@ -122,6 +129,8 @@ pub struct RunSettings {
     pub examples: Option<u64>,
     /// Name of the strategy, which exists.
     pub strategy: String,
+    /// Ancestors among the seeds. Whether they fit the data is known only once that is read.
+    pub ancestors: Vec<Ancestor>,
     /// Seed of everything random.
     pub seed: u64,
     /// Candidates trained at the same time; at least 1.
@@ -168,6 +177,7 @@ impl Args {
             budget,
             candidates: self.candidates,
             strategy: self.strategy,
+            ancestors: self.ancestors,
             seed: self.seed,
             workers: workers(self.workers),
             lag: self.lag,
@@ -220,6 +230,12 @@ pub(super) fn metric_names() -> PossibleValuesParser {
     PossibleValuesParser::new(metric::ALL.iter().map(|metric: &&Metric| metric.name))
 }
 
+/// All ancestors; help and errors come from the list.
+pub(super) fn ancestor_names() -> impl TypedValueParser<Value = Ancestor> {
+    let names = ancestor::ALL.iter().map(|entry| entry.name);
+    PossibleValuesParser::new(names).try_map(|name| ancestor::find(&name))
+}
+
 fn strategy_names() -> PossibleValuesParser {
     PossibleValuesParser::new(<strategy::Entry>::ALL.iter().map(|entry| entry.name))
 }
@@ -268,6 +284,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         None => metric::default_for(dataset.task.kind),
     };
     baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?;
+    let space = space(settings, &dataset)?;
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let session = Session {
@@ -279,7 +296,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         stop,
         clock,
     };
-    let resolved = resolved(settings, &session).inspect_err(|_| folder.abandon())?;
+    let resolved = resolved(settings, &session, &space).inspect_err(|_| folder.abandon())?;
     let lag = resolved.search.lag;
     if settings.workers as u64 > lag {
         progress.note(Note::Warning(&format!(
@@ -289,6 +306,12 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     }
     let mut study = Study::create(folder, resolved)?;
     session.run(&mut study, progress, settings.output)
+}
+
+/// The genomes to search among.
+fn space(settings: &RunSettings, dataset: &Dataset) -> Result<SearchSpace, Failure> {
+    let domain = express::domain(&dataset.task, dataset.train.targets.len());
+    Ok(SearchSpace::preset(&domain).with_ancestors(&settings.ancestors)?)
 }
 
 /// Enough candidates under way to keep all workers busy, but fewer than usual where the budget allows so few candidates
@@ -302,17 +325,16 @@ fn lag(expected: Option<u64>, workers: usize) -> u64 {
 }
 
 /// Every setting of the study, with the lengths of training measured where a budget decides them.
-fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, Failure> {
+fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) -> Result<Settings, Failure> {
     let dataset = session.dataset;
-    let space = SearchSpace::preset(&express::domain(&dataset.task, dataset.train.targets.len()));
     let kernels = settings.kernels && session.engine.has_kernels();
     let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
             let (lengths, expected) =
-                lengths::from_budget(&space, probe, &session.setting(kernels), budget.as_secs_f64(), session.workers)?;
+                lengths::from_budget(space, probe, &session.setting(kernels), budget.as_secs_f64(), session.workers)?;
             (lengths, Some(expected))
         }
-        _ => (lengths::from_data(&space), None),
+        _ => (lengths::from_data(space), None),
     };
     if let Some(examples) = settings.examples {
         training.limit_examples(examples);
@@ -342,6 +364,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>) -> Result<Settings, F
             candidates: settings.candidates,
             budget: settings.budget.map(|budget| budget.as_secs_f64()),
             search_until: settings.budget.map(|budget| budget.as_secs_f64() * training.search_share),
+            ancestors: space.ancestors.clone(),
             metric: session.metric.name.to_owned(),
             strategy_settings: search::Settings { expected_candidates, ..search::Settings::default() },
         },

@@ -1,5 +1,6 @@
 //! Expressing a genome: its net as a graph, the training step around it, and the inference graph.
 
+mod ancestor;
 mod image;
 mod inherit;
 mod initialise;
@@ -102,5 +103,6 @@ fn net(builder: &mut NetBuilder<'_>, genome: &Genome, task: &Task, inputs: Featu
     match &genome.net {
         Net::Table(net) => table::build(builder, net, task, inputs),
         Net::Image(net) => image::build(builder, net, task, inputs),
+        Net::Ancestor(net) => ancestor::build(builder, net, task, inputs),
     }
 }

@@ -1,18 +1,19 @@
 //! What building a net needs besides the graph: parameters by name, batch statistics, dropout masks.
 
+mod conv;
+mod norm;
+
+pub use conv::{ConvGenes, Convolution};
+pub use norm::BatchNormGenes;
+
 use crate::genome::{Act, Genome, Norm};
 use crate::graph::ops::activation::{Activation, ActivationKind};
-use crate::graph::ops::conv::Conv;
 use crate::graph::ops::dropout::Dropout;
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::linear::{Linear, MatMul};
-use crate::graph::ops::norm::{BatchNorm, BatchNormInference, LayerNorm};
-use crate::graph::ops::shape::Concat;
-use crate::graph::{DType, Graph, GraphError, Shape, ShapeError, Tensor, TensorType, Value};
+use crate::graph::ops::shape::{Concat, Reshape};
+use crate::graph::{DType, Dim, Graph, GraphError, Shape, ShapeError, Tensor, TensorType, Value};
 use std::collections::BTreeMap;
-
-/// Added to variances before the root is taken.
-const EPSILON: f32 = 1e-5;
 
 /// The tensors that a net reads.
 #[derive(Debug, Clone, Copy, Default)]
@@ -197,6 +198,8 @@ impl<'a> NetBuilder<'a> {
         let (norm, activation) = match &genome.net {
             crate::genome::Net::Table(net) => (net.norm, net.activation),
             crate::genome::Net::Image(net) => (net.norm, net.activation),
+            // An ancestor's layers name their own.
+            crate::genome::Net::Ancestor(_) => (Norm::None, Act::Relu),
         };
         NetBuilder {
             graph,
@@ -313,75 +316,6 @@ impl<'a> NetBuilder<'a> {
         self.param("weight", &[inputs, outputs], init, true, axes)
     }
 
-    /// A convolution with "same" padding. Its outputs are `channels`.
-    pub fn conv(&mut self, name: &str, x: &Flow, channels: Vec<Segment>, c: ConvGenes) -> Result<Flow, GraphError> {
-        let (outputs, depth, area) = (total(&channels), x.width() / c.groups, c.kernel * c.kernel);
-        let reach = c.dilation * (c.kernel - 1) / 2;
-        let op = Conv { stride: [c.stride; 2], pads: [reach; 4], dilation: [c.dilation; 2], groups: c.groups };
-        self.within(name, |b| {
-            let drawn = Init::Weight { fan_in: depth * area, fan_out: outputs / c.groups * area };
-            let init = if c.zero { Init::Constant(0.0) } else { drawn };
-            let output = Some((0, channels.clone()));
-            let input = (c.groups == 1).then(|| (1, x.channels.clone()));
-            let axes = Axes { output: output.clone(), input, kernel: vec![2, 3] };
-            let w = b.param("weight", &[outputs, depth, c.kernel, c.kernel], init, true, axes)?;
-            let value = if c.bias {
-                let axes = Axes { output, ..Axes::default() };
-                let bias = b.param("bias", &[outputs], Init::Constant(0.0), false, axes)?;
-                b.graph.apply(op, &[x.value, w, bias])?
-            } else {
-                b.graph.apply(op, &[x.value, w])?
-            };
-            Ok(Flow { value, channels })
-        })
-    }
-
-    /// The net's normalisation, then its activation where `activate` says so. `gamma` is the scale before training.
-    pub fn norm_act(&mut self, name: &str, x: &Flow, activate: bool, gamma: f32) -> Result<Flow, GraphError> {
-        let activation = activate.then(|| kind(self.activation));
-        match (self.norm, activation) {
-            (Norm::None, Some(_)) => self.act(x),
-            (Norm::None, None) => Ok(x.clone()),
-            (Norm::Batch, _) => self.within(name, |b| b.batch_norm(x, activation, gamma)),
-            (Norm::Layer, _) => self.within(name, |b| {
-                let (scale, shift) = b.scale_shift(x, gamma)?;
-                let y = x.with(b.graph.apply(LayerNorm { epsilon: EPSILON }, &[x.value, scale, shift])?);
-                if activate { b.act(&y) } else { Ok(y) }
-            }),
-        }
-    }
-
-    /// The role of the axis of a vector with one element for each channel of `x`.
-    fn per_channel(x: &Flow) -> Axes {
-        Axes { output: Some((0, x.channels.clone())), ..Axes::default() }
-    }
-
-    fn scale_shift(&mut self, x: &Flow, gamma: f32) -> Result<(Value, Value), GraphError> {
-        let (channels, axes) = ([x.width()], Self::per_channel(x));
-        let scale = self.param("gamma", &channels, Init::Constant(gamma), false, axes.clone())?;
-        let shift = self.param("beta", &channels, Init::Constant(0.0), false, axes)?;
-        Ok((scale, shift))
-    }
-
-    fn batch_norm(&mut self, x: &Flow, activation: Option<ActivationKind>, gamma: f32) -> Result<Flow, GraphError> {
-        let (channels, axes) = ([x.width()], Self::per_channel(x));
-        let (scale, shift) = self.scale_shift(x, gamma)?;
-        let first = self.params.len();
-        let mean = self.add_param("mean", &channels, Init::Constant(0.0), false, false, axes.clone())?;
-        let variance = self.add_param("variance", &channels, Init::Constant(1.0), false, false, axes)?;
-        if !self.training {
-            let op = BatchNormInference { epsilon: EPSILON, activation };
-            return Ok(x.with(self.graph.apply(op, &[x.value, scale, shift, mean, variance])?));
-        }
-        let outputs = self.graph.add(BatchNorm { epsilon: EPSILON, activation }, &[x.value, scale, shift])?;
-        let [y, batch_mean, batch_variance] = outputs[..] else {
-            return Err(self.misfit(ShapeError::new("batch normalisation has three outputs")));
-        };
-        self.statistics.push(Statistic { param: first, batch: batch_mean });
-        self.statistics.push(Statistic { param: first + 1, batch: batch_variance });
-        Ok(x.with(y))
-    }
-
     /// The net's activation.
     pub fn act(&mut self, x: &Flow) -> Result<Flow, GraphError> {
         let kind = kind(self.activation);
@@ -391,6 +325,12 @@ impl<'a> NetBuilder<'a> {
     /// `a + b`, with the channels of `a`.
     pub fn sum(&mut self, a: &Flow, b: &Flow) -> Result<Flow, GraphError> {
         Ok(a.with(self.graph.apply(Binary(BinaryKind::Add), &[a.value, b.value])?))
+    }
+
+    /// `[N, …]` with other extents after the batch.
+    pub fn reshape(&mut self, x: Value, rest: &[usize]) -> Result<Value, GraphError> {
+        let batch: Dim = self.graph.ty(x).shape.0.first().copied().unwrap_or(Dim::Fixed(1));
+        self.graph.apply(Reshape { shape: Shape::batched(batch, rest) }, &[x])
     }
 
     /// Channels side by side.
@@ -415,23 +355,6 @@ impl<'a> NetBuilder<'a> {
         self.masks.push(Mask { name, shape, rate });
         Ok(x.with(self.graph.apply(Dropout, &[x.value, mask, scale])?))
     }
-}
-
-/// Genes of one convolution.
-#[derive(Debug, Clone, Copy)]
-pub struct ConvGenes {
-    /// Kernel extent, odd.
-    pub kernel: usize,
-    /// Stride on both axes.
-    pub stride: usize,
-    /// Dilation on both axes.
-    pub dilation: usize,
-    /// Groups.
-    pub groups: usize,
-    /// Whether it has a bias.
-    pub bias: bool,
-    /// Whether its weights start at zero, as the last ones of a residual branch without normalisation do.
-    pub zero: bool,
 }
 
 /// The graph's name of an activation gene.

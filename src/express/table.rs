@@ -7,8 +7,8 @@ use crate::graph::ops::activation::{Activation, ActivationKind};
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::embedding::{Embedding, OneHot};
 use crate::graph::ops::encoding::{FeatureLinear, Periodic, PiecewiseLinear};
-use crate::graph::ops::shape::{Concat, Reshape};
-use crate::graph::{Dim, GraphError, Shape, ShapeError, Value};
+use crate::graph::ops::shape::Concat;
+use crate::graph::{GraphError, ShapeError, Value};
 
 /// Builds the net and returns its output, `[N, outputs]`.
 pub fn build(b: &mut NetBuilder<'_>, net: &TableNet, task: &Task, inputs: FeatureInputs) -> Result<Value, GraphError> {
@@ -50,7 +50,7 @@ fn numbers(b: &mut NetBuilder<'_>, encoding: NumericEncoding, x: Value, knots: V
             let shape = [features, frequencies];
             let f = b.param("frequencies", &shape, Init::Normal(sigma), false, Axes::default())?;
             let waves = b.graph.apply(Periodic, &[x, f])?;
-            let column = reshape(b, x, &[features, 1])?;
+            let column = b.reshape(x, &[features, 1])?;
             (b.graph.apply(Concat { axis: 2 }, &[waves, column])?, 2 * frequencies + 1, dim)
         }
     };
@@ -59,7 +59,7 @@ fn numbers(b: &mut NetBuilder<'_>, encoding: NumericEncoding, x: Value, knots: V
     let bias = b.param("bias", &[features, dim], Init::Uniform(bound), false, Axes::default())?;
     let y = b.graph.apply(FeatureLinear, &[encoded, w, bias])?;
     let y = b.graph.apply(Activation(ActivationKind::Relu), &[y])?;
-    let y = reshape(b, y, &[features * dim])?;
+    let y = b.reshape(y, &[features * dim])?;
     Ok(by_feature(b, y, std::iter::repeat_n(dim, features)))
 }
 
@@ -80,16 +80,10 @@ fn categories(
             let std = 1.0 / (dim as f32).sqrt();
             let table = b.param("embedding", &[total, dim], Init::Normal(std), false, Axes::default())?;
             let y = b.graph.apply(Embedding, &[table, codes])?;
-            let y = reshape(b, y, &[slots.len() * dim])?;
+            let y = b.reshape(y, &[slots.len() * dim])?;
             Ok(by_feature(b, y, std::iter::repeat_n(dim, slots.len())))
         }
     }
-}
-
-/// `[N, …]` with other extents after the batch.
-fn reshape(b: &mut NetBuilder<'_>, x: Value, rest: &[usize]) -> Result<Value, GraphError> {
-    let batch: Dim = b.graph.ty(x).shape.0.first().copied().unwrap_or(Dim::Fixed(1));
-    b.graph.apply(Reshape { shape: Shape::batched(batch, rest) }, &[x])
 }
 
 fn table_block(b: &mut NetBuilder<'_>, block: &TableBlock, x: &Flow) -> Result<Flow, GraphError> {

@@ -60,6 +60,8 @@ pub(super) fn items(genome: &Genome) -> Vec<Item> {
     match &genome.net {
         Net::Table(net) => table_items(net),
         Net::Image(net) => image_items(net),
+        // Ancestors are not edited block by block: their parameters are matched by name alone.
+        Net::Ancestor(_) => vec![],
     }
 }
 

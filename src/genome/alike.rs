@@ -18,6 +18,7 @@ impl Genome {
         match &mut genome.net {
             Net::Table(net) => net.blocks.iter_mut().for_each(|block| level(&mut block.dropout)),
             Net::Image(net) => level(&mut net.head.dropout),
+            Net::Ancestor(net) => level(&mut net.dropout),
         }
         let training = &mut genome.training;
         (training.learning_rate, training.weight_decay, training.label_smoothing, training.length) = (1.0, 0.0, 0.0, 1.0);

@@ -14,7 +14,8 @@ impl Genome {
     /// The genome with every gene that changes neither the function nor its training at its default: groups, quarters
     /// and branches of motifs that have none, the dilation of a 1×1 kernel, quarters beyond the least that give the
     /// same width, a stride that means a pool, the activation of a net whose blocks are all gated, Adam without weight
-    /// decay (AdamW), label smoothing of a regression, augmentation of tables.
+    /// decay (AdamW), label smoothing of a regression, augmentation of tables, a depth that gives an ancestor as many blocks
+    /// as one nearer to the published.
     pub fn canonical(&self) -> Self {
         let mut genome = self.clone();
         match &mut genome.net {
@@ -23,6 +24,7 @@ impl Genome {
                 genome.training.augmentation = Augmentation::default();
             }
             Net::Image(net) => image(net),
+            Net::Ancestor(net) => net.depth = net.plain_depth(),
         }
         training(&mut genome.training);
         genome
@@ -124,7 +126,7 @@ mod tests {
     fn image(genome: &mut Genome) -> &mut ImageNet {
         match &mut genome.net {
             Net::Image(net) => net,
-            Net::Table(_) => panic!("a net for images"),
+            _ => panic!("a net for images"),
         }
     }
 

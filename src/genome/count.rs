@@ -9,12 +9,13 @@ use super::{
     shape::{BlockShape, ImageShape, Size, bottleneck_width, dense_growth, inception_width},
 };
 
-/// Trainable parameters; `u64::MAX` where the genome is not for this kind of input, so that it fits no cap.
+/// Trainable parameters; `u64::MAX` where the genome is not for this kind of input, or an ancestor does not fit it, so that
+/// it fits no cap.
 pub fn parameters(genome: &Genome, domain: &Domain) -> u64 {
     count(genome, domain).map_or(u64::MAX, |tally| tally.parameters)
 }
 
-/// Multiply-accumulates for one row at inference; `u64::MAX` where the genome is not for this kind of input.
+/// Multiply-accumulates for one row at inference; `u64::MAX` as for [`parameters`].
 pub fn macs(genome: &Genome, domain: &Domain) -> u64 {
     count(genome, domain).map_or(u64::MAX, |tally| tally.macs)
 }
@@ -26,13 +27,17 @@ pub(super) struct Tally {
     pub(super) macs: u64,
 }
 
-/// Both counts at once; `None` where the genome is not for this kind of input.
+/// Both counts at once; `None` where the genome is not for this kind of input, or an ancestor does not fit it.
 pub(super) fn count(genome: &Genome, domain: &Domain) -> Option<Tally> {
     let mut tally = Tally::default();
     match (&genome.net, &domain.input) {
         (Net::Table(net), InputDomain::Table { knots, slots }) => table(&mut tally, net, knots.len(), slots, domain.outputs),
         (Net::Image(net), &InputDomain::Image { height, width, channels }) => {
             image(&mut tally, net, Size { height, width }, channels, domain.outputs);
+        }
+        (Net::Ancestor(net), &InputDomain::Image { height, width, channels }) => {
+            let architecture = net.architecture(Size { height, width }, channels, domain.outputs).ok()?;
+            tally = Tally { parameters: architecture.trainable(), macs: architecture.macs() };
         }
         _ => return None,
     }

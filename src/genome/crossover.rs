@@ -2,6 +2,7 @@
 
 use super::{
     align::{conv_cost, items, matched, pairs, width_cost},
+    ancestor::AncestorNet,
     genes::{Genome, ImageNet, Net, Stage, TableNet, Training},
     mutation::Edit,
     space::SearchSpace,
@@ -30,6 +31,9 @@ static UNIFORM: Crossover = Crossover {
         let net = match (&a.net, &b.net) {
             (Net::Table(net_a), Net::Table(net_b)) => Net::Table(mixed_tables(net_a, net_b, &aligned(a, b), rng)),
             (Net::Image(net_a), Net::Image(net_b)) => Net::Image(mixed_images(net_a, net_b, rng)),
+            (Net::Ancestor(net_a), Net::Ancestor(net_b)) if net_a.name == net_b.name => {
+                Net::Ancestor(mixed_ancestors(net_a, net_b, rng))
+            }
             _ => return None,
         };
         let training = mixed_training(&a.training, &b.training, rng);
@@ -139,6 +143,17 @@ fn mixed_images(a: &ImageNet, b: &ImageNet, rng: &mut ChaCha8Rng) -> ImageNet {
         norm: either(rng, &a.norm, &b.norm),
         activation: either(rng, &a.activation, &b.activation),
         head: either(rng, &a.head, &b.head),
+    }
+}
+
+/// Each factor from either parent.
+fn mixed_ancestors(a: &AncestorNet, b: &AncestorNet, rng: &mut ChaCha8Rng) -> AncestorNet {
+    AncestorNet {
+        name: a.name,
+        width: either(rng, &a.width, &b.width),
+        depth: either(rng, &a.depth, &b.depth),
+        resolution: either(rng, &a.resolution, &b.resolution),
+        dropout: either(rng, &a.dropout, &b.dropout),
     }
 }
 

@@ -1,12 +1,15 @@
 //! How far apart two genomes are.
 
+use super::ancestor::AncestorNet;
 use super::genes::{
     Augmentation, CategoricalEncoding, ConvBlock, Genome, ImageNet, Net, NumericEncoding, Optimizer, Stage, TableBlock,
     TableNet, Training,
 };
 
-/// Between nets for different kinds of input.
+/// Between nets of different kinds.
 const UNRELATED: f64 = 1_000.0;
+/// Between ancestors of different names.
+const OTHER_ANCESTOR: f64 = 10.0;
 /// Weight of training genes beside structure.
 const TRAINING: f64 = 0.25;
 
@@ -17,6 +20,7 @@ pub fn distance(a: &Genome, b: &Genome) -> f64 {
     let net = match (&a.net, &b.net) {
         (Net::Table(a), Net::Table(b)) => table(a, b),
         (Net::Image(a), Net::Image(b)) => image(a, b),
+        (Net::Ancestor(a), Net::Ancestor(b)) => ancestor(a, b),
         _ => UNRELATED,
     };
     net + TRAINING * training(&a.training, &b.training)
@@ -65,6 +69,14 @@ fn image(a: &ImageNet, b: &ImageNet) -> f64 {
         + differ(&a.head.pool, &b.head.pool, 0.3)
         + sizes(a.head.hidden, b.head.hidden, 0.3)
         + 0.3 * f64::from((a.head.dropout - b.head.dropout).abs())
+}
+
+fn ancestor(a: &AncestorNet, b: &AncestorNet) -> f64 {
+    differ(&a.name, &b.name, OTHER_ANCESTOR)
+        + sizes(a.width, b.width, 2.0)
+        + sizes(a.depth, b.depth, 2.0)
+        + sizes(a.resolution, b.resolution, 2.0)
+        + 0.3 * f64::from((a.dropout - b.dropout).abs())
 }
 
 fn stage(a: &Stage, b: &Stage) -> f64 {

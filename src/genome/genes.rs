@@ -1,5 +1,6 @@
 //! The genes. Serialised names are stable: journals and exported models carry them.
 
+use super::ancestor::AncestorNet;
 use serde::{Deserialize, Serialize};
 
 /// A net and how it is trained.
@@ -19,6 +20,8 @@ pub enum Net {
     Table(TableNet),
     /// For images.
     Image(ImageNet),
+    /// For images, after a published architecture.
+    Ancestor(AncestorNet),
 }
 
 /// Net for tables: encoded features, a stack of blocks, a linear head.

@@ -2,6 +2,7 @@
 
 mod align;
 mod alike;
+pub mod ancestor;
 mod canonical;
 mod count;
 pub mod crossover;
@@ -16,6 +17,7 @@ mod shape;
 mod space;
 
 pub use align::{Alignment, align};
+pub use ancestor::{Ancestor, AncestorNet};
 pub use count::{encoded_width, macs, parameters};
 pub use distance::distance;
 pub use domain::{Domain, InputDomain};
@@ -27,7 +29,7 @@ pub use genes::{
 };
 pub use morphism::preserves;
 pub use shape::{BlockShape, ImageShape, Size, StageShape, bottleneck_width, dense_growth, downsampling, inception_width};
-pub use space::{ImageLimits, Limits, SearchSpace, TableLimits};
+pub use space::{ImageLimits, Limits, SearchSpace, TableLimits, UnfitAncestor};
 
 #[cfg(test)]
 mod oracle;

@@ -2,6 +2,7 @@
 
 use super::{
     align::{items, matched},
+    ancestor::AncestorNet,
     genes::{Act, ConvBlock, ConvMotif, Downsample, Genome, ImageNet, Net, Norm, Stage, TableMotif, TableNet},
     shape::hidden_width,
 };
@@ -40,6 +41,7 @@ pub fn preserves(parent: &Genome, child: &Genome) -> bool {
             }
             to.iter().zip(&matches).all(stays) && image(parent, child, &origins)
         }
+        (Net::Ancestor(from), Net::Ancestor(to)) => AncestorNet { dropout: to.dropout, ..*from } == *to,
         _ => false,
     }
 }

@@ -257,6 +257,7 @@ fn run(genome: &Genome, weights: &mut Weights, input: &Map) -> Vec<f64> {
     match &genome.net {
         Net::Table(net) => table(weights, net, input).data,
         Net::Image(net) => image(weights, net, input).data,
+        Net::Ancestor(_) => panic!("births are no ancestors"),
     }
 }
 

@@ -27,9 +27,26 @@ pub(super) fn spaces() -> Vec<SearchSpace> {
     domains().iter().map(SearchSpace::preset).collect()
 }
 
+/// A space for images that are large enough for all ancestors, with all of them.
+pub(super) fn ancestral() -> SearchSpace {
+    let input = InputDomain::Image { height: 80, width: 96, channels: 3 };
+    let domain = Domain { input, outputs: 12, classification: true, rows: 2_000 };
+    SearchSpace::preset(&domain).with_ancestors(&Ancestor::all().collect::<Vec<_>>()).unwrap()
+}
+
+/// A birth, or, where the space has ancestors, more often one of them.
+pub(super) fn any(space: &SearchSpace, rng: &mut ChaCha8Rng) -> Genome {
+    let ancestors: Vec<Genome> = space.seeds().into_iter().filter(|seed| matches!(seed.net, Net::Ancestor(_))).collect();
+    match ancestors.len() {
+        0 => space.birth(rng),
+        _ if rng.random_bool(0.2) => space.birth(rng),
+        count => ancestors[rng.random_range(0..count)].clone(),
+    }
+}
+
 /// Every space with a generator of its own.
 fn each(seed: u64) -> impl Iterator<Item = (SearchSpace, ChaCha8Rng)> {
-    spaces().into_iter().map(move |space| (space, ChaCha8Rng::seed_from_u64(seed)))
+    spaces().into_iter().chain([ancestral()]).map(move |space| (space, ChaCha8Rng::seed_from_u64(seed)))
 }
 
 #[track_caller]
@@ -65,9 +82,9 @@ fn births_differ_and_repeat_with_their_seed() {
 
 #[test]
 fn seeds_are_valid_and_distinct() {
-    for space in spaces() {
+    for space in spaces().into_iter().chain([ancestral()]) {
         let seeds = space.seeds();
-        assert!((3..=8).contains(&seeds.len()), "{} seeds in {:?}", seeds.len(), space.domain);
+        assert!((3..=8 + space.ancestors.len()).contains(&seeds.len()), "{} seeds in {:?}", seeds.len(), space.domain);
         for (index, seed) in seeds.iter().enumerate() {
             assert_valid(&space, seed, "seed");
             assert!(seeds[..index].iter().all(|other| other.hash() != seed.hash()));
@@ -78,9 +95,12 @@ fn seeds_are_valid_and_distinct() {
 #[test]
 fn chains_of_mutations_stay_valid() {
     for (space, mut rng) in each(3) {
-        let mut genome = space.birth(&mut rng);
+        let mut genome = any(&space, &mut rng);
         let mut done = 0;
         while done < 1_000 {
+            if done % 100 == 0 {
+                genome = any(&space, &mut rng);
+            }
             let mutation = mutation::ALL[rng.random_range(0..mutation::ALL.len())];
             let Some(edit) = (mutation.apply)(&space, &genome, &mut rng) else { continue };
             let how = format!("{}: {}", mutation.name, edit.words);
@@ -99,7 +119,7 @@ fn crossovers_are_valid_and_new() {
     for (space, mut rng) in each(4) {
         let mut done = 0;
         while done < 1_000 {
-            let (a, b) = (space.birth(&mut rng), space.birth(&mut rng));
+            let (a, b) = (any(&space, &mut rng), any(&space, &mut rng));
             for crossover in crossover::ALL {
                 let Some(edit) = (crossover.apply)(&space, &a, &b, &mut rng) else { continue };
                 assert_valid(&space, &edit.genome, crossover.name);
@@ -110,11 +130,21 @@ fn crossovers_are_valid_and_new() {
     }
 }
 
+/// As [`any`], with ancestors at any scale.
+fn scaled(space: &SearchSpace, rng: &mut ChaCha8Rng) -> Genome {
+    let mut genome = any(space, rng);
+    if let Net::Ancestor(net) = &mut genome.net {
+        (net.width, net.depth, net.resolution) = (rng.random_range(1..17), rng.random_range(1..17), rng.random_range(8..17));
+        space.repair(&mut genome);
+    }
+    genome
+}
+
 #[test]
 fn distance_keeps_its_laws() {
     for (space, mut rng) in each(5) {
         for _ in 0..200 {
-            let (a, b, c) = (space.birth(&mut rng), space.birth(&mut rng), space.birth(&mut rng));
+            let [a, b, c] = [(); 3].map(|()| scaled(&space, &mut rng));
             assert_eq!(distance(&a, &a), 0.0);
             assert_eq!(distance(&a, &b), distance(&b, &a));
             assert_eq!(distance(&a, &b) == 0.0, a.hash() == b.hash());
@@ -148,4 +178,75 @@ fn the_kind_of_input_decides() {
     assert_eq!(parameters(&genome, &table.domain), u64::MAX);
     table.repair(&mut genome);
     assert_eq!(table.contains(&genome), Ok(()));
+}
+
+#[test]
+fn ancestors_come_second_and_no_cap_keeps_them_out() {
+    let mut space = ancestral();
+    (space.max_parameters, space.max_macs) = (1_000_000, 10_000_000);
+    let seeds = space.seeds();
+    for (seed, ancestor) in seeds[1..].iter().zip(&space.ancestors) {
+        assert_eq!(seed.net, Net::Ancestor(AncestorNet::published(*ancestor)));
+        assert_eq!(space.contains(seed), Ok(()));
+    }
+    assert!(matches!(seeds[0].net, Net::Image(_)));
+    // Twice its cost is as far as an ancestor grows.
+    let mut large = seeds[1].clone();
+    if let Net::Ancestor(net) = &mut large.net {
+        (net.width, net.depth, net.resolution) = (16, 16, 16);
+    }
+    assert!(space.contains(&large).is_err());
+    space.repair(&mut large);
+    assert_eq!(space.contains(&large), Ok(()));
+    assert!(parameters(&large, &space.domain) > parameters(&seeds[1], &space.domain) / 2);
+}
+
+#[test]
+fn only_ancestors_that_were_asked_for_and_fit_are_in_a_space() {
+    let space = ancestral();
+    let genome = space.seeds()[1].clone();
+    let plain = SearchSpace { ancestors: vec![], ..space.clone() };
+    assert_eq!(plain.contains(&genome).unwrap_err(), "name: vgg16 is not one of []");
+    let mut repaired = genome.clone();
+    plain.repair(&mut repaired);
+    assert_eq!(plain.contains(&repaired), Ok(()));
+
+    let text = serde_json::to_string(&space).unwrap();
+    assert_eq!(serde_json::from_str::<SearchSpace>(&text).unwrap(), space);
+    assert!(!serde_json::to_string(&plain).unwrap().contains("ancestors"));
+
+    let find = |name: &str| ancestor::find(name).unwrap();
+    let (table, small) = (spaces()[0].clone(), spaces()[6].clone());
+    let error = table.with_ancestors(&[find("vgg16")]).unwrap_err();
+    assert_eq!(error.to_string(), "ancestors such as vgg16 are nets for images, and this data is a table");
+    let error = small.with_ancestors(&[find("resnet50"), find("vgg16")]).unwrap_err();
+    assert!(error.to_string().starts_with("vgg16 does not fit images of 28×28: its layer stages.4.pool"), "{error}");
+}
+
+#[test]
+fn crossover_mates_scales_and_training_of_ancestors_but_not_kinds() {
+    let space = ancestral();
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let (image, a) = (space.seeds()[0].clone(), space.seeds()[1].clone());
+    let mut b = a.clone();
+    if let Net::Ancestor(net) = &mut b.net {
+        (net.width, net.resolution) = (6, 10);
+    }
+    b.training.learning_rate *= 2.0;
+    let named = |name: &str| *crossover::ALL.iter().find(|crossover| crossover.name == name).unwrap();
+    let mixed = (0..20).find_map(|_| (named("uniform").apply)(&space, &a, &b, &mut rng)).unwrap();
+    assert!(matches!(mixed.genome.net, Net::Ancestor(_)));
+    for name in ["uniform", "splice"] {
+        assert_eq!((named(name).apply)(&space, &a, &image, &mut rng), None);
+    }
+    let mated = (named("mate_training").apply)(&space, &a, &image, &mut rng).unwrap();
+    assert_eq!((&mated.genome.net, &mated.genome.training), (&a.net, &image.training));
+}
+
+/// Journals and exported models carry this text.
+#[test]
+fn the_json_of_an_ancestor() {
+    let genome = ancestral().seeds()[7].clone();
+    let text = r#"{"net":{"ancestor":{"name":"efficientnet_b0","width":8,"depth":8,"resolution":8,"dropout":0.2}},"#;
+    assert!(genome.json().starts_with(text), "{}", genome.json());
 }

@@ -2,6 +2,7 @@
 
 use super::{Folder, StudyError, folder::write_whole};
 use crate::data::Task;
+use crate::genome::Ancestor;
 use crate::train::Costs;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -68,6 +69,9 @@ pub struct SearchSettings {
     /// Second of the study after which no more candidates are asked for, where there is a budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_until: Option<f64>,
+    /// Named ancestors among the seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Ancestor>,
     /// Name of the metric.
     pub metric: String,
     /// The strategy's own settings.

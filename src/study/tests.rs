@@ -31,6 +31,7 @@ fn settings(space: &SearchSpace) -> Settings {
             candidates: Some(4),
             budget: None,
             search_until: None,
+            ancestors: vec![],
             metric: "rmse".into(),
             strategy_settings: search::Settings::default(),
         },

@@ -4,7 +4,7 @@ use super::metric::Predictions;
 use super::{TrainError, Weights, batches};
 use crate::data::{Features, OutputSpec, Part, Task};
 use crate::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
-use crate::express::{self, Param};
+use crate::express::{self, Inference, Param};
 use crate::genome::Genome;
 use crate::graph::{DType, Dim, Target, spell};
 use crate::onnx;
@@ -12,6 +12,8 @@ use crate::onnx;
 /// Rows of an evaluation batch of a table, and of images.
 const TABLE_BATCH: usize = 1024;
 const IMAGE_BATCH: usize = 250;
+/// Most bytes of values between layers: large images are evaluated in smaller batches.
+const MOST_BYTES: usize = 1 << 30;
 
 /// A genome's inference graph, loaded to predict parts of a dataset.
 pub struct Evaluator {
@@ -30,8 +32,8 @@ impl Evaluator {
     /// Where the genome does not fit the task or the engine refuses the graph.
     pub fn new(genome: &Genome, task: &Task, rows: usize, engine: &dyn Engine, target: Target) -> Result<Self, TrainError> {
         let images = batches::Images::new(&task.input);
-        let batch = if images.is_some() { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
-        let inference = express::inference(genome, task, Dim::Fixed(batch))?;
+        let most = if images.is_some() { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
+        let (batch, inference) = in_memory(genome, task, most)?;
         let state =
             inference.params.iter().map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() }).collect();
         let feeds = feature_slots(task, batch);
@@ -84,6 +86,24 @@ impl Evaluator {
         let outputs = self.outputs(part)?;
         Ok(predictions_from_output(&self.task, outputs))
     }
+}
+
+/// The inference graph for batches of `most` rows, or of fewer where they would take too much memory.
+fn in_memory(genome: &Genome, task: &Task, most: usize) -> Result<(usize, Inference), TrainError> {
+    let mut batch = most;
+    loop {
+        let inference = express::inference(genome, task, Dim::Fixed(batch))?;
+        if batch <= 1 || bytes_between_layers(&inference) <= MOST_BYTES {
+            return Ok((batch, inference));
+        }
+        batch /= 2;
+    }
+}
+
+/// The peak of what a net computes, its parameters left out.
+fn bytes_between_layers(inference: &Inference) -> usize {
+    let parameters: usize = inference.params.iter().map(Param::elements).sum();
+    inference.graph.peak_bytes().saturating_sub(parameters * size_of::<f32>())
 }
 
 /// The feeds that hold a net's features.
@@ -141,5 +161,30 @@ pub fn predictions_from_output(task: &Task, mut output: Vec<f32>) -> Predictions
         OutputSpec::Value { mean, std } => {
             Predictions::Values(output.into_iter().map(|v| (f64::from(v) * std + mean) as f32).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputSpec, TaskKind};
+    use crate::genome::{Ancestor, SearchSpace};
+
+    #[test]
+    fn large_images_are_evaluated_in_smaller_batches() {
+        let image = |side: usize| Task {
+            kind: TaskKind::Regression,
+            input: InputSpec::Image { height: side, width: side, channels: 3, mean: vec![0.0; 3], std: vec![1.0; 3] },
+            output: OutputSpec::Value { mean: 0.0, std: 1.0 },
+        };
+        let batch = |side: usize| {
+            let (task, vgg) = (image(side), Ancestor::all().next().unwrap());
+            let space = SearchSpace::preset(&express::domain(&task, 1_000)).with_ancestors(&[vgg]).unwrap();
+            let (batch, inference) = in_memory(&space.seeds()[1], &task, IMAGE_BATCH).unwrap();
+            assert!(bytes_between_layers(&inference) <= MOST_BYTES);
+            batch
+        };
+        // Two maps of 64 channels of float32: 25.7 MB an image at 224×224.
+        assert_eq!([batch(32), batch(224)], [IMAGE_BATCH, 31]);
     }
 }

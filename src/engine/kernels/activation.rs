@@ -31,6 +31,7 @@ pub(super) fn with(kind: Option<ActivationKind>, work: impl WithActivation) {
         Some(ActivationKind::Silu) => work.run::<Silu>(),
         Some(ActivationKind::Tanh) => work.run::<Tanh>(),
         Some(ActivationKind::Sigmoid) => work.run::<Sigmoid>(),
+        Some(ActivationKind::Relu6) => work.run::<Relu6>(),
     }
 }
 
@@ -58,6 +59,21 @@ impl Pointwise for Relu {
     #[inline(always)]
     fn slope(a: f32) -> f32 {
         if a > 0.0 { 1.0 } else { 0.0 }
+    }
+}
+
+struct Relu6;
+
+impl Pointwise for Relu6 {
+    #[inline(always)]
+    fn value(a: f32) -> f32 {
+        let positive = if a < 0.0 { 0.0 } else { a };
+        if positive > 6.0 { 6.0 } else { positive }
+    }
+    #[inline(always)]
+    fn slope(a: f32) -> f32 {
+        let above = if a > 0.0 { 1.0 } else { 0.0 };
+        if a < 6.0 { above } else { 0.0 }
     }
 }
 

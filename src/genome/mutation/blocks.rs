@@ -127,7 +127,7 @@ fn remove_block(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> O
             let words = format!("remove blocks.{at} {} {}", table_name(block.motif), block.width);
             repaired(space, parent, with_table(parent, child), words)
         }
-        Net::Table(_) => None,
+        Net::Table(_) | Net::Ancestor(_) => None,
         Net::Image(net) => {
             let mut spare = positions(net);
             spare.retain(|&(stage, _)| net.stages[stage].blocks.len() > 1);
@@ -174,6 +174,7 @@ fn motif(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<E
             let words = format!("motif stages.{stage}.blocks.{at} {} → {}", conv_name(old), conv_name(block.motif));
             repaired(space, parent, with_image(parent, child), words)
         }
+        Net::Ancestor(_) => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mutations: typed edits of a genome. Each is an entry of [`ALL`], in the file of its family.
 
+mod ancestor;
 mod blocks;
 mod encoding;
 mod ends;
@@ -49,6 +50,10 @@ pub static ALL: &[&Mutation] = &[
     &encoding::NUMERIC,
     &encoding::NUMERIC_SIZE,
     &encoding::CATEGORICAL,
+    &ancestor::WIDTH,
+    &ancestor::DEPTH,
+    &ancestor::RESOLUTION,
+    &ancestor::COMPOUND,
     &training::OPTIMIZER,
     &training::MOMENTUM,
     &training::LEARNING_RATE,

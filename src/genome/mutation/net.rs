@@ -22,6 +22,7 @@ fn norm(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Ed
     let gene = match &mut child.net {
         Net::Table(net) => &mut net.norm,
         Net::Image(net) => &mut net.norm,
+        Net::Ancestor(_) => return None,
     };
     let (old, new) = (*gene, another(rng, &[Norm::None, Norm::Batch, Norm::Layer], *gene)?);
     *gene = new;
@@ -42,6 +43,7 @@ fn activation(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Opt
     let gene = match &mut child.net {
         Net::Table(net) => &mut net.activation,
         Net::Image(net) => &mut net.activation,
+        Net::Ancestor(_) => return None,
     };
     let (old, new) = (*gene, another(rng, &ACTIVATIONS, *gene)?);
     *gene = new;

@@ -58,6 +58,11 @@ fn dropout(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option
             net.head.dropout = another(rng, &rates, old)?;
             format!("dropout head {old} → {}", net.head.dropout)
         }
+        Net::Ancestor(net) => {
+            let old = net.dropout;
+            net.dropout = another(rng, &rates, old)?;
+            format!("dropout {old} → {}", net.dropout)
+        }
     };
     repaired(space, parent, child, words)
 }
@@ -130,7 +135,7 @@ fn cutout(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<
 }
 
 fn augmented(space: &SearchSpace, parent: &Genome, augmentation: Augmentation, words: String) -> Option<Edit> {
-    matches!(parent.net, Net::Image(_))
+    matches!(parent.net, Net::Image(_) | Net::Ancestor(_))
         .then(|| trained(space, parent, Training { augmentation, ..parent.training }, words))
         .flatten()
 }

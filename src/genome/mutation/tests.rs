@@ -1,5 +1,8 @@
 use super::*;
-use crate::genome::{distance, tests::spaces};
+use crate::genome::{
+    distance,
+    tests::{ancestral, any, spaces},
+};
 use rand::SeedableRng;
 use std::collections::BTreeSet;
 
@@ -27,13 +30,13 @@ fn names_are_unique_and_documented() {
 
 #[test]
 fn each_applies_somewhere_and_does_what_its_kind_says() {
-    let spaces = spaces();
+    let spaces: Vec<SearchSpace> = spaces().into_iter().chain([ancestral()]).collect();
     for mutation in ALL {
         let mut applied = 0;
         for (number, space) in spaces.iter().enumerate() {
             let mut rng = ChaCha8Rng::seed_from_u64(number as u64);
             for _ in 0..60 {
-                let parent = space.birth(&mut rng);
+                let parent = any(space, &mut rng);
                 let Some(edit) = (mutation.apply)(space, &parent, &mut rng) else { continue };
                 applied += 1;
                 assert_eq!(space.contains(&edit.genome), Ok(()), "{}", edit.words);
@@ -56,11 +59,11 @@ fn each_applies_somewhere_and_does_what_its_kind_says() {
 #[test]
 fn applies_to_hostile_parents_without_panic() {
     // Genomes of one space given to another, as a journal of other data would.
-    let spaces = spaces();
+    let spaces: Vec<SearchSpace> = spaces().into_iter().chain([ancestral()]).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     for space in &spaces {
         for other in &spaces {
-            let parent = other.birth(&mut rng);
+            let parent = any(other, &mut rng);
             for mutation in ALL {
                 if let Some(edit) = (mutation.apply)(space, &parent, &mut rng) {
                     assert_eq!(space.contains(&edit.genome), Ok(()), "{}", edit.words);

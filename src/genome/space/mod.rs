@@ -1,16 +1,19 @@
 //! The search space of a task: which genomes there are.
 
+mod ancestors;
 mod birth;
 mod repair;
 mod seeds;
 mod valid;
 
+pub use ancestors::UnfitAncestor;
 pub(super) use birth::{conv_block, stage, table_block};
 
 use super::{
+    ancestor::Ancestor,
     count::{Tally, count},
     domain::{Domain, InputDomain},
-    genes::Act,
+    genes::{Act, Genome, Net},
     shape::Size,
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +31,10 @@ pub struct SearchSpace {
     pub max_parameters: u64,
     /// Most multiply-accumulates for one row.
     pub max_macs: u64,
+    /// Ancestors that were asked for ([`SearchSpace::with_ancestors`]): they are among the seeds, and they and what their
+    /// scale is mutated to lie in the space.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Ancestor>,
 }
 
 /// Choices for the genes of the net, by kind of input.
@@ -134,7 +141,8 @@ impl SearchSpace {
                 (800_000_000_000 / rows).clamp(2_000_000, 25_000_000).max(1_500 * (height * width) as u64),
             ),
         };
-        let mut space = Self { domain: domain.clone(), limits, batches: batches(domain), max_parameters: 0, max_macs: 0 };
+        let (domain, batches) = (domain.clone(), batches(domain));
+        let mut space = Self { domain, limits, batches, max_parameters: 0, max_macs: 0, ancestors: vec![] };
         let smallest = space.smallest_cost();
         space.max_parameters = max_parameters.max(4 * smallest.parameters);
         space.max_macs = max_macs.max(4 * smallest.macs);
@@ -149,9 +157,13 @@ impl SearchSpace {
         count(&genome, &self.domain).unwrap_or_default()
     }
 
-    /// Whether the genome costs more than the caps allow.
-    fn exceeds(&self, tally: Tally) -> bool {
-        tally.parameters > self.max_parameters || tally.macs > self.max_macs
+    /// What the genome may cost at most.
+    fn caps(&self, genome: &Genome) -> Tally {
+        let caps = Tally { parameters: self.max_parameters, macs: self.max_macs };
+        match &genome.net {
+            Net::Ancestor(net) => self.ancestor_caps(net, caps),
+            Net::Table(_) | Net::Image(_) => caps,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     valid::{MIN_SIDE_TO_HALVE, groups_fit},
 };
 use crate::genome::{
+    ancestor::{AncestorNet, SCALES},
     count::count,
     domain::InputDomain,
     draw::{below, nearest},
@@ -23,7 +24,7 @@ impl SearchSpace {
     /// Caps below the cost of the smallest net ([`SearchSpace::preset`] has none such) are met as nearly as possible.
     pub fn repair(&self, genome: &mut Genome) {
         self.settle(genome);
-        while count(genome, &self.domain).is_some_and(|tally| self.exceeds(tally)) {
+        while self.exceeds(genome) {
             let Some(smaller) = self.reduced(genome) else { break };
             *genome = smaller;
         }
@@ -31,8 +32,12 @@ impl SearchSpace {
 
     /// Makes everything valid but the caps.
     fn settle(&self, genome: &mut Genome) {
-        if !matches!((&self.limits, &genome.net), (Limits::Table(_), Net::Table(_)) | (Limits::Image(_), Net::Image(_))) {
-            genome.net = self.plain().net;
+        match (&self.limits, &genome.net) {
+            (Limits::Table(_), Net::Table(_)) | (Limits::Image(_), Net::Image(_)) => {}
+            (_, &Net::Ancestor(net)) => {
+                genome.net = self.settled_ancestor(net).map_or_else(|| self.plain().net, Net::Ancestor);
+            }
+            _ => genome.net = self.plain().net,
         }
         match (&self.domain.input, &self.limits, &mut genome.net) {
             (InputDomain::Table { .. }, Limits::Table(limits), Net::Table(net)) => {
@@ -41,10 +46,9 @@ impl SearchSpace {
             }
             (&InputDomain::Image { height, width, .. }, Limits::Image(limits), Net::Image(net)) => {
                 image(limits, net, Size { height, width });
-                let augmentation = &mut genome.training.augmentation;
-                augmentation.shift = augmentation.shift.min(limits.max_shift);
-                augmentation.cutout = augmentation.cutout.min(limits.max_cutout);
+                augmentation(limits, &mut genome.training.augmentation);
             }
+            (_, Limits::Image(limits), Net::Ancestor(_)) => augmentation(limits, &mut genome.training.augmentation),
             // Limits of another kind than the domain's: no genome is valid, and `contains` says so.
             _ => {}
         }
@@ -91,17 +95,28 @@ impl SearchSpace {
         None
     }
 
+    /// Whether the genome costs more than the caps allow.
+    fn exceeds(&self, genome: &Genome) -> bool {
+        let caps = self.caps(genome);
+        count(genome, &self.domain).is_some_and(|tally| tally.parameters > caps.parameters || tally.macs > caps.macs)
+    }
+
     /// How far the genome is above the caps, as a sum of ratios.
     fn excess(&self, genome: &Genome) -> Option<f64> {
-        let tally = count(genome, &self.domain)?;
+        let (tally, caps) = (count(genome, &self.domain)?, self.caps(genome));
         let over = |value: u64, cap: u64| (value as f64 / cap.max(1) as f64).max(1.0);
-        Some(over(tally.parameters, self.max_parameters) + over(tally.macs, self.max_macs))
+        Some(over(tally.parameters, caps.parameters) + over(tally.macs, caps.macs))
     }
 }
 
 /// The value clamped into the range; `otherwise` where it is not a number.
-fn within(value: f32, (low, high): (f32, f32), otherwise: f32) -> f32 {
+pub(super) fn within(value: f32, (low, high): (f32, f32), otherwise: f32) -> f32 {
     if value.is_nan() { otherwise } else { value.clamp(low, high) }
+}
+
+fn augmentation(limits: &ImageLimits, augmentation: &mut Augmentation) {
+    augmentation.shift = augmentation.shift.min(limits.max_shift);
+    augmentation.cutout = augmentation.cutout.min(limits.max_cutout);
 }
 
 fn table(limits: &TableLimits, net: &mut TableNet) {
@@ -226,6 +241,12 @@ fn narrower(space: &SearchSpace, genome: &Genome) -> Vec<Genome> {
                 }
             });
         }
+        (_, &Net::Ancestor(net)) => {
+            let width = below(&SCALES, net.width).map(|width| AncestorNet { width, ..net });
+            let resolution = below(&SCALES, net.resolution).map(|resolution| AncestorNet { resolution, ..net });
+            let smaller = width.into_iter().chain(resolution);
+            steps.extend(smaller.map(|net| Genome { net: Net::Ancestor(net), training: genome.training }));
+        }
         _ => {}
     }
     steps
@@ -288,6 +309,12 @@ fn shorter(genome: &Genome) -> Vec<Genome> {
                     }
                 }
             }
+        }
+        &Net::Ancestor(net) => {
+            // Depths below that give as many blocks would be settled to this one again.
+            let shallower = SCALES.into_iter().rev().map(|depth| AncestorNet { depth, ..net });
+            let fewer = shallower.filter(|other| other.depth < net.depth).find(|other| other.repeats() != net.repeats());
+            steps.extend(fewer.map(|net| Genome { net: Net::Ancestor(net), training: genome.training }));
         }
     }
     steps

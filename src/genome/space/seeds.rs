@@ -35,15 +35,19 @@ impl SearchSpace {
     ///
     /// Tables: plain, piecewise and periodically encoded, and residual perceptrons. Many bins and long encodings were best
     /// on five tables (`benches/RESULTS.md`). Images: nets in the manner of VGG
-    /// (Simonyan and Zisserman, 2015) and ResNet (He et al., 2016), as deep as the images allow.
+    /// (Simonyan and Zisserman, 2015) and ResNet (He et al., 2016), as deep as the images allow; behind the first of them
+    /// the ancestors that were asked for.
     pub fn seeds(&self) -> Vec<Genome> {
-        let drafts = match (&self.domain.input, &self.limits) {
+        let mut drafts = match (&self.domain.input, &self.limits) {
             (InputDomain::Table { knots, .. }, Limits::Table(_)) => self.table_seeds(knots.len()),
             (&InputDomain::Image { height, width, channels }, Limits::Image(_)) => {
                 self.image_seeds(Size { height, width }, channels)
             }
             _ => vec![],
         };
+        // Those that were asked for are tried even in a search of few candidates; the first is a net of the space's own.
+        let ancestors = self.ancestor_seeds(drafts.first().map_or_else(|| self.plain().training, |first| first.training));
+        drafts.splice(drafts.len().min(1)..drafts.len().min(1), ancestors);
         let mut seeds: Vec<Genome> = Vec::with_capacity(drafts.len());
         for mut seed in drafts {
             self.repair(&mut seed);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::genome::{
     ConvBlock, Downsample, Genome, Net, NumericEncoding, Optimizer, TableBlock, macs, parameters,
-    tests::{domains, spaces},
+    tests::{ancestral, any, domains, spaces},
 };
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -54,6 +54,9 @@ fn spoil(genome: &mut Genome, numbers: &[usize], floats: &[f32]) {
             net.stages.extend(again.into_iter().cycle().take(number() % 12));
             net.stages.truncate(number() % 12);
         }
+        Net::Ancestor(net) => {
+            (net.width, net.depth, net.resolution, net.dropout) = (number(), number(), number(), float());
+        }
     }
     let training = &mut genome.training;
     training.optimizer = [Optimizer::Sgd { momentum: float() }, Optimizer::Adam { beta2: float() }][number() % 2];
@@ -66,13 +69,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn repair_makes_anything_valid(
-        which in 0..10usize,
+        which in 0..11usize,
         seed: u64,
         numbers in prop::collection::vec(wild(), 1..60),
         floats in prop::collection::vec(wild_float(), 1..20),
     ) {
-        let space = &spaces()[which];
-        let mut genome = space.birth(&mut ChaCha8Rng::seed_from_u64(seed));
+        let space = spaces().into_iter().chain([ancestral()]).nth(which).unwrap();
+        let mut genome = any(&space, &mut ChaCha8Rng::seed_from_u64(seed));
         spoil(&mut genome, &numbers, &floats);
         space.repair(&mut genome);
         prop_assert_eq!(space.contains(&genome), Ok(()), "{}", genome.json());

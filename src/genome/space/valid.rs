@@ -5,6 +5,7 @@ use super::{
     SearchSpace, TableLimits,
 };
 use crate::genome::{
+    ancestor::{AncestorNet, SCALES},
     count::count,
     domain::InputDomain,
     genes::{
@@ -33,12 +34,28 @@ impl SearchSpace {
                 image(limits, net, Size { height, width })?;
                 augmentation(&genome.training.augmentation, limits.max_shift, limits.max_cutout)?;
             }
+            (InputDomain::Image { .. }, Limits::Image(limits), Net::Ancestor(net)) => {
+                self.contains_ancestor(net)?;
+                augmentation(&genome.training.augmentation, limits.max_shift, limits.max_cutout)?;
+            }
             _ => return Err("net: not for the space's kind of input".into()),
         }
         self.contains_training(&genome.training)?;
         let tally = count(genome, &self.domain).ok_or("net: not for the domain's kind of input")?;
-        at_most("parameters", tally.parameters, self.max_parameters)?;
-        at_most("multiply-accumulates", tally.macs, self.max_macs)
+        let caps = self.caps(genome);
+        at_most("parameters", tally.parameters, caps.parameters)?;
+        at_most("multiply-accumulates", tally.macs, caps.macs)
+    }
+
+    fn contains_ancestor(&self, net: &AncestorNet) -> Result<(), String> {
+        if !self.ancestors.contains(&net.name) {
+            return Err(format!("name: {} is not one of {:?}", net.name, self.ancestors));
+        }
+        among("width", net.width, &SCALES)?;
+        among("depth", net.depth, &SCALES)?;
+        among("resolution", net.resolution, &SCALES)?;
+        between("dropout", net.dropout, (0.0, MAX_DROPOUT))?;
+        self.fits(net)
     }
 
     fn contains_training(&self, training: &Training) -> Result<(), String> {

@@ -21,11 +21,13 @@ pub enum ActivationKind {
     Tanh,
     /// 1/(1 + e⁻ˣ).
     Sigmoid,
+    /// min(max(x, 0), 6) (Sandler et al., 2018).
+    Relu6,
 }
 
 impl ActivationKind {
     /// Every activation.
-    pub const ALL: [ActivationKind; 7] = [
+    pub const ALL: [ActivationKind; 8] = [
         ActivationKind::Relu,
         ActivationKind::LeakyRelu,
         ActivationKind::Elu,
@@ -33,11 +35,14 @@ impl ActivationKind {
         ActivationKind::Silu,
         ActivationKind::Tanh,
         ActivationKind::Sigmoid,
+        ActivationKind::Relu6,
     ];
 }
 
 /// Slope of [`ActivationKind::LeakyRelu`] on the negative side.
 const LEAK: f64 = 0.01;
+/// Greatest value of [`ActivationKind::Relu6`].
+const SIX: f64 = 6.0;
 /// √(2/π), of the tanh form of GELU.
 const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
 /// Coefficient of x³ in the tanh form of GELU.
@@ -93,6 +98,10 @@ pub(super) fn spell(kind: ActivationKind, s: &mut Speller<'_>, x: Term) -> Term 
         ActivationKind::Elu => s.node("Elu", &[x], vec![("alpha", Attribute::Float(1.0))]),
         ActivationKind::Tanh => s.node("Tanh", &[x], vec![]),
         ActivationKind::Sigmoid => sigmoid(s, x),
+        ActivationKind::Relu6 => {
+            let (positive, six) = (s.node("Relu", &[x], vec![]), s.scalar(SIX));
+            s.node("Min", &[positive, six], vec![])
+        }
         ActivationKind::Silu => {
             let gate = sigmoid(s, x);
             s.node("Mul", &[x, gate], vec![])
@@ -181,6 +190,14 @@ pub(super) fn spell_slope(kind: ActivationKind, s: &mut Speller<'_>, x: Term, y:
     match kind {
         // Sign is 5 to 10 times faster on ONNX Runtime's CPU provider than Where or a comparison.
         ActivationKind::Relu => s.node("Sign", &[y], vec![]),
+        ActivationKind::Relu6 => {
+            // sign(y)·sign(6 − y), for y lies from 0 to 6
+            let six = s.scalar(SIX);
+            let above = s.node("Sign", &[y], vec![]);
+            let room = s.node("Sub", &[six, y], vec![]);
+            let below = s.node("Sign", &[room], vec![]);
+            s.node("Mul", &[above, below], vec![])
+        }
         ActivationKind::LeakyRelu => {
             // ((1 + leak) + (1 − leak)·sign x)/2
             let (mean, reach) = (s.scalar((1.0 + LEAK) / 2.0), s.scalar((1.0 - LEAK) / 2.0));
@@ -231,7 +248,7 @@ pub(super) fn spell_slope(kind: ActivationKind, s: &mut Speller<'_>, x: Term, y:
 /// All activations.
 pub static ACTIVATION: Entry = Entry {
     name: "Activation",
-    doc: "ReLU, LeakyReLU, ELU, GELU, SiLU, tanh, sigmoid",
+    doc: "ReLU, LeakyReLU, ELU, GELU, SiLU, tanh, sigmoid, ReLU6",
     differentiable: true,
     cases: || {
         ActivationKind::ALL

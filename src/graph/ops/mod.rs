@@ -16,6 +16,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod pool;
 pub mod reduce;
+pub mod resize;
 pub mod shape;
 pub mod softmax;
 
@@ -111,6 +112,7 @@ pub static ALL: &[&Entry] = &[
     &pool::AVERAGE_POOL,
     &pool::GLOBAL_AVERAGE_POOL,
     &pool::GLOBAL_MAX_POOL,
+    &resize::RESIZE,
     &norm::BATCH_NORM,
     &norm::BATCH_NORM_GRAD,
     &norm::BATCH_NORM_INFERENCE,
