@@ -162,7 +162,7 @@ def best_after(out, examples):
 
 def strategies(args, folder):
     for name in args.sets or ["concrete", "letter", "digits"]:
-        data, names = Data(args.data, name), ["ga", "random"]
+        data, names = Data(args.data, name), args.strategies
         jobs = [(strategy, seed) for seed in range(args.seeds) for strategy in names]
 
         def one(job):
@@ -177,9 +177,10 @@ def strategies(args, folder):
         with concurrent.futures.ThreadPoolExecutor(args.parallel) as pool:
             found = dict(zip(jobs, pool.map(one, jobs)))
         values = {s: [found[s, seed] for seed in range(args.seeds)] for s in names}
-        wins = sum(a > b for a, b in zip(values["ga"], values["random"]))
         medians = {s: round(statistics.median(v), 5) for s, v in values.items()}
-        print(f"{name}: medians {medians}, ga better with {wins} of {args.seeds} seeds", flush=True)
+        first = values[names[0]]
+        wins = {s: sum(a > b for a, b in zip(first, values[s])) for s in names[1:]}
+        print(f"{name}: medians {medians}; of {args.seeds} seeds {names[0]} is better than {wins}", flush=True)
 
 
 def main():
@@ -188,6 +189,7 @@ def main():
     parser.add_argument("check", choices=checks)
     parser.add_argument("data")
     parser.add_argument("--sets", nargs="+", help="names of data sets")
+    parser.add_argument("--strategies", nargs="+", default=["ga", "random"], help="the first is compared with the others")
     parser.add_argument("--budget", default="5m")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=10)

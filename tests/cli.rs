@@ -40,7 +40,7 @@ fn helps_teach() {
 
 #[test]
 fn errors_say_what_where_and_what_to_do() {
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 19] = [
         ("no_arguments", &[]),
         ("bad_budget", &["good.csv", "--target", "y", "--budget", "soon"]),
         ("zero_candidates", &["good.csv", "--target", "y", "--candidates", "0"]),
@@ -58,6 +58,8 @@ fn errors_say_what_where_and_what_to_do() {
         ("bad_image_extent", &["inspect", "--ancestor", "vgg16", "--input", "64x64"]),
         ("unknown_ancestors", &["good.csv", "--target", "y", "--ancestor", "vgg16,rasnet50"]),
         ("ancestor_on_a_table", &["good.csv", "--target", "y", "--ancestor", "vgg16"]),
+        ("bad_constraint", &["good.csv", "--target", "y", "--constraint", "latency<3ms"]),
+        ("constraint_that_nothing_satisfies", &["good.csv", "--target", "y", "--constraint", "params<3"]),
     ];
     for (name, arguments) in cases {
         let text = transcript(arguments);

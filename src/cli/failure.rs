@@ -4,7 +4,7 @@ use crate::{
     data::DataError,
     engine::EngineError,
     export::{ExportError, PredictError},
-    genome::{UnfitAncestor, ancestor::Misfit},
+    genome::{UnfitAncestor, Unsatisfiable, ancestor::Misfit},
     onnx::OnnxError,
     study::StudyError,
     train::{TrainError, baseline::UndefinedMetric, metric::MetricError},
@@ -93,6 +93,12 @@ impl From<OnnxError> for Failure {
 
 impl From<UnfitAncestor> for Failure {
     fn from(error: UnfitAncestor) -> Failure {
+        Failure::bad_input(error)
+    }
+}
+
+impl From<Unsatisfiable> for Failure {
+    fn from(error: Unsatisfiable) -> Failure {
         Failure::bad_input(error)
     }
 }

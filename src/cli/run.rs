@@ -9,7 +9,7 @@ use super::{
 use crate::{
     data::{self, Dataset, Options, TaskKind, Validation},
     express,
-    genome::{Ancestor, SearchSpace, ancestor},
+    genome::{Ancestor, Constraint, SearchSpace, ancestor},
     search::{self, DEFAULT_LAG, strategy},
     study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
     train::{
@@ -73,6 +73,9 @@ pub struct Args {
     /// Published architectures that a search over images starts from beside its own, such as resnet50,mobilenet_v2
     #[arg(long = "ancestor", value_name = "NAME", value_parser = ancestor_names(), value_delimiter = ',', help_heading = "Search")]
     pub ancestors: Vec<Ancestor>,
+    /// Bounds on the cost of every network: params<100k, macs<5M
+    #[arg(long = "constraint", value_name = "BOUND", value_parser = str::parse::<Constraint>, value_delimiter = ',', help_heading = "Search")]
+    pub constraints: Vec<Constraint>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
     pub seed: u64,
@@ -131,6 +134,8 @@ pub struct RunSettings {
     pub strategy: String,
     /// Ancestors among the seeds. Whether they fit the data is known only once that is read.
     pub ancestors: Vec<Ancestor>,
+    /// Bounds on costs. Whether any net satisfies them is known only once the data is read.
+    pub constraints: Vec<Constraint>,
     /// Seed of everything random.
     pub seed: u64,
     /// Candidates trained at the same time; at least 1.
@@ -178,6 +183,7 @@ impl Args {
             candidates: self.candidates,
             strategy: self.strategy,
             ancestors: self.ancestors,
+            constraints: self.constraints,
             seed: self.seed,
             workers: workers(self.workers),
             lag: self.lag,
@@ -311,7 +317,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
 /// The genomes to search among.
 fn space(settings: &RunSettings, dataset: &Dataset) -> Result<SearchSpace, Failure> {
     let domain = express::domain(&dataset.task, dataset.train.targets.len());
-    Ok(SearchSpace::preset(&domain).with_ancestors(&settings.ancestors)?)
+    Ok(SearchSpace::preset(&domain).with_ancestors(&settings.ancestors)?.with_constraints(&settings.constraints)?)
 }
 
 /// Enough candidates under way to keep all workers busy, but fewer than usual where the budget allows so few candidates
@@ -365,6 +371,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             budget: settings.budget.map(|budget| budget.as_secs_f64()),
             search_until: settings.budget.map(|budget| budget.as_secs_f64() * training.search_share),
             ancestors: space.ancestors.clone(),
+            constraints: space.constraints.clone(),
             metric: session.metric.name.to_owned(),
             strategy_settings: search::Settings { expected_candidates, ..search::Settings::default() },
         },

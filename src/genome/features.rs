@@ -1,5 +1,6 @@
 //! A genome as coordinates, for models that learn how good genomes are.
 
+use super::ancestor::{Ancestor, AncestorNet, PUBLISHED};
 use super::count::{macs, parameters};
 use super::domain::{Domain, InputDomain};
 use super::genes::{
@@ -30,6 +31,10 @@ impl Feature {
 
 /// Stages that are described one by one; those after them are not.
 const STAGES: usize = 4;
+/// Coordinates of a net for images.
+const IMAGE: usize = 5 + 3 * STAGES + 7 + 4 + 5;
+/// Coordinates of an ancestor.
+const ANCESTOR: usize = 5;
 
 /// Describes a genome by as many coordinates for every genome of a domain: size and cost of the net, the shares of the
 /// motifs, encodings, widths along the net, and how it is trained.
@@ -39,7 +44,14 @@ pub fn features(genome: &Genome, domain: &Domain) -> Vec<Feature> {
     let mut all = vec![cost(parameters(&genome, domain)), cost(macs(&genome, domain))];
     match &genome.net {
         Net::Table(net) => table(net, &mut all),
-        Net::Image(net) => image(net, &mut all),
+        Net::Image(net) => {
+            image(net, &mut all);
+            all.extend([Feature::Absent; ANCESTOR]);
+        }
+        Net::Ancestor(net) => {
+            all.extend([Feature::Absent; IMAGE]);
+            ancestor(net, &mut all);
+        }
     }
     training(&genome.training, matches!(domain.input, InputDomain::Image { .. }), &mut all);
     all
@@ -118,6 +130,14 @@ fn image(net: &ImageNet, all: &mut Vec<Feature>) {
     all.push(number(2.0 * f64::from(net.head.dropout)));
 }
 
+fn ancestor(net: &AncestorNet, all: &mut Vec<Feature>) {
+    let scale = |eighths: usize| number(log(eighths as f64 / PUBLISHED as f64, 4.0));
+    let number_of = |name: Ancestor| Ancestor::all().take_while(|&other| other != name).count() as u32;
+    all.push(category(net.name, number_of));
+    all.extend([scale(net.width), scale(net.depth), scale(net.resolution)]);
+    all.push(number(2.0 * f64::from(net.dropout)));
+}
+
 fn training(training: &Training, image: bool, all: &mut Vec<Feature>) {
     let (kind, decay) = match training.optimizer {
         Optimizer::Sgd { momentum } => (0, momentum),
@@ -138,5 +158,48 @@ fn training(training: &Training, image: bool, all: &mut Vec<Feature>) {
         all.push(Feature::Category(u32::from(augmentation.flip)));
         all.push(number(augmentation.shift as f64 / 8.0));
         all.push(number(augmentation.cutout as f64 / 16.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::SearchSpace;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn every_genome_of_a_domain_has_as_many_finite_coordinates() {
+        let inputs = [
+            InputDomain::Table { knots: vec![32, 2, 7], slots: vec![4] },
+            InputDomain::Image { height: 96, width: 96, channels: 3 },
+        ];
+        for input in inputs {
+            let domain = Domain { input, outputs: 3, classification: true, rows: 5_000 };
+            let space = SearchSpace::preset(&domain);
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            let mut genomes: Vec<Genome> = (0..200).map(|_| space.birth(&mut rng)).collect();
+            genomes.extend(space.seeds());
+            if matches!(domain.input, InputDomain::Image { .. }) {
+                let names: Vec<Ancestor> = Ancestor::all().collect();
+                genomes.extend(space.clone().with_ancestors(&names).unwrap().seeds());
+            }
+            let width = features(&genomes[0], &domain).len();
+            for genome in &genomes {
+                let features = features(genome, &domain);
+                assert_eq!(features.len(), width, "{genome:?}");
+                assert!(features.iter().all(|f| !matches!(f, Feature::Number(n) if !n.is_finite())), "{features:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn differences_by_hand() {
+        let number = Feature::Number;
+        assert_eq!(number(0.25).difference(number(0.5)), 0.25);
+        assert_eq!(number(-5.0).difference(number(5.0)), 1.0);
+        assert_eq!(number(0.0).difference(Feature::Absent), 1.0);
+        assert_eq!(Feature::Category(3).difference(Feature::Category(3)), 0.0);
+        assert_eq!(Feature::Absent.difference(Feature::Absent), 0.0);
     }
 }

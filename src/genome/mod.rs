@@ -29,7 +29,10 @@ pub use genes::{
 };
 pub use morphism::preserves;
 pub use shape::{BlockShape, ImageShape, Size, StageShape, bottleneck_width, dense_growth, downsampling, inception_width};
-pub use space::{ImageLimits, Limits, SearchSpace, TableLimits, UnfitAncestor};
+pub use space::{
+    BadConstraint, Constraint, Cost, ImageLimits, Limits, MAX_WEIGHT_DECAY, SearchSpace, TableLimits, UnfitAncestor,
+    Unsatisfiable,
+};
 
 #[cfg(test)]
 mod oracle;

@@ -2,6 +2,32 @@
 //!
 //! [`Search`] drives one [`Strategy`] from the list [`strategy::Entry::ALL`] in one [`Space`]: it hands out proposals by number, keeps a genome
 //! from being proposed twice, passes results on in order and with a fixed lag, and remembers the finalists.
+//!
+//! The space need not be one of nets, nor the objective a training:
+//!
+//! ```
+//! use evolve::search::{Evaluated, Parameters, Search, Settings, strategy};
+//!
+//! let space = Parameters::builder()
+//!     .choice("solver", ["direct", "iterative"])
+//!     .log_float("tolerance", 1e-8, 1e-2)
+//!     .only_if("solver", ["iterative"])
+//!     .int("threads", 1, 16)
+//!     .build()?;
+//! let mut search = Search::new(strategy::find("auto")?, &Settings::default(), space.clone(), 0, 1)?;
+//! let mut best = f64::NEG_INFINITY;
+//! for number in 0..60 {
+//!     let proposal = search.ask(number)?;
+//!     let threads: f64 = space.value(&proposal.genome, "threads").unwrap_or_default().parse()?;
+//!     let direct = space.value(&proposal.genome, "solver").as_deref() == Some("direct");
+//!     let score = if direct { 2.0 } else { 1.0 } - (threads - 6.0).abs() / 16.0;
+//!     best = best.max(score);
+//!     // The objective knows neither parameters of a net nor training examples.
+//!     search.tell(Evaluated { number, proposal, score: Some(score), parameters: 0, examples: 0 })?;
+//! }
+//! assert!(best > 1.8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod arm;
 mod breeding;

@@ -6,7 +6,7 @@ use super::{
     lengths,
 };
 use crate::data::InputSpec;
-use crate::genome::Augmentation;
+use crate::genome::{MAX_WEIGHT_DECAY, Optimizer, Training};
 use crate::search::Search;
 use crate::train::scoring;
 
@@ -18,6 +18,14 @@ const WARM_EPOCHS: f64 = 12.0;
 /// Passes over images from which on finalists see them altered: by then a net knows them by heart, while in the short
 /// trainings of a search it learns less of altered ones.
 const ALTERED_EPOCHS: f64 = 12.0;
+/// Passes over images from which on finalists are held back harder: over so many a net that was searched at a fraction of
+/// them learns what is peculiar to its few images.
+const REGULARISED_EPOCHS: f64 = 100.0;
+/// Factor of the weight decay of those, the least decay that it is applied to (of SGD and of AdamW), and their least
+/// label smoothing.
+const DECAY: f32 = 4.0;
+const LEAST_DECAY: (f32, f32) = (5e-4, 0.05);
+const SMOOTHING: f32 = 0.1;
 
 impl Study {
     pub(super) fn final_phase(
@@ -39,7 +47,7 @@ impl Study {
         if stopped(resources.stop) {
             // The finals are not journaled: a resumed search picks anew.
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
-            let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false, augmentation: None };
+            let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false, training: None };
             let picked = search.finalists(self.settings.training.finalists);
             let entries = picked.into_iter().chain(untold).map(entry).collect();
             return self.decide(&Finals { after, entries }, true, watch);
@@ -120,11 +128,11 @@ impl Study {
                 false => vec![examples],
             };
             let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
-            let (candidate, searched) = (c.number, c.proposal.genome.training.augmentation);
+            let (candidate, searched) = (c.number, c.proposal.genome.training);
             ladder.into_iter().map(move |examples| {
-                let often = examples as f64 >= ALTERED_EPOCHS * rows as f64;
-                let augmentation = side.filter(|_| often).map(|side| altered(searched, side)).filter(|&a| a != searched);
-                FinalEntry { candidate, examples, warm, augmentation }
+                let epochs = examples as f64 / rows as f64;
+                let training = side.map(|side| lengthened(searched, side, epochs)).filter(|&t| t != searched);
+                FinalEntry { candidate, examples, warm, training }
             })
         };
         // The longest trainings of all finalists come first, so that workers end together.
@@ -159,7 +167,7 @@ impl Study {
                 continue;
             };
             let mut genome = c.proposal.genome.clone();
-            genome.training.augmentation = entry.augmentation.unwrap_or(genome.training.augmentation);
+            genome.training = entry.training.unwrap_or(genome.training);
             let start = c.outcome.weights().filter(|_| entry.warm).map(|weights| {
                 let share = f64::from(genome.training.length);
                 let full = self.settings.training.candidate_examples(c.outcome.costs(), share);
@@ -221,16 +229,36 @@ fn large_first<T>(best: &mut [T], mut scores: Vec<f64>, of: impl Fn(&T) -> (Opti
     }
 }
 
-/// At least shifts by a sixteenth of the side or two pixels and blanked squares of a quarter of it, less on tiny images.
-fn altered(searched: Augmentation, side: usize) -> Augmentation {
-    let least = if side < 16 { side / 8 } else { (side / 16).max(2) };
-    Augmentation { shift: searched.shift.max(least), cutout: searched.cutout.max(side / 4), ..searched }
+/// How images are trained on over so many passes, `side` pixels the smaller of their sides: from some passes on at least
+/// shifted by a sixteenth of the side or two pixels and with blanked squares of a quarter of it, less on tiny images; from
+/// many passes on with more weight decay (which Adam has as AdamW) and smoothed labels, too (that small data wants far more decay than is usual:
+/// Brigato and Iocchi, 2021).
+fn lengthened(searched: Training, side: usize, epochs: f64) -> Training {
+    let mut training = searched;
+    if epochs >= ALTERED_EPOCHS {
+        let least = if side < 16 { side / 8 } else { (side / 16).max(2) };
+        let augmentation = &mut training.augmentation;
+        augmentation.shift = augmentation.shift.max(least);
+        augmentation.cutout = augmentation.cutout.max(side / 4);
+    }
+    if epochs >= REGULARISED_EPOCHS {
+        let least = match training.optimizer {
+            Optimizer::Sgd { .. } => LEAST_DECAY.0,
+            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => {
+                training.optimizer = Optimizer::AdamW { beta2 };
+                LEAST_DECAY.1
+            }
+        };
+        training.weight_decay = (DECAY * training.weight_decay.max(least)).min(MAX_WEIGHT_DECAY);
+        training.label_smoothing = training.label_smoothing.max(SMOOTHING);
+    }
+    training
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{altered, large_first};
-    use crate::genome::Augmentation;
+    use super::*;
+    use crate::genome::{Augmentation, Domain, InputDomain, SearchSpace};
 
     #[test]
     fn the_best_is_followed_by_large_nets_of_the_better_half_and_then_the_others_in_their_order() {
@@ -241,13 +269,33 @@ mod tests {
         large_first(&mut best[..0], vec![], |&(score, work)| (Some(score), work));
     }
 
+    fn seed() -> Training {
+        let input = InputDomain::Image { height: 28, width: 28, channels: 1 };
+        let domain = Domain { input, outputs: 10, classification: true, rows: 1_000 };
+        SearchSpace::preset(&domain).seeds()[0].training
+    }
+
     #[test]
-    fn images_are_altered_at_least_so_much_and_within_the_space() {
+    fn images_are_altered_from_some_passes_on_at_least_so_much_and_within_the_space() {
+        let none = Training { augmentation: Augmentation::default(), ..seed() };
         for side in 1..100 {
-            let Augmentation { flip, shift, cutout } = altered(Augmentation::default(), side);
+            let Augmentation { flip, shift, cutout } = lengthened(none, side, 20.0).augmentation;
             assert!(!flip && shift <= side / 8 && cutout <= side / 2, "{side}: {shift}, {cutout}");
         }
+        assert_eq!(lengthened(none, 28, 11.9), none);
         let searched = Augmentation { flip: true, shift: 3, cutout: 2 };
-        assert_eq!(altered(searched, 28), Augmentation { flip: true, shift: 3, cutout: 7 });
+        let altered = lengthened(Training { augmentation: searched, ..none }, 28, 12.0);
+        assert_eq!(altered.augmentation, Augmentation { flip: true, shift: 3, cutout: 7 });
+        assert_eq!((altered.weight_decay, altered.label_smoothing), (none.weight_decay, none.label_smoothing));
+    }
+
+    #[test]
+    fn very_long_trainings_on_images_are_held_back() {
+        let sgd = Training { optimizer: Optimizer::Sgd { momentum: 0.9 }, weight_decay: 5e-4, ..seed() };
+        let held = lengthened(Training { label_smoothing: 0.05, ..sgd }, 28, 150.0);
+        assert_eq!((held.weight_decay, held.label_smoothing), (2e-3, 0.1));
+        let adam = Training { optimizer: Optimizer::AdamW { beta2: 0.99 }, weight_decay: 0.2, ..seed() };
+        assert_eq!(lengthened(adam, 28, 150.0).weight_decay, MAX_WEIGHT_DECAY);
+        assert_eq!(lengthened(Training { weight_decay: 0.0, ..adam }, 28, 150.0).weight_decay, 0.2);
     }
 }

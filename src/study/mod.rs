@@ -207,6 +207,7 @@ impl Study {
         let bad = |reason: String| StudyError::Settings { path: self.folder.settings(), reason };
         let strategy = strategy::find(&settings.strategy).map_err(|e| bad(e.to_string()))?;
         let space = SearchSpace::preset(&domain).with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
+        let space = space.with_constraints(&settings.constraints).map_err(|e| bad(e.to_string()))?;
         Ok(Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?)
     }
 

@@ -1,7 +1,7 @@
 //! Lines of the journal.
 
 use crate::{
-    genome::Augmentation,
+    genome::Training,
     search::Proposal,
     train::{Costs, CurvePoint, Scores},
 };
@@ -49,7 +49,7 @@ pub struct Candidate {
 }
 
 /// The end of a search: who is trained at full length, and how long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finals {
     /// Number of candidates evaluated before.
     pub after: u64,
@@ -58,7 +58,7 @@ pub struct Finals {
 }
 
 /// A training in the finals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FinalEntry {
     /// Candidate.
     pub candidate: u64,
@@ -66,9 +66,9 @@ pub struct FinalEntry {
     pub examples: u64,
     /// Whether it goes on from its searched weights.
     pub warm: bool,
-    /// How its images are altered, where that is not as in the search.
+    /// How it is trained, where that is not as in the search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub augmentation: Option<Augmentation>,
+    pub training: Option<Training>,
 }
 
 /// A finalist and what became of it.

@@ -2,7 +2,7 @@
 
 use super::{Folder, StudyError, folder::write_whole};
 use crate::data::Task;
-use crate::genome::Ancestor;
+use crate::genome::{Ancestor, Constraint};
 use crate::train::Costs;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -72,6 +72,9 @@ pub struct SearchSettings {
     /// Named ancestors among the seeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<Ancestor>,
+    /// Bounds on what every net costs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
     /// Name of the metric.
     pub metric: String,
     /// The strategy's own settings.

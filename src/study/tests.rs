@@ -32,6 +32,7 @@ fn settings(space: &SearchSpace) -> Settings {
             budget: None,
             search_until: None,
             ancestors: vec![],
+            constraints: vec![],
             metric: "rmse".into(),
             strategy_settings: search::Settings::default(),
         },

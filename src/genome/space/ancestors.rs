@@ -1,6 +1,6 @@
 //! Ancestors in the space of a task for images.
 
-use super::{Limits, MAX_DROPOUT, SearchSpace, repair::within};
+use super::{Cost, Limits, MAX_DROPOUT, SearchSpace, repair::within};
 use crate::genome::{
     ancestor::{Ancestor, AncestorNet, Misfit, SCALES},
     count::{Tally, count},
@@ -51,11 +51,14 @@ impl SearchSpace {
         self.ancestors.iter().map(seed).collect()
     }
 
-    /// `caps`, raised to what the ancestor and its growth cost: who asks for it by name knows what it costs.
+    /// `caps`, raised to what the ancestor and its growth cost: who asks for it by name knows what it costs. Constraints hold.
     pub(super) fn ancestor_caps(&self, net: &AncestorNet, caps: Tally) -> Tally {
         let published = Genome { net: Net::Ancestor(AncestorNet::published(net.name)), training: self.plain().training };
         let Some(cost) = count(&published, &self.domain) else { return caps };
-        Tally { parameters: caps.parameters.max(GROWTH * cost.parameters), macs: caps.macs.max(GROWTH * cost.macs) }
+        Tally {
+            parameters: caps.parameters.max(GROWTH * cost.parameters).min(self.bound(Cost::Parameters)),
+            macs: caps.macs.max(GROWTH * cost.macs).min(self.bound(Cost::Macs)),
+        }
     }
 
     /// The ancestor with its genes among the choices, at the nearest higher resolution that it fits; `None` where it was

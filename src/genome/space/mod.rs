@@ -2,12 +2,14 @@
 
 mod ancestors;
 mod birth;
+mod constraint;
 mod repair;
 mod seeds;
 mod valid;
 
 pub use ancestors::UnfitAncestor;
 pub(super) use birth::{conv_block, stage, table_block};
+pub use constraint::{BadConstraint, Constraint, Cost, Unsatisfiable};
 
 use super::{
     ancestor::Ancestor,
@@ -35,6 +37,9 @@ pub struct SearchSpace {
     /// scale is mutated to lie in the space.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<Ancestor>,
+    /// Bounds on costs that were asked for ([`SearchSpace::with_constraints`]); the caps above keep them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
 }
 
 /// Choices for the genes of the net, by kind of input.
@@ -142,7 +147,8 @@ impl SearchSpace {
             ),
         };
         let (domain, batches) = (domain.clone(), batches(domain));
-        let mut space = Self { domain, limits, batches, max_parameters: 0, max_macs: 0, ancestors: vec![] };
+        let mut space =
+            Self { domain, limits, batches, max_parameters: 0, max_macs: 0, ancestors: vec![], constraints: vec![] };
         let smallest = space.smallest_cost();
         space.max_parameters = max_parameters.max(4 * smallest.parameters);
         space.max_macs = max_macs.max(4 * smallest.macs);

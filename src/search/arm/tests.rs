@@ -3,13 +3,14 @@
 use super::*;
 use crate::{
     genome::mutation,
-    search::{Member, population::Niche, rng, synthetic},
+    search::{Member, Survival, population::Niche, rng, synthetic},
 };
 use std::{collections::BTreeSet, path::Path};
 
 fn state(members: u64) -> State {
     let (space, settings) = (synthetic::table(), Settings::default());
-    let mut population = Population::new(space.clone(), settings.population, settings.elites, Niche::of(&space, &settings));
+    let mut population =
+        Population::new(space.clone(), settings.population, Survival::Elitist { elites: 2 }, Niche::of(&space, &settings));
     for number in 0..members {
         let genome = space.birth(&mut rng(3, number, 0));
         let score = synthetic::quality(&genome);

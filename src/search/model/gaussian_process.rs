@@ -218,3 +218,72 @@ fn squared_difference(a: &Coordinate, b: &Coordinate) -> f64 {
     let number = a.number - b.number;
     f64::from(u8::from(a.category != b.category)) + number * number
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::rng;
+    use rand::Rng;
+
+    /// Points with a number, a category that matters, one that does not, and what only some have.
+    fn points(count: u64) -> Vec<Vec<Feature>> {
+        let point = |number| {
+            let mut rng = rng(5, number, 0);
+            let sometimes = if rng.random_bool(0.5) { Feature::Number(rng.random()) } else { Feature::Absent };
+            vec![
+                Feature::Number(rng.random()),
+                Feature::Category(rng.next_u32() % 3),
+                Feature::Category(rng.next_u32() % 4),
+                sometimes,
+            ]
+        };
+        (0..count).map(point).collect()
+    }
+
+    fn truth(features: &[Feature]) -> f64 {
+        let (Feature::Number(x), Feature::Category(kind)) = (features[0], features[1]) else { panic!() };
+        3.0 * (x - 0.4).abs() - f64::from(kind)
+    }
+
+    fn fitted(count: u64, foreseen: &[&[Feature]]) -> (GaussianProcess, Vec<Vec<Feature>>) {
+        let known = points(count);
+        let genomes: Vec<&[Feature]> = known.iter().map(|point| &point[..]).collect();
+        let targets: Vec<f64> = known.iter().map(|point| truth(point)).collect();
+        let mut process = GaussianProcess::new();
+        process.fit(&genomes, &targets, foreseen, 60, &mut rng(1, 1, 1));
+        (process, known)
+    }
+
+    #[test]
+    fn learns_a_function_of_numbers_and_categories() {
+        let (process, known) = fitted(60, &[]);
+        for point in &known {
+            let (mean, variance) = process.predict(point);
+            assert!((mean - truth(point)).abs() < 0.4 && variance < 0.3, "{mean} for {}", truth(point));
+        }
+        let others = points(160).split_off(60);
+        let error: f64 = others.iter().map(|point| (process.predict(point).0 - truth(point)).powi(2)).sum();
+        assert!((error / 100.0).sqrt() < 0.3, "{}", (error / 100.0).sqrt());
+        assert!(process.rates[2] < process.rates[1], "what does not matter has a lower rate: {:?}", process.rates);
+    }
+
+    #[test]
+    fn what_is_foreseen_is_surer_and_keeps_its_mean() {
+        let point = points(100).pop().unwrap();
+        let ((without, _), (with, _)) = (fitted(20, &[]), fitted(20, &[&point]));
+        assert!((without.predict(&point).0 - with.predict(&point).0).abs() < 1e-12);
+        assert!(with.predict(&point).1 < 0.5 * without.predict(&point).1);
+    }
+
+    #[test]
+    fn equal_points_and_a_single_one_are_survived() {
+        let point = points(1).pop().unwrap();
+        let mut process = GaussianProcess::new();
+        process.fit(&[&point], &[0.0], &[], 10, &mut rng(1, 1, 1));
+        assert!(process.predict(&point).0.abs() < 1e-9);
+        let equal: Vec<&[Feature]> = vec![&point; 30];
+        process.fit(&equal, &[1.0; 30], &[&point], 10, &mut rng(1, 1, 2));
+        let (mean, variance) = process.predict(&point);
+        assert!((mean - 1.0).abs() < 0.1 && variance.is_finite(), "{mean} {variance}");
+    }
+}

@@ -278,10 +278,10 @@ impl Range {
             _ => {
                 let step: f64 = rng.sample::<f64, _>(StandardNormal) * STEP;
                 match (self, self.at(self.share(value) + step)) {
-                    // Too small a step for whole numbers leads to the next one.
+                    // Too small a step for whole numbers leads to the next one that there is.
                     (&Range::Int { low, high, .. }, Value::Int(number)) if Value::Int(number) == value => {
-                        let near = if step < 0.0 { number.checked_sub(1) } else { number.checked_add(1) };
-                        Value::Int(near?.clamp(low, high))
+                        let down = number > low && (step < 0.0 || number == high);
+                        Value::Int(if down { number - 1 } else { number.saturating_add(1).min(high) })
                     }
                     (_, other) => other,
                 }
@@ -356,5 +356,90 @@ impl Space for Parameters {
             };
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::rng;
+
+    fn space() -> Parameters {
+        let space = Parameters::builder().choice("kind", ["a", "b"]).int("n", -2, 2).log_int("width", 8, 512);
+        space.log_float("rate", 1e-4, 1.0).only_if("kind", ["b"]).float("share", 0.0, 1.0).build().unwrap()
+    }
+
+    fn in_range(space: &Parameters, point: &Point) -> bool {
+        space.parameters.iter().zip(point).enumerate().all(|(index, (parameter, value))| {
+            let within = match (&parameter.range, value) {
+                (_, None) => true,
+                (Range::Choice(values), Some(Value::Choice { choice })) => *choice < values.len(),
+                (Range::Int { low, high, .. }, Some(Value::Int(value))) => (low..=high).contains(&value),
+                (Range::Float { low, high, .. }, Some(Value::Float(value))) => (low..=high).contains(&value),
+                _ => false,
+            };
+            within && value.is_some() == space.is_there(index, point)
+        })
+    }
+
+    #[test]
+    fn births_edits_and_crossings_stay_in_the_space_and_are_described() {
+        let space = space();
+        let mut previous = space.birth(&mut rng(0, 0, 0));
+        for stream in 1..2_000 {
+            let mut rng = rng(0, 0, stream);
+            let point = space.birth(&mut rng);
+            assert!(in_range(&space, &point), "{point:?}");
+            for kind in 0..space.edits().len() {
+                let Some(child) = space.edit(kind, &point, &mut rng) else { continue };
+                assert!(in_range(&space, &child.genome) && space.hash(&child.genome) != space.hash(&point));
+                assert!(space.distance(&point, &child.genome) > 0.0, "{}", child.words);
+            }
+            if let Some(child) = space.cross(&point, &previous, &mut rng) {
+                assert!(in_range(&space, &child.genome), "{point:?} {previous:?} {child:?}");
+            }
+            assert_eq!(space.features(&point).len(), 5);
+            let read: Point = serde_json::from_str(&serde_json::to_string(&point).unwrap()).unwrap();
+            assert_eq!(read, point);
+            previous = point;
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_drawn_evenly_and_every_value_can_be_reached() {
+        let range = Range::Int { low: -2, high: 2, log: false };
+        let mut counts = [0; 5];
+        let mut rng = rng(1, 1, 1);
+        for _ in 0..5_000 {
+            let Value::Int(value) = range.draw(&mut rng) else { panic!() };
+            counts[usize::try_from(value + 2).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (880..1_120).contains(count)), "{counts:?}");
+        assert_eq!(range.step(Value::Int(2), &mut rng).map(|value| value == Value::Int(2)), Some(false));
+        assert_eq!(Range::Int { low: 3, high: 3, log: true }.step(Value::Int(3), &mut rng), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_space_is_named() {
+        let message = |builder: Builder| builder.build().unwrap_err().to_string();
+        let one = || Parameters::builder().choice("a", ["x", "y"]);
+        assert_eq!(message(Parameters::builder()), "the space has no parameters");
+        assert_eq!(message(one().int("a", 0, 1)), "there are two parameters named `a`");
+        assert_eq!(message(one().int("b", 1, 0)), "parameter `b` has no number in its range");
+        assert_eq!(message(one().log_float("b", 0.0, 1.0)), "parameter `b` has no logarithm at its low end");
+        assert_eq!(message(one().float("b", f64::NAN, 1.0)), "parameter `b` has no finite range");
+        assert_eq!(message(one().choice::<u8>("b", [])), "parameter `b` has nothing to choose from");
+        assert_eq!(
+            message(one().int("b", 0, 1).only_if("a", ["z"])),
+            "parameter `b` depends on `a`, which has no such value"
+        );
+        assert_eq!(
+            message(one().int("b", 0, 1).only_if("c", ["z"])),
+            "parameter `b` depends on `c`, which was not added before it"
+        );
+        assert_eq!(
+            message(one().int("b", 0, 1).int("c", 0, 1).only_if("b", [1])),
+            "parameter `c` depends on `b`, which is no choice"
+        );
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::search::{
-    Evaluated, Proposal, Search,
+    Evaluated, Parameters, Proposal, Search,
+    space::parameters::Point,
     synthetic::{World, images, quality, run, table, tiny},
 };
 use sha2::{Digest, Sha256};
@@ -39,7 +40,9 @@ fn the_list_is_the_folder_and_its_entries_can_be_found() {
 fn an_unknown_name_is_answered_with_the_near_ones() {
     let unknown = find::<SearchSpace>("randon").err().unwrap();
     assert_eq!(unknown.near, ["random"]);
-    assert_eq!(unknown.to_string(), "there is no search strategy `randon`; did you mean random?; known are: ga, random");
+    let known: Vec<&str> = <Entry>::ALL.iter().map(|entry| entry.name).collect();
+    let expected = format!("there is no search strategy `randon`; did you mean random?; known are: {}", known.join(", "));
+    assert_eq!(unknown.to_string(), expected);
     assert!(find::<SearchSpace>("xyz").err().unwrap().near.is_empty());
 }
 
@@ -69,7 +72,14 @@ fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
 /// Hashes of the first 120 proposals in the synthetic world. Change one only with a change that is meant to alter the
 /// search: of the strategy itself, of the genome's births and mutations, or of the random streams. Studies that were
 /// journalled before such a change cannot be resumed after it.
-const PINNED: &[(&str, &str)] = &[("ga", "ba6f25bc7ef953e9"), ("random", "64950a434f877b79")];
+const PINNED: &[(&str, &str)] = &[
+    ("ga", "ba6f25bc7ef953e9"),
+    ("auto", "3679067164665104"),
+    ("aging", "4c703538e804c360"),
+    ("evsm", "6435d6c6d203370a"),
+    ("eems", "a742d885af77e8a4"),
+    ("random", "64950a434f877b79"),
+];
 
 #[test]
 fn seeds_reproduce_and_the_sequence_is_pinned() {
@@ -169,6 +179,68 @@ fn tiny_spaces_are_survived() {
         let proposals = run(&mut search, LAG, 400, |number, proposal| world.evaluate(number, proposal)).unwrap();
         assert!(proposals.iter().all(|proposal| tiny().contains(&proposal.genome).is_ok()), "{}", entry.name);
     }
+}
+
+/// A space of parameters that has nothing to do with nets, and its objective: at most 1, where `kind` is `b` and `x` is 0.3.
+fn parameters() -> Parameters {
+    let space = Parameters::builder().choice("kind", ["a", "b", "c"]).float("x", 0.0, 1.0).log_int("n", 1, 1000);
+    space.float("y", -1.0, 1.0).only_if("kind", ["b"]).choice("flag", [false, true]).build().unwrap()
+}
+
+fn objective(space: &Parameters, point: &Point) -> f64 {
+    let value = |name| space.value(point, name);
+    let number = |name| value(name).map_or(1.0, |text| text.parse::<f64>().unwrap());
+    let kind = f64::from(u8::from(value("kind").as_deref() == Some("b")));
+    0.4 * kind + 0.3 * (1.0 - (number("x") - 0.3).abs()) + 0.2 * (-(number("n") / 30.0).ln().abs()).exp()
+        - 0.1 * number("y").abs()
+        + 0.1
+}
+
+#[test]
+fn every_strategy_searches_any_space_and_reproduces() {
+    let space = parameters();
+    let search_it = |entry: &Entry<Parameters>, seed: u64| -> Vec<Proposal<Point>> {
+        let mut search = Search::new(entry, &Settings::default(), space.clone(), seed, LAG).unwrap();
+        let mut proposals: Vec<Proposal<Point>> = Vec::new();
+        for number in 0..150 {
+            if let Some(told) = u64::checked_sub(number, LAG) {
+                let proposal = proposals[usize::try_from(told).unwrap()].clone();
+                let score = (told % 7 != 3).then(|| objective(&space, &proposal.genome));
+                search.tell(Evaluated { number: told, proposal, score, parameters: 0, examples: 1 }).unwrap();
+            }
+            proposals.push(search.ask(number).unwrap());
+        }
+        proposals
+    };
+    for entry in Entry::<Parameters>::ALL {
+        let proposals = search_it(entry, 1);
+        assert!(proposals == search_it(entry, 1) && proposals != search_it(entry, 2), "{}", entry.name);
+        let hashes: BTreeSet<String> = proposals.iter().map(|proposal| space.hash(&proposal.genome)).collect();
+        assert_eq!(hashes.len(), proposals.len(), "{}", entry.name);
+    }
+}
+
+#[test]
+fn a_model_of_the_objective_finds_better_points_in_as_few_evaluations() {
+    let best = |name: &str| -> f64 {
+        let space = parameters();
+        let mut total = 0.0;
+        for seed in 0..10 {
+            let entry = find::<Parameters>(name).unwrap();
+            let mut search = Search::new(entry, &Settings::default(), space.clone(), seed, 1).unwrap();
+            let mut best = f64::MIN;
+            for number in 0..40 {
+                let proposal = search.ask(number).unwrap();
+                let score = objective(&space, &proposal.genome);
+                best = best.max(score);
+                search.tell(Evaluated { number, proposal, score: Some(score), parameters: 0, examples: 1 }).unwrap();
+            }
+            total += best / 10.0;
+        }
+        total
+    };
+    let (auto, random) = (best("auto"), best("random"));
+    assert!(auto > random + 0.03 && auto > best("aging"), "auto {auto:.4}, random {random:.4}");
 }
 
 /// Qualities of the first finalists of 20 searches, sorted.
