@@ -52,6 +52,11 @@
 //! Named ancestors ([`genome::ancestor`]) are published architectures as genomes, scaled by three genes and at home at any
 //! input size. Their layers are described once; what they cost is counted from that, and what runs is built from it.
 //!
+//! Strategies know a search space only as [`search::Space`]: births, edits, crossing, distance, features, identity. Nets are
+//! one such space, [`search::Parameters`] is another, so that the very code that searches nets can be judged on tables of
+//! results. Strategies that keep a population are compositions of one engine: arms, survival, whether a model screens
+//! drafts, when to start anew.
+//!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off
 //! what takes longer than foreseen, after its schedule has been shortened to end before them, so only a study that is

@@ -2,7 +2,9 @@
 //! table instead of trained.
 //!
 //! `cargo bench --bench nasbench201 -- FILE --column COLUMN [--strategy NAME,…] [--seeds N] [--evaluations N] [--json]
-//! [--csv FILE]`. FILE is a CSV (gzip or not) with a column `cell`, such as `|nor_conv_3x3~0|+|…`, and accuracies.
+//! [--csv FILE] [--plot FILE]`. The plot is an SVG picture. FILE is a CSV (gzip or not) with a column `cell`, such as `|nor_conv_3x3~0|+|…`, and accuracies.
+
+mod plot;
 
 use evolve::search::{Evaluated, Parameters, Search, Settings, space::parameters::Point, strategy};
 use rayon::prelude::*;
@@ -21,6 +23,7 @@ struct Options {
     evaluations: usize,
     json: bool,
     csv: Option<PathBuf>,
+    plot: Option<PathBuf>,
 }
 
 /// Regret of one strategy: the table's best value less the best seen, over seeds.
@@ -64,16 +67,19 @@ fn run() -> Result<(), String> {
         }
         curves.push(curve);
     }
-    options.csv.as_ref().map_or(Ok(()), |path| write_csv(path, &curves))
+    if let Some(path) = &options.csv {
+        write_csv(path, &curves)?;
+    }
+    options.plot.as_ref().map_or(Ok(()), |path| write_plot(path, &options.column, &curves))
 }
 
 fn options() -> Result<Options, String> {
     let usage = "cargo bench --bench nasbench201 -- FILE --column COLUMN [--strategy NAME,…] [--seeds N] \
-                 [--evaluations N] [--json] [--csv FILE]";
+                 [--evaluations N] [--json] [--csv FILE] [--plot FILE]";
     let mut file = None;
     let mut column = None;
     let mut strategies: Vec<String> = <strategy::Entry<Parameters>>::ALL.iter().map(|e| e.name.to_owned()).collect();
-    let (mut seeds, mut evaluations, mut json, mut csv) = (200, 1000, false, None);
+    let (mut seeds, mut evaluations, mut json, mut csv, mut plot) = (200, 1000, false, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value; usage: {usage}"));
@@ -83,6 +89,7 @@ fn options() -> Result<Options, String> {
             "--json" => json = true,
             "--column" => column = Some(value()?),
             "--csv" => csv = Some(PathBuf::from(value()?)),
+            "--plot" => plot = Some(PathBuf::from(value()?)),
             "--strategy" => strategies = value()?.split(',').map(str::to_owned).collect(),
             "--seeds" => seeds = number(value()?)?.max(2) as u64,
             "--evaluations" => evaluations = number(value()?)?.max(1),
@@ -91,7 +98,7 @@ fn options() -> Result<Options, String> {
         }
     }
     match (file, column) {
-        (Some(file), Some(column)) => Ok(Options { file, column, strategies, seeds, evaluations, json, csv }),
+        (Some(file), Some(column)) => Ok(Options { file, column, strategies, seeds, evaluations, json, csv, plot }),
         _ => Err(format!("usage: {usage}")),
     }
 }
@@ -195,4 +202,13 @@ fn write_csv(path: &PathBuf, curves: &[Curve]) -> Result<(), String> {
         }
     }
     std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn write_plot(path: &PathBuf, column: &str, curves: &[Curve]) -> Result<(), String> {
+    let lines: Vec<plot::Line<'_>> = curves
+        .iter()
+        .map(|curve| plot::Line { name: &curve.strategy, means: &curve.regret_mean, errors: &curve.regret_se })
+        .collect();
+    let svg = plot::curves(&format!("NAS-Bench-201, {column}"), "mean regret, points", &lines, 0.01);
+    std::fs::write(path, svg).map_err(|e| format!("{}: {e}", path.display()))
 }

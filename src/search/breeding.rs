@@ -45,8 +45,12 @@ pub struct Breeding<S: Space> {
     screen: Screen,
     /// Genomes that were proposed, where drafts are screened.
     proposed: HashSet<String>,
-    /// Candidates from which on births start the population; those before belong to earlier populations.
+    /// Candidates asked for.
+    asked: u64,
+    /// Candidate from which on births start the population; those before belong to earlier populations.
     since: u64,
+    /// Best value of the earlier populations.
+    summit: f64,
     /// Candidates told since the best of the population became so.
     fruitless: u64,
     /// Asked for, but not yet told.
@@ -87,7 +91,9 @@ impl<S: Space> Breeding<S> {
             head_start: HeadStart::default(),
             screen: Screen::new(),
             proposed: HashSet::new(),
+            asked: 0,
             since: 0,
+            summit: f64::NEG_INFINITY,
             fruitless: 0,
             open: BTreeMap::new(),
             state: State {
@@ -130,11 +136,13 @@ impl<S: Space> Breeding<S> {
             return self.arms[arm].1.draft(&self.state, rng);
         }
         let mut drafted = HashSet::new();
+        let mut repeated = None;
         let mut best: Option<(f64, Draft<S::Genome>)> = None;
         for _ in 0..self.composition.drafts {
-            let draft = self.arms[arm].1.draft(&self.state, rng)?;
+            let Some(draft) = self.arms[arm].1.draft(&self.state, rng) else { continue };
             let hash = self.state.space.hash(&draft.genome);
             if self.proposed.contains(&hash) || !drafted.insert(hash) {
+                repeated = draft.parents.first().copied();
                 continue;
             }
             let promise = self.screen.promise(&self.state.space.features(&draft.genome));
@@ -142,9 +150,8 @@ impl<S: Space> Breeding<S> {
                 best = Some((promise, draft));
             }
         }
-        if best.is_none() {
-            let centre = self.state.population.best().map(|member| member.number);
-            self.arms[arm].1.repeated(centre, &self.state);
+        if best.is_none() && repeated.is_some() {
+            self.arms[arm].1.repeated(repeated, &self.state);
         }
         best.map(|(_, draft)| draft)
     }
@@ -177,19 +184,22 @@ impl<S: Space> Breeding<S> {
         }
     }
 
-    /// Takes a member in, and starts anew where the best has not changed for long.
-    fn survive(&mut self, member: Option<Member<S::Genome>>, next: u64) {
+    /// Takes a member in, and starts anew where the best has not changed for long. What was under way then and is no
+    /// better than what was found before would only lead back there.
+    fn survive(&mut self, member: Option<Member<S::Genome>>) {
         let best = |population: &Population<S>| population.best().map(|member| member.number);
         let before = best(&self.state.population);
-        if let Some(member) = member {
+        if let Some(member) = member.filter(|member| member.number >= self.since || member.value() > self.summit) {
             self.state.population.insert(member);
         }
         let changed = best(&self.state.population) != before;
         self.fruitless = if changed { 0 } else { self.fruitless + 1 };
         let patience = (self.composition.patience)(&self.state.settings);
         if patience.is_some_and(|patience| self.fruitless >= patience) {
+            let reached = self.state.population.best().map_or(f64::NEG_INFINITY, Member::value);
+            self.summit = self.summit.max(reached);
             self.state.population.clear();
-            (self.since, self.fruitless) = (next, 0);
+            (self.since, self.fruitless) = (self.asked, 0);
         }
     }
 
@@ -212,6 +222,7 @@ fn drawn(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
 
 impl<S: Space> Strategy<S> for Breeding<S> {
     fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
+        self.asked = number + 1;
         let repeated = self.open.remove(&number);
         if let Some(open) = &repeated
             && let Some(arm) = open.arm
@@ -242,10 +253,12 @@ impl<S: Space> Strategy<S> for Breeding<S> {
             self.credit(open, value, evaluated.proposal.length);
         }
         if self.composition.drafts > 1 {
-            let features = self.state.space.features(&evaluated.proposal.genome);
+            let genome = &evaluated.proposal.genome;
+            self.proposed.insert(self.state.space.hash(genome));
+            let features = self.state.space.features(genome);
             self.screen.told(evaluated.number, features, value);
         }
-        self.survive(member, evaluated.number + 1);
+        self.survive(member);
         if let Some(open) = open
             && let Some(arm) = open.arm
         {

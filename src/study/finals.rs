@@ -50,7 +50,7 @@ impl Study {
             let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false, training: None };
             let picked = search.finalists(self.settings.training.finalists);
             let entries = picked.into_iter().chain(untold).map(entry).collect();
-            return self.decide(&Finals { after, entries }, true, watch);
+            return self.decide(&Finals { after, entries }, true, resources, watch);
         }
         let finals = match self.finals.iter().rev().find(|f| f.after == after) {
             Some(finals) => finals.clone(),
@@ -62,7 +62,7 @@ impl Study {
         };
         watch(Event::Finals(&finals));
         self.train_finalists(&finals, evaluator, watch)?;
-        let choice = self.decide(&finals, stopped(resources.stop), watch)?;
+        let choice = self.decide(&finals, stopped(resources.stop), resources, watch)?;
         if !choice.interrupted {
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
             let wanted: Vec<u64> = search.reachable().into_iter().chain(untold).collect();
@@ -76,9 +76,10 @@ impl Study {
         &mut self,
         finals: &Finals,
         interrupted: bool,
+        resources: &Resources<'_>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Choice, StudyError> {
-        let choice = Choice { interrupted, ..self.choose(finals)? };
+        let choice = Choice { interrupted, ..self.choose(finals, resources)? };
         self.append(Record::Choice(choice.clone()))?;
         watch(Event::Choice(&choice));
         Ok(choice)
@@ -197,16 +198,25 @@ impl Study {
         Ok(())
     }
 
-    /// The best on the validation part, of all finalists at full length, those of earlier finals included, and as the
-    /// search left them; the former where equal.
-    fn choose(&self, finals: &Finals) -> Result<Choice, StudyError> {
+    /// The best on the validation part of all finalists at full length, those of earlier finals included. One as the search
+    /// left it is chosen only where it is better by more than a standard error: its score is the best of many on the same
+    /// rows, and so in part luck.
+    fn choose(&self, finals: &Finals, resources: &Resources<'_>) -> Result<Choice, StudyError> {
+        let metric = self.metric(resources)?;
         let after = finals.after;
         let trained = self.finalists.iter().map(|f| (f.candidate, Some(f.rank), &f.outcome));
         let searched = finals.entries.iter().filter_map(|e| self.candidates.get(&e.candidate));
         let mut best: Option<(f64, Choice)> = None;
         for (candidate, finalist, outcome) in trained.chain(searched.map(|c| (c.number, None, &c.outcome))) {
             let Outcome::Scored { scores, score, weights, .. } = outcome else { continue };
-            if best.as_ref().is_none_or(|(b, _)| score > b) {
+            let bar = |(best, choice): &(f64, Choice)| match (choice.finalist, finalist) {
+                (Some(_), None) => {
+                    let value = if metric.higher_is_better { *best } else { -best };
+                    best + metric.standard_error(value, resources.dataset.validation.targets.len())
+                }
+                _ => *best,
+            };
+            if best.as_ref().is_none_or(|best| *score > bar(best)) {
                 let (scores, weights) = (scores.clone(), weights.clone());
                 best = Some((*score, Choice { after, candidate, finalist, scores, weights, interrupted: false }));
             }

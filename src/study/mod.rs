@@ -32,7 +32,10 @@ use crate::express;
 use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
-use crate::train::{Setting, Weights, metric};
+use crate::train::{
+    Setting, Weights,
+    metric::{self, Metric},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
@@ -171,8 +174,7 @@ impl Study {
         clock: Clock,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Finished, StudyError> {
-        let metric = metric::find(&self.settings.search.metric, resources.dataset.task.kind)
-            .map_err(|e| StudyError::Settings { path: self.folder.settings(), reason: e.to_string() })?;
+        let metric = self.metric(resources)?;
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
         let workshop = Workshop {
@@ -198,6 +200,12 @@ impl Study {
         let candidate = candidate.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let weights = self.store.get(&choice.weights)?;
         Ok(Finished { choice, candidate, weights, stopped: evaluator::stopped(resources.stop) })
+    }
+
+    /// The study's metric.
+    fn metric(&self, resources: &Resources<'_>) -> Result<&'static Metric, StudyError> {
+        metric::find(&self.settings.search.metric, resources.dataset.task.kind)
+            .map_err(|e| StudyError::Settings { path: self.folder.settings(), reason: e.to_string() })
     }
 
     /// The search at its beginning.

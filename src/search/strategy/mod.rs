@@ -23,7 +23,7 @@ pub struct Entry<S: Space = SearchSpace> {
 impl<S: Space> Entry<S> {
     /// All strategies, the default first.
     pub const ALL: &'static [Entry<S>] =
-        &[ga::entry(), auto::entry(), aging::entry(), evsm::entry(), eems::entry(), random::entry()];
+        &[auto::entry(), ga::entry(), aging::entry(), evsm::entry(), eems::entry(), random::entry()];
 }
 
 /// The strategy with this name.

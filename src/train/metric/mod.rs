@@ -86,6 +86,23 @@ pub struct Metric {
     pub compute: fn(predictions: &Predictions, targets: &Targets) -> f64,
 }
 
+impl Metric {
+    /// About by how much its value would differ on other rows, as many of them: one standard error. That of a share for
+    /// metrics from 0 to 1; for errors that of the root mean square of normal residuals; R² between.
+    #[must_use]
+    pub fn standard_error(&self, value: f64, rows: usize) -> f64 {
+        let rows = rows.max(1) as f64;
+        let is_share = self.higher_is_better && !self.tasks.contains(&TaskKind::Regression);
+        if is_share {
+            (value * (1.0 - value)).max(0.0).sqrt() / rows.sqrt()
+        } else if self.higher_is_better {
+            (1.0 - value).abs() * (2.0 / rows).sqrt()
+        } else {
+            value.abs() / (2.0 * rows).sqrt()
+        }
+    }
+}
+
 /// Why a metric cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetricError {

@@ -225,3 +225,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn standard_errors_by_hand() {
+    let error = |name: &str, value, rows| ALL.iter().find(|metric| metric.name == name).unwrap().standard_error(value, rows);
+    assert!((error("accuracy", 0.8, 400) - 0.02).abs() < 1e-12);
+    assert_eq!(error("roc_auc", 1.0, 10), 0.0);
+    assert!((error("rmse", 4.0, 200) - 0.2).abs() < 1e-12);
+    assert!((error("r2", 0.9, 200) - 0.01).abs() < 1e-12);
+    assert!(ALL.iter().all(|metric| metric.standard_error(0.5, 0).is_finite()));
+}
