@@ -160,7 +160,7 @@ impl Table {
             let name = self.space.value(point, edge)?;
             OPERATORS.iter().position(|&operator| operator == name)
         };
-        let cell: Option<Vec<usize>> = EDGES.iter().map(|edge| operator(&edge)).collect();
+        let cell: Option<Vec<usize>> = EDGES.iter().map(operator).collect();
         cell.and_then(|cell| self.values.get(&cell).copied()).ok_or(format!("not in the table: {point:?}"))
     }
 }

@@ -125,17 +125,14 @@ impl Builder {
     /// Adds a real number from `low` to `high`, both included and finite.
     #[must_use]
     pub fn float(self, name: &str, low: f64, high: f64) -> Self {
-        self.add(
-            name,
-            Range::Float { low, high, log: false },
-            (!(low <= high) || !(high - low).is_finite()).then_some("no finite range"),
-        )
+        let reason = (!is_range(low, high)).then_some("no finite range");
+        self.add(name, Range::Float { low, high, log: false }, reason)
     }
 
     /// As [`Builder::float`], on a logarithmic scale; `low` is above 0.
     #[must_use]
     pub fn log_float(self, name: &str, low: f64, high: f64) -> Self {
-        let reason = (!(low <= high) || !high.is_finite()).then_some("no finite range");
+        let reason = (!is_range(low, high)).then_some("no finite range");
         let reason = reason.or((low <= 0.0).then_some("no logarithm at its low end"));
         self.add(name, Range::Float { low, high, log: true }, reason)
     }
@@ -187,6 +184,10 @@ impl Builder {
         self.parameters.push(Parameter { name: name.to_owned(), range, only_if: None });
         self
     }
+}
+
+fn is_range(low: f64, high: f64) -> bool {
+    low <= high && (high - low).is_finite()
 }
 
 impl Parameters {
