@@ -6,7 +6,7 @@ use super::{
     lengths,
 };
 use crate::data::InputSpec;
-use crate::genome::{MAX_WEIGHT_DECAY, Optimizer, Training};
+use crate::genome::{Loss, MAX_WEIGHT_DECAY, Optimizer, Training};
 use crate::search::Search;
 use crate::train::scoring;
 
@@ -241,8 +241,8 @@ fn large_first<T>(best: &mut [T], mut scores: Vec<f64>, of: impl Fn(&T) -> (Opti
 
 /// How images are trained on over so many passes, `side` pixels the smaller of their sides: from some passes on at least
 /// shifted by a sixteenth of the side or two pixels and with blanked squares of a quarter of it, less on tiny images; from
-/// many passes on with more weight decay (which Adam has as AdamW) and smoothed labels, too (that small data wants far more decay than is usual:
-/// Brigato and Iocchi, 2021).
+/// many passes on with more weight decay (which Adam has as AdamW) and smoothed labels, too (that small data wants far more
+/// decay than is usual: Brigato and Iocchi, 2021).
 fn lengthened(searched: Training, side: usize, epochs: f64) -> Training {
     let mut training = searched;
     if epochs >= ALTERED_EPOCHS {
@@ -260,7 +260,9 @@ fn lengthened(searched: Training, side: usize, epochs: f64) -> Training {
             }
         };
         training.weight_decay = (DECAY * training.weight_decay.max(least)).min(MAX_WEIGHT_DECAY);
-        training.label_smoothing = training.label_smoothing.max(SMOOTHING);
+        if training.loss == Loss::CrossEntropy {
+            training.label_smoothing = training.label_smoothing.max(SMOOTHING);
+        }
     }
     training
 }
@@ -307,5 +309,7 @@ mod tests {
         let adam = Training { optimizer: Optimizer::AdamW { beta2: 0.99 }, weight_decay: 0.2, ..seed() };
         assert_eq!(lengthened(adam, 28, 150.0).weight_decay, MAX_WEIGHT_DECAY);
         assert_eq!(lengthened(Training { weight_decay: 0.0, ..adam }, 28, 150.0).weight_decay, 0.2);
+        let regression = Training { loss: Loss::Mse, label_smoothing: 0.0, ..sgd };
+        assert_eq!(lengthened(regression, 28, 150.0).label_smoothing, 0.0);
     }
 }

@@ -24,13 +24,6 @@ impl<S: Space> Arm<S> for Edit {
     fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
         let parent = state.population.tournament(state.settings.population / 3, rng)?;
         let child = edited(&state.space, &parent.genome, &self.even, &self.all, 1, rng)?;
-        Some(Draft {
-            genome: child.genome,
-            parents: vec![parent.number],
-            edits: child.words,
-            kinds: child.kinds,
-            inherits: false,
-            length: 1.0,
-        })
+        Some(Draft::edited(parent.number, child))
     }
 }

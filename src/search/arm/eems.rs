@@ -58,14 +58,8 @@ impl<S: Space> Arm<S> for Eems {
         let parent = self.parent(state, rng)?;
         let count = if rng.random_bool(SECOND) { 2 } else { 1 };
         let child = edited(&state.space, &parent.genome, &state.inherited, &self.elastic, count, rng)?;
-        Some(Draft {
-            genome: child.genome,
-            parents: vec![parent.number],
-            edits: child.words,
-            kinds: child.kinds,
-            inherits: true,
-            length: state.settings.elastic_length,
-        })
+        let length = state.settings.elastic_length;
+        Some(Draft { inherits: true, length, ..Draft::edited(parent.number, child) })
     }
 
     fn repeated(&mut self, parent: Option<u64>, _state: &State<S>) {

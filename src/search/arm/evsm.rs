@@ -43,14 +43,7 @@ impl<S: Space> Arm<S> for Evsm {
             *self = Evsm { all: std::mem::take(&mut self.all), centre: Some(incumbent.number), radius: 1, tried: 0 };
         }
         let neighbour = edited(&state.space, &incumbent.genome, &state.fresh, &self.all, self.radius, rng)?;
-        Some(Draft {
-            genome: neighbour.genome,
-            parents: vec![incumbent.number],
-            edits: neighbour.words,
-            kinds: neighbour.kinds,
-            inherits: false,
-            length: 1.0,
-        })
+        Some(Draft::edited(incumbent.number, neighbour))
     }
 
     fn repeated(&mut self, _parent: Option<u64>, state: &State<S>) {

@@ -7,7 +7,7 @@ mod eems;
 mod evsm;
 mod mutation;
 
-use super::{Population, Settings, Space, credit::EditCredit};
+use super::{Population, Settings, Space, credit::EditCredit, edits::Edited};
 use crate::genome::{Genome, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
@@ -66,6 +66,14 @@ pub struct Draft<G = Genome> {
     pub inherits: bool,
     /// Length of its training as a share of a full one.
     pub length: f64,
+}
+
+impl<G> Draft<G> {
+    /// An edited child of a candidate, trained from scratch at full length.
+    fn edited(parent: u64, child: Edited<G>) -> Draft<G> {
+        let Edited { genome, words: edits, kinds } = child;
+        Draft { genome, parents: vec![parent], edits, kinds, inherits: false, length: 1.0 }
+    }
 }
 
 /// How a draft did.

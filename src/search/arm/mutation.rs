@@ -31,13 +31,6 @@ impl<S: Space> Arm<S> for Mutation {
             count += 1;
         }
         let child = edited(&state.space, &parent.genome, &state.fresh, &self.all, count, rng)?;
-        Some(Draft {
-            genome: child.genome,
-            parents: vec![parent.number],
-            edits: child.words,
-            kinds: child.kinds,
-            inherits: false,
-            length: 1.0,
-        })
+        Some(Draft::edited(parent.number, child))
     }
 }

@@ -202,12 +202,15 @@ impl Parameters {
         self.parameters.iter().map(|parameter| &parameter.name[..])
     }
 
-    /// Value of a parameter of a point in words; `None` where there is no such parameter, or where it is not there in
+    /// Value of a parameter of a point as text, from which numbers are read back exactly; `None` where there is no such parameter, or where it is not there in
     /// this point.
     #[must_use]
     pub fn value(&self, point: &Point, name: &str) -> Option<String> {
         let index = self.parameters.iter().position(|parameter| parameter.name == name)?;
-        point.get(index)?.map(|value| self.parameters[index].range.words(value))
+        point.get(index)?.map(|value| match value {
+            Value::Float(number) => number.to_string(),
+            _ => self.parameters[index].range.words(value),
+        })
     }
 
     /// Whether a parameter is there in a point, as far as those before it say.
@@ -399,6 +402,8 @@ mod tests {
             if let Some(child) = space.cross(&point, &previous, &mut rng) {
                 assert!(in_range(&space, &child.genome), "{point:?} {previous:?} {child:?}");
             }
+            let Some(Value::Float(share)) = point[4] else { panic!() };
+            assert_eq!(space.value(&point, "share").unwrap().parse(), Ok(share));
             assert_eq!(space.features(&point).len(), 5);
             let read: Point = serde_json::from_str(&serde_json::to_string(&point).unwrap()).unwrap();
             assert_eq!(read, point);
