@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use evolve::express::{TrainingStep, domain, training_step};
 use evolve::genome::{SearchSpace, mutation};
 use evolve::graph::{Target, spell};
-use evolve::study::{Candidate, Journal, Outcome, Record, Timing};
+use evolve::study::{Candidate, Journal, Objectives, Outcome, Record, Timing};
 use evolve::{onnx, search, train};
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
@@ -80,6 +80,8 @@ fn journal(c: &mut Criterion) {
         scores: train::Scores::from([("accuracy".into(), 0.9)]),
         score: 0.9,
         costs: train::Costs::default(),
+        objectives: Objectives::new(),
+        violation: 0.0,
         curve: vec![],
         weights: "0".repeat(64),
     };

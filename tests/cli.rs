@@ -40,7 +40,7 @@ fn helps_teach() {
 
 #[test]
 fn errors_say_what_where_and_what_to_do() {
-    let cases: [(&str, &[&str]); 19] = [
+    let cases: [(&str, &[&str]); 21] = [
         ("no_arguments", &[]),
         ("bad_budget", &["good.csv", "--target", "y", "--budget", "soon"]),
         ("zero_candidates", &["good.csv", "--target", "y", "--candidates", "0"]),
@@ -58,7 +58,9 @@ fn errors_say_what_where_and_what_to_do() {
         ("bad_image_extent", &["inspect", "--ancestor", "vgg16", "--input", "64x64"]),
         ("unknown_ancestors", &["good.csv", "--target", "y", "--ancestor", "vgg16,rasnet50"]),
         ("ancestor_on_a_table", &["good.csv", "--target", "y", "--ancestor", "vgg16"]),
-        ("bad_constraint", &["good.csv", "--target", "y", "--constraint", "latency<3ms"]),
+        ("bad_constraint", &["good.csv", "--target", "y", "--constraint", "weight<3"]),
+        ("bad_bound", &["good.csv", "--target", "y", "--constraint", "latency<3k"]),
+        ("unknown_objective", &["good.csv", "--target", "y", "--minimize", "params,latncy"]),
         ("constraint_that_nothing_satisfies", &["good.csv", "--target", "y", "--constraint", "params<3"]),
     ];
     for (name, arguments) in cases {

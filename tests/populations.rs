@@ -228,7 +228,8 @@ fn evaluated(setting: &Setting<'_>, genomes: &[Genome], joined: bool) -> Vec<(Ou
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     let setting = Setting { ..*setting };
-    let workshop = Workshop { setting, store: &store, memory: Memory::new(1 << 30), clock: Clock::new(0.0) };
+    let (memory, clock) = (Memory::new(1 << 30), Clock::new(0.0));
+    let workshop = Workshop { setting, store: &store, gauge: None, memory, clock };
     let job = |number: usize| Job {
         number: number as u64,
         genome: genomes[number].clone(),

@@ -149,7 +149,7 @@ impl Table {
             let score = self.value(&proposal.genome)?;
             best = best.max(score);
             regrets.push(self.best - best);
-            let told = Evaluated { number, proposal, score: Some(score), parameters: 0, examples: 1 };
+            let told = Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(score)) };
             search.tell(told).map_err(|e| e.to_string())?;
         }
         Ok(regrets)

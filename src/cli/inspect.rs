@@ -3,13 +3,13 @@
 mod ancestor;
 
 use self::ancestor::ImageExtent;
-use super::{Failure, Output, Status, layers, predict, run::ancestor_names};
+use super::{Failure, Output, Status, layers, predict, run::ancestor_names, session::objectives_in_words};
 use crate::{
-    export::SCHEMA,
+    export::{FrontFile, SCHEMA},
     genome,
     onnx::{self, Summary, ValueInfo},
     report::{Layer, bytes, grouped, number},
-    study::{Candidate, Journal, Outcome, Record},
+    study::{Candidate, Choice, FrontMember, Journal, Objectives, Outcome, Record, Settings},
     train::Scores,
 };
 use serde::Serialize;
@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Show what a model, study or ancestor holds: layers, parameters, size, metrics, lineage
+/// Show what a model, study or ancestor holds: layers, parameters, size, metrics, front, lineage
 ///
 /// Nothing is run. A study is shown from its journal and, where it is exported, its best.onnx; this works while the study
 /// runs, too.
@@ -87,7 +87,20 @@ struct StudyPart {
     failed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     best: Option<Best>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    front: Vec<FrontEntry>,
     lineage: Vec<LineageEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct FrontEntry {
+    file: PathBuf,
+    candidate: u64,
+    /// The study's metric, where its settings tell which that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<String>,
+    scores: Scores,
+    objectives: Objectives,
 }
 
 #[derive(Debug, Serialize)]
@@ -187,7 +200,7 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
         Some(choice) => candidates.get(&choice.candidate),
         None => candidates
             .values()
-            .filter(|candidate| candidate.outcome.score().is_some())
+            .filter(|candidate| candidate.outcome.feasible_score().is_some())
             .max_by(|a, b| a.outcome.score().unwrap_or(f64::MIN).total_cmp(&b.outcome.score().unwrap_or(f64::MIN))),
     };
     let scores = |candidate: &Candidate| match (&choice, &candidate.outcome) {
@@ -206,8 +219,22 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
             macs: candidate.outcome.costs().macs,
             exported: choice.is_some(),
         }),
+        front: choice.as_ref().map(|choice| front(folder, choice)).unwrap_or_default(),
         lineage: best.map(|candidate| lineage(candidate, &candidates)).unwrap_or_default(),
     })
+}
+
+/// The front that was exported, the best by the metric first.
+fn front(folder: &Path, choice: &Choice) -> Vec<FrontEntry> {
+    let metric = Settings::read_file(&folder.join("study.toml")).ok().map(|settings| settings.search.metric);
+    let entry = |member: &FrontMember| FrontEntry {
+        file: FrontFile::path_in(folder, member.candidate),
+        candidate: member.candidate,
+        metric: metric.clone(),
+        scores: member.scores.clone(),
+        objectives: member.objectives.clone(),
+    };
+    choice.front.iter().map(entry).collect()
 }
 
 /// First parents, the oldest first.
@@ -255,6 +282,15 @@ fn study_text(study: &StudyPart, text: &mut String) {
             grouped(best.parameters)
         );
         scores_text(&best.scores, text);
+    }
+    if !study.front.is_empty() {
+        let _ = writeln!(text, "\nfront");
+    }
+    for entry in &study.front {
+        let value =
+            entry.metric.as_ref().and_then(|metric| Some(format!("{metric} {}, ", number(*entry.scores.get(metric)?))));
+        let objectives = objectives_in_words(&entry.objectives);
+        let _ = writeln!(text, "  {}  {}{objectives}", entry.file.display(), value.unwrap_or_default());
     }
     if !study.lineage.is_empty() {
         let _ = writeln!(text, "\nlineage");

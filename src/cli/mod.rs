@@ -4,6 +4,7 @@
 //! `resolve` turns it into plain settings with every default filled in, or into a [`Failure`]. A failure is printed as
 //! `error: …`, then `hint: …`, and its class is the exit code.
 
+mod bound;
 mod engine;
 mod failure;
 pub mod inspect;
@@ -20,6 +21,7 @@ pub mod runtime;
 pub mod score;
 mod session;
 
+pub use bound::{BadBound, Bound};
 pub use engine::{DeviceChoice, EngineArgs, EngineChoice};
 pub use failure::{Failure, Status};
 pub use output::{Output, OutputArgs, OutputMode};

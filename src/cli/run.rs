@@ -1,7 +1,9 @@
 //! `evolve run`: searches for a net, retrains the best, exports it.
 
 use super::{
-    EngineArgs, Failure, OutputArgs, OutputMode, Status, interrupt, memory,
+    EngineArgs, Failure, OutputArgs, OutputMode, Status,
+    bound::Bound,
+    interrupt, memory,
     progress::{Note, Progress},
     quantity,
     session::{self, Session},
@@ -11,7 +13,9 @@ use crate::{
     express,
     genome::{Ancestor, Constraint, SearchSpace, ancestor},
     search::{self, DEFAULT_LAG, strategy},
-    study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
+    study::{
+        Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, lengths, objective,
+    },
     train::{
         baseline,
         metric::{self, Metric},
@@ -67,15 +71,25 @@ pub struct Args {
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub examples: Option<u64>,
-    /// Strategy of the search
-    #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = <strategy::Entry>::ALL[0].name, help_heading = "Search")]
-    pub strategy: String,
+    /// Strategy of the search [default: auto, or nsga2 with --minimize]
+    #[arg(long, value_name = "NAME", value_parser = strategy_names(), help_heading = "Search")]
+    pub strategy: Option<String>,
+    /// What to minimise beside the metric, such as size,latency; the folder pareto then holds networks of which none is
+    /// beaten in all of them at once
+    ///
+    /// params and macs are counted; size is that of the exported file; latency is measured on it in this engine, for one
+    /// row on one thread, latency_batch for 64 rows; memory is the estimated peak at inference. nsga2 searches for the front
+    /// of the metric and these; any other strategy searches for the best metric alone, and the front is that of what it
+    /// tries. A study that measures a latency is the same again when it is resumed, but not when it is run anew.
+    #[arg(long, value_name = "NAME", value_parser = objective_names(), value_delimiter = ',', help_heading = "Search")]
+    pub minimize: Vec<Objective>,
     /// Published architectures that a search over images starts from beside its own, such as resnet50,mobilenet_v2
     #[arg(long = "ancestor", value_name = "NAME", value_parser = ancestor_names(), value_delimiter = ',', help_heading = "Search")]
     pub ancestors: Vec<Ancestor>,
-    /// Bounds on the cost of every network: params<100k, macs<5M
-    #[arg(long = "constraint", value_name = "BOUND", value_parser = str::parse::<Constraint>, value_delimiter = ',', help_heading = "Search")]
-    pub constraints: Vec<Constraint>,
+    /// Bounds on the cost of every network: params<100k, macs<5M; and on what is measured, such as size<200k, memory<1M or
+    /// latency<2 (milliseconds), where networks above a bound count as worse than all below it
+    #[arg(long = "constraint", value_name = "BOUND", value_parser = str::parse::<Bound>, value_delimiter = ',', help_heading = "Search")]
+    pub constraints: Vec<Bound>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
     pub seed: u64,
@@ -107,6 +121,7 @@ const EXAMPLES: &str = "\
 Examples:
   evolve run adult.csv --target income
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
+  evolve run digits.npz --minimize size,latency       small and fast networks beside the best, in digits.evolve/pareto
   evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
   evolve run fashion/ --validation 10% --json > events.jsonl";
 
@@ -132,10 +147,14 @@ pub struct RunSettings {
     pub examples: Option<u64>,
     /// Name of the strategy, which exists.
     pub strategy: String,
+    /// Objectives beside the metric, each once.
+    pub minimize: Vec<Objective>,
     /// Ancestors among the seeds. Whether they fit the data is known only once that is read.
     pub ancestors: Vec<Ancestor>,
     /// Bounds on costs. Whether any net satisfies them is known only once the data is read.
     pub constraints: Vec<Constraint>,
+    /// Bounds on what is measured.
+    pub caps: Vec<Cap>,
     /// Seed of everything random.
     pub seed: u64,
     /// Candidates trained at the same time; at least 1.
@@ -169,6 +188,14 @@ impl Args {
             (None, None) => Some(DEFAULT_BUDGET),
             (budget, _) => budget,
         };
+        let mut minimize: Vec<Objective> = vec![];
+        for objective in self.minimize {
+            if !minimize.contains(&objective) {
+                minimize.push(objective);
+            }
+        }
+        let strategy = self.strategy.unwrap_or_else(|| strategy::default_for(!minimize.is_empty()).to_owned());
+        let (constraints, caps) = Bound::sorted(&self.constraints);
         Ok(RunSettings {
             out: match self.out {
                 Some(out) => out,
@@ -181,9 +208,11 @@ impl Args {
             validation: self.validation.unwrap_or_default(),
             budget,
             candidates: self.candidates,
-            strategy: self.strategy,
+            strategy,
+            minimize,
             ancestors: self.ancestors,
-            constraints: self.constraints,
+            constraints,
+            caps,
             seed: self.seed,
             workers: workers(self.workers),
             lag: self.lag,
@@ -242,6 +271,12 @@ pub(super) fn ancestor_names() -> impl TypedValueParser<Value = Ancestor> {
     PossibleValuesParser::new(names).try_map(|name| ancestor::find(&name))
 }
 
+/// All objectives; help and errors come from the list.
+fn objective_names() -> impl TypedValueParser<Value = Objective> {
+    let names = objective::ALL.iter().map(|entry| entry.name);
+    PossibleValuesParser::new(names).try_map(|name| objective::find(&name))
+}
+
 fn strategy_names() -> PossibleValuesParser {
     PossibleValuesParser::new(<strategy::Entry>::ALL.iter().map(|entry| entry.name))
 }
@@ -290,6 +325,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         None => metric::default_for(dataset.task.kind),
     };
     baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?;
+    introduce_objectives(settings, metric, &mut progress);
     let space = space(settings, &dataset)?;
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
@@ -314,6 +350,26 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     session.run(&mut study, progress, settings.output)
 }
 
+/// Says what the search is for, where that is more than the metric.
+fn introduce_objectives(settings: &RunSettings, metric: &Metric, progress: &mut Progress) {
+    let RunSettings { strategy, minimize, caps, .. } = settings;
+    if !minimize.is_empty() {
+        let names: Vec<&str> = minimize.iter().map(|objective| objective.entry().name).collect();
+        let front = format!("{} and {}", metric.name, names.join(", "));
+        progress.note(Note::Notice(&if *strategy == strategy::default_for(true) {
+            format!("{strategy} searches for the front of {front}")
+        } else {
+            format!("{strategy} searches for the best {}; the front of {front} is that of what it tries", metric.name)
+        }));
+    }
+    let measured = minimize.iter().copied().chain(caps.iter().map(|cap| cap.objective));
+    if let Some(timed) = measured.into_iter().find(|objective| objective.entry().is_timed) {
+        progress.note(Note::Notice(&format!(
+            "{timed} is measured by the clock: the study can be resumed as it is, but run anew it takes another course"
+        )));
+    }
+}
+
 /// The genomes to search among.
 fn space(settings: &RunSettings, dataset: &Dataset) -> Result<SearchSpace, Failure> {
     let domain = express::domain(&dataset.task, dataset.train.targets.len());
@@ -334,13 +390,14 @@ fn lag(expected: Option<u64>, workers: usize) -> u64 {
 fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) -> Result<Settings, Failure> {
     let dataset = session.dataset;
     let kernels = settings.kernels && session.engine.has_kernels();
+    let finalists = if settings.minimize.is_empty() { lengths::FINALISTS } else { lengths::FRONT };
     let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
-            let (lengths, expected) =
-                lengths::from_budget(space, probe, &session.setting(kernels), budget.as_secs_f64(), session.workers)?;
+            let (setting, seconds) = (session.setting(kernels), budget.as_secs_f64());
+            let (lengths, expected) = lengths::from_budget(space, probe, &setting, seconds, session.workers, finalists)?;
             (lengths, Some(expected))
         }
-        _ => (lengths::from_data(space), None),
+        _ => (lengths::from_data(space, finalists), None),
     };
     if let Some(examples) = settings.examples {
         training.limit_examples(examples);
@@ -372,6 +429,8 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             search_until: settings.budget.map(|budget| budget.as_secs_f64() * training.search_share),
             ancestors: space.ancestors.clone(),
             constraints: space.constraints.clone(),
+            minimize: settings.minimize.clone(),
+            caps: settings.caps.clone(),
             metric: session.metric.name.to_owned(),
             strategy_settings: search::Settings { expected_candidates, ..search::Settings::default() },
         },

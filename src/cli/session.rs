@@ -4,11 +4,12 @@ use super::{Failure, Output, OutputMode, Status, layers, progress::Note, progres
 use crate::{
     data::{Dataset, InputSpec, OutputSpec},
     engine::{Engine, Tract},
-    export,
+    export::{self, FrontFile, Net},
+    genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, Resources, Study, write_whole},
-    train::{Evaluator, Setting, baseline, metric::Metric},
+    study::{Clock, FileSettings, Finished, Objectives, Resources, Study, objective, write_whole},
+    train::{Evaluator, Scores, Setting, Weights, baseline, metric::Metric},
 };
 use serde::Serialize;
 use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
@@ -34,6 +35,8 @@ struct Ending<'a> {
     candidate: u64,
     parameters: u64,
     bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front: Option<&'a report::Front>,
     stopped: bool,
     baselines: &'a [report::Baseline],
 }
@@ -55,9 +58,14 @@ impl Session<'_> {
     /// Searches, retrains, exports and reports.
     pub(super) fn run(&self, study: &mut Study, mut progress: Progress, mode: OutputMode) -> Result<Status, Failure> {
         progress.metric(self.metric);
+        let lookup = export::lookup(self.engine, &Tract);
+        let assemble = |genome: &Genome, weights: &Weights, scores: &Scores| {
+            export::assemble(genome, weights, self.dataset, scores, lookup)
+        };
         let resources = Resources {
             dataset: self.dataset,
             engine: self.engine,
+            assemble: &assemble,
             workers: self.workers,
             memory: self.memory,
             stop: self.stop,
@@ -65,7 +73,9 @@ impl Session<'_> {
         let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event))?;
         progress.phase("exporting");
         let path = study.folder().model();
-        let exported = export::export(&finished, self.dataset, self.engine, &Tract, &path)?;
+        let net =
+            Net { genome: &finished.candidate.proposal.genome, weights: &finished.weights, scores: &finished.choice.scores };
+        let exported = export::export(&net, self.dataset, self.engine, &Tract, &path)?;
         for agreement in &exported.agreements {
             progress.note(Note::Notice(&format!(
                 "best.onnx in {} on {} raw rows: at most {:.0e} from what was scored",
@@ -75,7 +85,10 @@ impl Session<'_> {
         for note in &exported.notes {
             progress.note(Note::Warning(note));
         }
-        let input = self.report_input(study, &finished, exported.bytes)?;
+        self.warn_of_violation(study, &finished, &mut progress);
+        let front = export::export_front(&finished, study.folder(), self.dataset, self.engine, &Tract)?;
+        let front = self.front(study, front);
+        let input = self.report_input(study, &finished, exported.bytes, front)?;
         let page = study.folder().root().join("report.html");
         write_whole(&page, report::html(&input).as_bytes())?;
         let numbers = serde_json::to_vec_pretty(&report::numbers(&input)).map_err(Failure::failed)?;
@@ -90,6 +103,7 @@ impl Session<'_> {
             candidate: finished.candidate.number,
             parameters: finished.candidate.outcome.costs().parameters,
             bytes: exported.bytes,
+            front: input.front.as_ref(),
             stopped: finished.stopped,
             baselines: &input.baselines,
         };
@@ -113,6 +127,9 @@ impl Session<'_> {
                     report::grouped(result.parameters),
                     report::bytes(result.bytes as u64)
                 ))?;
+                if let Some(front) = result.front {
+                    self.print_front(front, study, &mut out)?;
+                }
                 out.line(&format!("{}", result.report.display()))?;
                 if result.stopped {
                     out.line(&format!("stopped; go on with: evolve resume {}", study.folder().root().display()))?;
@@ -122,7 +139,48 @@ impl Session<'_> {
         }
     }
 
-    fn report_input(&self, study: &Study, finished: &Finished, bytes: usize) -> Result<report::Input, Failure> {
+    /// A line for each model of the front.
+    fn print_front(&self, front: &report::Front, study: &Study, out: &mut Output) -> Result<(), Failure> {
+        for member in &front.members {
+            let path = study.folder().root().join(&member.file);
+            let values = objectives_in_words(&member.objectives);
+            out.line(&format!("{}  {} {}, {values}", path.display(), self.metric.name, report::number(member.value)))?;
+        }
+        Ok(())
+    }
+
+    /// Says so where no candidate is within the caps on what was measured.
+    fn warn_of_violation(&self, study: &Study, finished: &Finished, progress: &mut Progress) {
+        if finished.choice.violation > 0.0 {
+            let caps: Vec<String> = study.settings().search.caps.iter().map(ToString::to_string).collect();
+            progress.note(Note::Warning(&format!(
+                "no candidate satisfies {}; what is exported violates it the least",
+                caps.join(" and ")
+            )));
+        }
+    }
+
+    /// The front as the report tells it; `None` where only the metric counts.
+    fn front(&self, study: &Study, files: Vec<FrontFile>) -> Option<report::Front> {
+        let member = |file: FrontFile| report::Member {
+            file: file.path.strip_prefix(study.folder().root()).unwrap_or(&file.path).to_string_lossy().into_owned(),
+            candidate: file.member.candidate,
+            value: file.member.scores.get(self.metric.name).copied().unwrap_or(f64::NAN),
+            objectives: file.member.objectives,
+            bytes: file.bytes as u64,
+        };
+        let objectives = study.settings().search.minimize.clone();
+        let front = || report::Front { objectives, members: files.into_iter().map(member).collect() };
+        (!study.settings().search.minimize.is_empty()).then(front)
+    }
+
+    fn report_input(
+        &self,
+        study: &Study,
+        finished: &Finished,
+        bytes: usize,
+        front: Option<report::Front>,
+    ) -> Result<report::Input, Failure> {
         let (task, validation) = (&self.dataset.task, &self.dataset.validation);
         let genome = &finished.candidate.proposal.genome;
         let rows = self.dataset.train.targets.len();
@@ -149,9 +207,25 @@ impl Session<'_> {
             baselines,
             layers: layers::of(&onnx::read(&model)?),
             bytes: bytes as u64,
+            front,
             stopped: finished.stopped,
         })
     }
+}
+
+/// Values of objectives in their units.
+pub(super) fn objectives_in_words(objectives: &Objectives) -> String {
+    let words = |(name, &value): (&String, &f64)| match objective::find(name) {
+        Ok(objective) => format!("{name} {}", report::quantity(objective.entry().unit, value)),
+        Err(_) => format!("{name} {value}"),
+    };
+    objectives.iter().map(words).collect::<Vec<_>>().join(", ")
+}
+
+/// Items separated by commas, or `none`.
+fn listed(items: &[impl ToString]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
 /// Says what data was read, and what was repaired in it.
@@ -193,6 +267,12 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
         ("target", optional(settings.data.target.clone())),
         ("metric", search.metric.clone()),
         ("strategy", search.strategy.clone()),
+        ("minimised beside the metric", listed(&search.minimize)),
+        ("constraints", {
+            let bounds =
+                search.constraints.iter().map(ToString::to_string).chain(search.caps.iter().map(ToString::to_string));
+            listed(&bounds.collect::<Vec<_>>())
+        }),
         ("seed", search.seed.to_string()),
         ("lag", search.lag.to_string()),
         ("budget", optional(search.budget.map(|s| quantity::in_words(Duration::from_secs_f64(s))))),

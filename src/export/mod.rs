@@ -1,20 +1,23 @@
-//! `best.onnx`: preprocessing, net and decoding in one file, compared with what was scored before it is called done.
+//! `best.onnx` and the models of a front: preprocessing, net and decoding in one file, compared with what was scored before it is called done.
 
+mod front;
 mod model;
 mod predictor;
 #[cfg(test)]
 mod tests;
 mod verify;
 
+pub use front::{FrontFile, export_front};
 pub use model::{SCHEMA, assemble};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 
 use crate::data::{Dataset, Lookup};
 use crate::engine::Engine;
+use crate::genome::Genome;
 use crate::graph::GraphError;
-use crate::study::{Finished, StudyError, write_whole};
-use crate::train::TrainError;
+use crate::study::{StudyError, write_whole};
+use crate::train::{Scores, TrainError, Weights};
 use std::path::Path;
 
 /// Largest difference of a probability (or, in standard deviations of the target, of a value) between the exported file
@@ -69,6 +72,17 @@ pub enum ExportError {
     Write(#[from] StudyError),
 }
 
+/// A trained net that is to be exported.
+#[derive(Debug, Clone, Copy)]
+pub struct Net<'a> {
+    /// Its genome.
+    pub genome: &'a Genome,
+    /// Its weights.
+    pub weights: &'a Weights,
+    /// Its metrics on the validation part.
+    pub scores: &'a Scores,
+}
+
 /// What was exported.
 #[derive(Debug, Clone)]
 pub struct Exported {
@@ -80,30 +94,30 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
-/// Assembles the model of a finished study, verifies it in the study's engine and in the embedded one, and writes it.
+/// Assembles the model of a trained net, verifies it in the study's engine and in the embedded one, and writes it.
 ///
 /// # Errors
 /// Where it cannot be assembled, differs from what was scored, or cannot be written; no file is written then.
 pub fn export(
-    finished: &Finished,
+    net: &Net<'_>,
     dataset: &Dataset,
     engine: &dyn Engine,
     embedded: &dyn Engine,
     path: &Path,
 ) -> Result<Exported, ExportError> {
-    let genome = &finished.candidate.proposal.genome;
+    let Net { genome, weights, scores } = *net;
     let lookup = lookup(engine, embedded);
-    let bytes = assemble(genome, &finished.weights, dataset, &finished.choice.scores, lookup)?;
+    let bytes = assemble(genome, weights, dataset, scores, lookup)?;
     let notes = dataset.preprocessing.notes(lookup);
-    let mut agreements = vec![verify(&bytes, genome, &finished.weights, dataset, engine, engine)?];
+    let mut agreements = vec![verify(&bytes, genome, weights, dataset, engine, engine)?];
     if engine.name() != embedded.name() && notes.is_empty() {
-        agreements.push(verify(&bytes, genome, &finished.weights, dataset, engine, embedded)?);
+        agreements.push(verify(&bytes, genome, weights, dataset, engine, embedded)?);
     }
     write_whole(path, &bytes)?;
     Ok(Exported { bytes: bytes.len(), agreements, notes })
 }
 
 /// A model found on the embedded engine must run there; any other engine has `LabelEncoder`.
-fn lookup(engine: &dyn Engine, embedded: &dyn Engine) -> Lookup {
+pub fn lookup(engine: &dyn Engine, embedded: &dyn Engine) -> Lookup {
     if engine.name() == embedded.name() { Lookup::Comparisons } else { Lookup::LabelEncoder }
 }

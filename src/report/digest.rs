@@ -105,8 +105,8 @@ impl Digest {
                 Some((_, count, _)) => *count += 1,
                 None => self.failures.push((*kind, 1, message.clone())),
             },
-            Outcome::Scored { score, costs, .. } => {
-                let gain = best.is_none_or(|best| *score > best);
+            Outcome::Scored { score, costs, violation, .. } => {
+                let gain = *violation == 0.0 && best.is_none_or(|best| *score > best);
                 if gain {
                     *best = Some(*score);
                 }

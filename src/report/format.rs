@@ -1,5 +1,7 @@
 //! Numbers as people read them, and text inside HTML.
 
+use crate::study::objective::Unit;
+
 /// A metric's value: four decimals below ten, else about five digits.
 pub fn number(value: f64) -> String {
     match value.abs() {
@@ -36,6 +38,16 @@ pub fn bytes(count: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", units[unit])
+}
+
+/// A value of an objective with its unit: `1 234`, `1.2 KiB`, `0.0412 ms`.
+pub fn quantity(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Count => grouped(value as u64),
+        Unit::Bytes => bytes(value as u64),
+        Unit::Milliseconds if value < 0.1 => format!("{value:.4} ms"),
+        Unit::Milliseconds => format!("{value:.3} ms"),
+    }
 }
 
 /// A count in few characters: `940`, `12k`, `3.4M`.
@@ -77,6 +89,8 @@ mod tests {
         );
         assert_eq!(number(f64::NAN), "undefined");
         assert_eq!([grouped(7), grouped(1234), grouped(1234567)], ["7", "1\u{202f}234", "1\u{202f}234\u{202f}567"]);
+        let shown = [(Unit::Count, 1234.0), (Unit::Bytes, 2048.0), (Unit::Milliseconds, 0.0412)];
+        assert_eq!(shown.map(|(unit, value)| quantity(unit, value)), ["1\u{202f}234", "2.0 KiB", "0.0412 ms"]);
         assert_eq!([bytes(10), bytes(2048), bytes(1_500_000)], ["10 B", "2.0 KiB", "1.4 MiB"]);
         assert_eq!([short(940.0), short(12_000.0), short(3_400_000.0)], ["940", "12k", "3.4M"]);
     }

@@ -4,6 +4,7 @@
 
 mod digest;
 mod format;
+mod front;
 mod numbers;
 mod page;
 pub mod plot;
@@ -14,7 +15,8 @@ pub(crate) mod synthetic;
 mod tests;
 
 pub use digest::{Digest, Point, Step};
-pub use format::{bytes, escape, grouped, number};
+pub use format::{bytes, escape, grouped, number, quantity};
+pub use front::{Front, Hypervolume, Member};
 pub use numbers::{Numbers, numbers};
 pub use page::html;
 
@@ -48,6 +50,8 @@ pub struct Input {
     pub layers: Vec<Layer>,
     /// Size of the exported file.
     pub bytes: u64,
+    /// The front, where there are several objectives.
+    pub front: Option<Front>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
 }

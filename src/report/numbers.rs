@@ -1,6 +1,6 @@
 //! `report.json`.
 
-use super::{Baseline, Digest, Input, Layer};
+use super::{Baseline, Digest, Front, Hypervolume, Input, Layer};
 use crate::{data::TaskKind, study::Failure, train::Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -32,7 +32,13 @@ pub struct Numbers {
     pub bytes: u64,
     /// Its layers.
     pub layers: Vec<Layer>,
-    /// Its lineage, the oldest ancestor first.
+    /// The front, where there are several objectives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub front: Option<Front>,
+    /// Its hypervolume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hypervolume: Option<Hypervolume>,
+    /// Lineage of the exported net, the oldest ancestor first.
     pub lineage: Vec<Ancestor>,
     /// Candidates evaluated.
     pub candidates: u64,
@@ -90,6 +96,8 @@ pub fn numbers(input: &Input) -> Numbers {
         macs: digest.macs,
         bytes: input.bytes,
         layers: input.layers.clone(),
+        front: input.front.clone(),
+        hypervolume: input.front.as_ref().and_then(|front| front.hypervolume(input)),
         lineage: digest
             .lineage
             .into_iter()

@@ -70,6 +70,7 @@ impl Scale {
     fn label(self, tick: f64) -> String {
         let span = self.high - self.low;
         match tick.abs() {
+            t if self.log && t < 1.0 => format!("{:.3}", tick).trim_end_matches('0').to_owned(),
             _ if self.log => short(tick),
             t if t >= 10_000.0 => short(tick),
             _ if span < 0.02 => format!("{tick:.4}"),
@@ -186,6 +187,7 @@ mod tests {
         let log = Scale::log([10.0, 1000.0].into_iter());
         assert!((log.place(100.0) - 0.5).abs() < 1e-12);
         assert!(log.ticks().contains(&100.0) || log.ticks().contains(&50.0), "{:?}", log.ticks());
+        assert_eq!([0.02, 0.5, 1.0, 200.0].map(|tick| log.label(tick)), ["0.02", "0.5", "1", "200"]);
         for odd in [Scale::linear([3.0].into_iter()), Scale::linear([].into_iter()), Scale::log([].into_iter())] {
             assert!(odd.place(3.0).is_finite() && odd.ticks().len() < 20);
         }

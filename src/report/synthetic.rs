@@ -1,11 +1,11 @@
 //! Made-up studies for tests and for looking at the page.
 
-use super::{Baseline, Input, Layer};
+use super::{Baseline, Front, Input, Layer, Member};
 use crate::{
     data::{InputSpec, NumericFeature, OutputSpec, Targets, Task, TaskKind},
     genome::{Domain, Genome, InputDomain, SearchSpace},
     search::{Origin, Proposal},
-    study::{Candidate, Choice, Failure, Outcome, Record, Timing},
+    study::{Candidate, Choice, Failure, Objectives, Outcome, Record, Timing, objective},
     train::{
         Costs, Scores,
         metric::{self, Predictions},
@@ -41,6 +41,31 @@ fn classification(names: &[&str]) -> Input {
     let output = OutputSpec::Classes { names, integers: false, counts: vec![600; classes] };
     let baselines = [("majority class", 0.7592), ("linear model", 0.8479)];
     input(kind, output, predictions, Targets::Classes(truth), &baselines, |quality| 0.868 - quality)
+}
+
+/// A study that minimises the latency and the size, too.
+pub(crate) fn several_objectives() -> Input {
+    let mut input = study();
+    let objectives = ["latency", "size"].map(|name| objective::find(name).expect("an objective")).to_vec();
+    let mut members = Vec::new();
+    for record in &mut input.records {
+        let Record::Candidate(candidate) = record else { continue };
+        let Outcome::Scored { scores, costs, objectives, .. } = &mut candidate.outcome else { continue };
+        let parameters = costs.parameters as f64;
+        *objectives = Objectives::from([("latency".into(), 0.02 + parameters / 1e6), ("size".into(), 4.0 * parameters)]);
+        members.push(Member {
+            file: format!("pareto/candidate_{}.onnx", candidate.number),
+            candidate: candidate.number,
+            value: scores[input.metric.name],
+            objectives: objectives.clone(),
+            bytes: 4 * costs.parameters,
+        });
+    }
+    let beats = |a: &Member, b: &Member| a.value > b.value && a.objectives["size"] < b.objectives["size"];
+    let mut first: Vec<Member> = members.iter().filter(|a| !members.iter().any(|b| beats(b, a))).cloned().collect();
+    first.sort_by(|a, b| b.value.total_cmp(&a.value));
+    input.front = Some(Front { objectives, members: first });
+    input
 }
 
 /// A study of a regression.
@@ -84,6 +109,7 @@ fn input(
         baselines: baselines.iter().map(|(name, value)| Baseline { name: (*name).to_owned(), value: *value }).collect(),
         layers: layers(),
         bytes: 214_016,
+        front: None,
         stopped: false,
     }
 }
@@ -138,7 +164,15 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
             }
             let value = value(quality);
             let scores = Scores::from([(metric.name.to_owned(), value)]);
-            Outcome::Scored { scores, score: metric::score(metric, value), costs, curve: vec![], weights: String::new() }
+            Outcome::Scored {
+                scores,
+                score: metric::score(metric, value),
+                costs,
+                objectives: Objectives::new(),
+                violation: 0.0,
+                curve: vec![],
+                weights: String::new(),
+            }
         };
         records.push(Record::Candidate(Box::new(candidate(number, &genome, origin, outcome))));
     }
@@ -149,6 +183,8 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         finalist: Some(0),
         scores,
         weights: String::new(),
+        violation: 0.0,
+        front: vec![],
         interrupted: false,
     }));
     records

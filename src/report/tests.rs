@@ -1,7 +1,7 @@
 use super::*;
 
-fn all() -> [Input; 3] {
-    [synthetic::study(), synthetic::many_classes(26), synthetic::regression()]
+fn all() -> [Input; 4] {
+    [synthetic::study(), synthetic::many_classes(26), synthetic::regression(), synthetic::several_objectives()]
 }
 
 /// Names of the elements that are opened and not closed, or closed and not opened.
@@ -91,6 +91,25 @@ fn the_digest_adds_up() {
     let lineage = &digest.lineage;
     assert_eq!(Some(lineage.last().unwrap().number), digest.choice.as_ref().map(|choice| choice.candidate));
     assert!(lineage[0].edits.is_empty() && lineage.windows(2).all(|pair| pair[0].number < pair[1].number));
+}
+
+#[test]
+fn the_front_is_drawn_and_listed_with_its_hypervolume() {
+    let input = synthetic::several_objectives();
+    let front = input.front.as_ref().unwrap();
+    assert!(front.members.len() > 3, "{}", front.members.len());
+    let page = html(&input);
+    assert!(front.members.iter().all(|member| page.matches(&member.file).count() == 2), "a dot and a row each");
+    let text = serde_json::to_value(numbers(&input)).unwrap();
+    assert_eq!(text["front"]["objectives"], serde_json::json!(["latency", "size"]));
+    assert_eq!(text["front"]["members"][0]["objectives"].as_object().unwrap().len(), 2);
+    let volume = &text["hypervolume"];
+    assert_eq!(volume["reference"]["accuracy"], input.baselines[0].value);
+    assert_eq!(volume["ideal"], serde_json::json!({"accuracy": 1.0, "latency": 0.0, "size": 0.0}));
+    let share = volume["share"].as_f64().unwrap();
+    assert!(share > 0.0 && share < 1.0, "{share}");
+    let plain = serde_json::to_value(numbers(&synthetic::study())).unwrap();
+    assert!(plain.get("front").is_none() && plain.get("hypervolume").is_none());
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use super::{
     Evaluated, Member, Origin, Population, Proposal, Settings, Space, Strategy,
     arm::{self, Arm, Draft, State, Told},
-    credit::{EditCredit, reward},
+    credit::EditCredit,
     head_start::HeadStart,
     population::{Niche, Survival},
     screen::Screen,
@@ -63,15 +63,8 @@ struct Open {
     arm: Option<usize>,
     origin: Origin,
     kinds: Vec<usize>,
-    parent: Option<Parent>,
+    parent: Option<Member<()>>,
     inherits: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Parent {
-    number: u64,
-    score: f64,
-    head_start: f64,
 }
 
 impl<S: Space> Breeding<S> {
@@ -157,31 +150,35 @@ impl<S: Space> Breeding<S> {
     }
 
     fn proposed(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
-        let parent = draft.parents.first().and_then(|&parent| self.state.population.get(parent));
-        let parent =
-            parent.map(|member| Parent { number: member.number, score: member.score, head_start: member.head_start });
+        let parent = draft.parents.first().and_then(|&parent| self.state.population.get(parent)).map(Member::bare);
         let origin = Origin { arm: self.arms[arm].0.to_owned(), edits: draft.edits, parents: draft.parents };
         let inherits = draft.inherits;
+        let inherit = parent.as_ref().filter(|_| inherits).map(|parent| parent.number);
         self.open.insert(number, Open { arm: Some(arm), origin: origin.clone(), kinds: draft.kinds, parent, inherits });
-        let inherit = parent.filter(|_| inherits).map(|parent| parent.number);
         Proposal { genome: draft.genome, origin, inherit, length: draft.length }
     }
 
-    /// Credits the edits and the arm of a candidate. `value` is `None` where it failed.
-    fn credit(&mut self, open: &Open, value: Option<f64>, length: f64) {
-        let spread = self.state.population.spread();
-        if let Some(parent) = open.parent {
-            let before = parent.score - parent.head_start;
-            let reward = value.map_or(0.0, |value| reward(value - before, spread));
+    /// Credits the edits and the arm of a candidate. `member` is `None` where it failed.
+    fn credit(&mut self, open: &Open, member: Option<&Member<S::Genome>>, length: f64) {
+        let population = &self.state.population;
+        let gain = member.map_or(0.0, |member| population.gain(member));
+        if let Some(parent) = &open.parent {
+            let reward = member.map_or(0.0, |member| population.reward(parent, member));
             let credit = if open.inherits { &mut self.state.inherited } else { &mut self.state.fresh };
             credit.record(&open.kinds, reward);
         }
         if let Some(arm) = open.arm {
-            let best = self.state.population.best().map(Member::value);
-            let ahead = value.zip(best).map_or(0.0, |(value, best)| reward(value - best, spread));
-            // From ½ for a draw to 1; below that nothing was gained.
-            self.shares.record(arm, (2.0 * ahead - 1.0).max(0.0), length);
+            self.shares.record(arm, gain, length);
         }
+    }
+
+    /// Whether a child that is not a member yet is better than its parent: by the score that was reached, or, where all
+    /// objectives count, in that it belongs to the first front.
+    fn is_above(&self, open: &Open, child: &Member<S::Genome>) -> bool {
+        open.parent.as_ref().is_some_and(|parent| match (self.composition.survival)(&self.state.settings) {
+            Survival::NonDominated => self.state.population.gain(child) > 0.0,
+            _ => child.score > parent.score && child.violation <= parent.violation,
+        })
     }
 
     /// Takes a member in, and starts anew where the best has not changed for long. What was under way then and is no
@@ -189,14 +186,16 @@ impl<S: Space> Breeding<S> {
     fn survive(&mut self, member: Option<Member<S::Genome>>) {
         let best = |population: &Population<S>| population.best().map(|member| member.number);
         let before = best(&self.state.population);
-        if let Some(member) = member.filter(|member| member.number >= self.since || member.value() > self.summit) {
+        let surpasses = |member: &Member<S::Genome>| member.is_feasible() && member.value() > self.summit;
+        if let Some(member) = member.filter(|member| member.number >= self.since || surpasses(member)) {
             self.state.population.insert(member);
         }
         let changed = best(&self.state.population) != before;
         self.fruitless = if changed { 0 } else { self.fruitless + 1 };
         let patience = (self.composition.patience)(&self.state.settings);
         if patience.is_some_and(|patience| self.fruitless >= patience) {
-            let reached = self.state.population.best().map_or(f64::NEG_INFINITY, Member::value);
+            let best = self.state.population.best().filter(|best| best.is_feasible());
+            let reached = best.map_or(f64::NEG_INFINITY, Member::value);
             self.summit = self.summit.max(reached);
             self.state.population.clear();
             (self.since, self.fruitless) = (self.asked, 0);
@@ -227,7 +226,7 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         if let Some(open) = &repeated
             && let Some(arm) = open.arm
         {
-            self.arms[arm].1.repeated(open.parent.map(|parent| parent.number), &self.state);
+            self.arms[arm].1.repeated(open.parent.as_ref().map(|parent| parent.number), &self.state);
         }
         let proposal =
             if self.starts(number) { self.starter(number, repeated.is_some(), rng) } else { self.bred(number, rng) };
@@ -243,28 +242,27 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         // Where the driver found nothing new, the candidate is a birth of its own that no arm has made.
         let open = self.open.remove(&evaluated.number).filter(|open| open.origin == evaluated.proposal.origin);
         if let (Some(member), Some(parent)) =
-            (&mut member, open.as_ref().filter(|open| open.inherits).and_then(|open| open.parent))
+            (&mut member, open.as_ref().filter(|open| open.inherits).and_then(|open| open.parent.as_ref()))
         {
             self.head_start.record(member.score - parent.score);
             member.head_start = parent.head_start + self.head_start.typical();
         }
-        let value = member.as_ref().map(Member::value);
+        let above_parent = open.as_ref().zip(member.as_ref()).is_some_and(|(open, member)| self.is_above(open, member));
         if let Some(open) = &open {
-            self.credit(open, value, evaluated.proposal.length);
+            self.credit(open, member.as_ref(), evaluated.proposal.length);
         }
         if self.composition.drafts > 1 {
             let genome = &evaluated.proposal.genome;
             self.proposed.insert(self.state.space.hash(genome));
             let features = self.state.space.features(genome);
+            let value = member.as_ref().filter(|member| member.is_feasible()).map(Member::value);
             self.screen.told(evaluated.number, features, value);
         }
         self.survive(member);
         if let Some(open) = open
             && let Some(arm) = open.arm
         {
-            let above = |score: f64| open.parent.is_some_and(|parent| score > parent.score);
-            let told =
-                Told { parent: open.parent.map(|parent| parent.number), above_parent: evaluated.score.is_some_and(above) };
+            let told = Told { parent: open.parent.map(|parent| parent.number), above_parent };
             self.arms[arm].1.told(told, &self.state);
         }
     }

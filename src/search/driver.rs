@@ -1,7 +1,7 @@
 //! The driver of a search: numbers, lag, repetitions, finalists.
 
 use super::{
-    Evaluated, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival, population::Niche,
+    Evaluated, Front, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival, population::Niche,
     strategy::Entry,
 };
 use crate::genome::SearchSpace;
@@ -13,6 +13,9 @@ pub const DEFAULT_LAG: u64 = 8;
 
 /// Times that the strategy is asked for one candidate before random births take its place.
 const ATTEMPTS: u64 = 32;
+
+/// Candidates of the front that are remembered at most.
+const FRONT: usize = 64;
 
 /// Random births tried for one candidate before the space counts as exhausted.
 const LAST_RESORT: u64 = 1000;
@@ -48,6 +51,10 @@ pub struct Search<S: Space = SearchSpace> {
     proposed: HashSet<String>,
     /// The best of all by score, one a niche, for the final training.
     best: Population<S>,
+    /// What no other candidate dominates, where there are costs beside the score.
+    front: Front,
+    /// Costs beside the score that each scored candidate has, once one was told.
+    costs: Option<usize>,
 }
 
 /// What has to be remembered of a proposal until its result comes.
@@ -78,6 +85,8 @@ impl<S: Space> Search<S> {
             early: VecDeque::new(),
             open: BTreeMap::new(),
             proposed: HashSet::new(),
+            front: Front::new(FRONT),
+            costs: None,
         })
     }
 
@@ -126,7 +135,8 @@ impl<S: Space> Search<S> {
     /// Takes note of what became of a candidate, in order of the numbers.
     ///
     /// # Errors
-    /// A number out of turn; a genome that this search did not propose under that number; a score that is not finite.
+    /// A number out of turn; a genome that this search did not propose under that number; a score or costs that are not
+    /// finite; another number of costs than before.
     pub fn tell(&mut self, evaluated: Evaluated<S::Genome>) -> Result<(), SearchError> {
         let number = evaluated.number;
         if number != self.told {
@@ -135,6 +145,7 @@ impl<S: Space> Search<S> {
         if let Some(score) = evaluated.score.filter(|score| !score.is_finite()) {
             return Err(SearchError::NotFinite { number, score });
         }
+        self.check_costs(&evaluated)?;
         let told = self.space.hash(&evaluated.proposal.genome);
         match self.open.get(&number) {
             Some(open) if open.hash == told && open.inherit == evaluated.proposal.inherit => {}
@@ -146,10 +157,32 @@ impl<S: Space> Search<S> {
         self.open.remove(&number);
         self.told += 1;
         if let Some(member) = Member::of(&evaluated) {
+            self.costs = Some(member.costs.len());
+            if !member.costs.is_empty() {
+                self.front.insert(number, member.point());
+            }
             self.best.insert(member);
         }
         self.early.push_back(evaluated);
         Ok(())
+    }
+
+    fn check_costs(&self, evaluated: &Evaluated<S::Genome>) -> Result<(), SearchError> {
+        let Evaluated { number, ref costs, violation, .. } = *evaluated;
+        let are_as_many = evaluated.score.is_none() || self.costs.is_none_or(|count| count == costs.len());
+        let are_finite = costs.iter().all(|cost| cost.is_finite()) && violation.is_finite() && violation >= 0.0;
+        if are_as_many && are_finite {
+            return Ok(());
+        }
+        Err(SearchError::Costs { number, given: costs.clone(), violation, expected: self.costs.unwrap_or(costs.len()) })
+    }
+
+    /// Candidates that no other dominates in score and costs at once, at most `n` that are spread best along the front, the
+    /// one of the best score first. Infeasible candidates are among them only where there is no feasible one. Empty where
+    /// candidates have no costs beside the score.
+    #[must_use]
+    pub fn front(&self, n: usize) -> Vec<u64> {
+        self.front.spread(n)
     }
 
     /// The best candidates by score for the final training, best first: of each niche the best, then, where there are
@@ -161,7 +194,7 @@ impl<S: Space> Search<S> {
     }
 
     /// Candidates whose weights may still be inherited or exported: what the strategy may name, what was told but is
-    /// not due yet, parents of what is under way, and finalists. The weights of all others can be deleted, also in a
+    /// not due yet, parents of what is under way, finalists, and the front. The weights of all others can be deleted, also in a
     /// study that is stopped here and asked for more later.
     #[must_use]
     pub fn reachable(&self) -> BTreeSet<u64> {
@@ -169,6 +202,7 @@ impl<S: Space> Search<S> {
         numbers.extend(self.early.iter().filter(|evaluated| evaluated.score.is_some()).map(|evaluated| evaluated.number));
         numbers.extend(self.open.values().filter_map(|open| open.inherit));
         numbers.extend(self.best.members().iter().map(|member| member.number));
+        numbers.extend(self.front.numbers());
         numbers
     }
 }

@@ -64,6 +64,21 @@ pub enum SearchError {
         /// Its score.
         score: f64,
     },
+    /// Costs beside the score that are not finite, or not as many as those of other candidates.
+    #[error(
+        "the costs of candidate {number} are {given:?} and its violation {violation}; both must be finite, the violation at \
+         least 0, and there must be {expected} costs"
+    )]
+    Costs {
+        /// Number of the candidate.
+        number: u64,
+        /// Its costs.
+        given: Vec<f64>,
+        /// Its violation.
+        violation: f64,
+        /// How many costs there must be.
+        expected: usize,
+    },
     /// Nothing new can be found in the search space.
     #[error("the search space is exhausted: {proposed} candidates were proposed, and no new genome was found")]
     Exhausted {

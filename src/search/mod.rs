@@ -22,20 +22,25 @@
 //!     let direct = space.value(&proposal.genome, "solver").as_deref() == Some("direct");
 //!     let score = if direct { 2.0 } else { 1.0 } - (threads - 6.0).abs() / 16.0;
 //!     best = best.max(score);
-//!     // The objective knows neither parameters of a net nor training examples.
-//!     search.tell(Evaluated { number, proposal, score: Some(score), parameters: 0, examples: 0 })?;
+//!     search.tell(Evaluated::new(number, proposal, Some(score)))?;
 //! }
 //! assert!(best > 1.8);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Beside the score a candidate may have costs ([`Evaluated::costs`]). [`Search::front`] are then the candidates that no
+//! other beats in all of them at once, whatever the strategy; `nsga2` searches for these, the others for the best score.
 
 pub mod arm;
 mod breeding;
 mod credit;
+pub mod dominance;
 mod driver;
 mod edits;
 mod error;
+mod front;
 mod head_start;
+mod hypervolume;
 pub mod model;
 mod population;
 mod screen;
@@ -48,6 +53,8 @@ mod synthetic;
 
 pub use driver::{DEFAULT_LAG, Search, rng};
 pub use error::{SearchError, UnknownStrategy};
+pub use front::Front;
+pub use hypervolume::hypervolume;
 pub use population::{Member, Population, Survival};
 pub use settings::Settings;
 pub use space::{Parameters, Space};
@@ -94,6 +101,22 @@ pub struct Evaluated<G = Genome> {
     pub parameters: u64,
     /// Training examples consumed.
     pub examples: u64,
+    /// What is minimised beside the score; finite, and as many numbers for every scored candidate of a search. Empty where
+    /// only the score counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<f64>,
+    /// How far it violates constraints: 0 where it violates none; finite. Of two candidates the one that violates less is
+    /// the better one, whatever their scores.
+    #[serde(default)]
+    pub violation: f64,
+}
+
+impl<G> Evaluated<G> {
+    /// A candidate of which nothing is known but its score.
+    #[must_use]
+    pub fn new(number: u64, proposal: Proposal<G>, score: Option<f64>) -> Evaluated<G> {
+        Evaluated { number, proposal, score, parameters: 0, examples: 0, costs: Vec::new(), violation: 0.0 }
+    }
 }
 
 /// A search strategy behind ask and tell.

@@ -1,6 +1,11 @@
 //! A bounded population with elitist survival and niches.
 
-use super::{Evaluated, Settings, Space, driver::rng};
+use super::{
+    Evaluated, Settings, Space,
+    credit::reward,
+    dominance::{Point, crowding, fronts},
+    driver::rng,
+};
 use crate::genome::{Genome, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -19,6 +24,10 @@ pub struct Member<G = Genome> {
     pub head_start: f64,
     /// Trainable parameters.
     pub parameters: u64,
+    /// What is minimised beside the score, as in [`Evaluated::costs`].
+    pub costs: Vec<f64>,
+    /// How far constraints are violated, as in [`Evaluated::violation`].
+    pub violation: f64,
 }
 
 impl<G: Clone> Member<G> {
@@ -31,7 +40,18 @@ impl<G: Clone> Member<G> {
             score: evaluated.score?,
             head_start: 0.0,
             parameters: evaluated.parameters,
+            costs: evaluated.costs.clone(),
+            violation: evaluated.violation,
         })
+    }
+}
+
+impl<G> Member<G> {
+    /// The same without its genome.
+    #[must_use]
+    pub fn bare(&self) -> Member<()> {
+        let Member { number, score, head_start, parameters, violation, .. } = *self;
+        Member { number, genome: (), score, head_start, parameters, costs: self.costs.clone(), violation }
     }
 
     /// The score that its genome is expected to have after one full training from scratch. Selection compares these,
@@ -41,11 +61,24 @@ impl<G: Clone> Member<G> {
         self.score - self.head_start
     }
 
-    /// Best first: by value, then fewer parameters, then the older.
+    /// Whether it violates no constraint.
+    #[must_use]
+    pub fn is_feasible(&self) -> bool {
+        self.violation == 0.0
+    }
+
+    /// All its objectives as costs, that of the value first.
+    #[must_use]
+    pub fn point(&self) -> Point {
+        let costs = std::iter::once(-self.value()).chain(self.costs.iter().copied()).collect();
+        Point { costs, violation: self.violation }
+    }
+
+    /// Best first: by constraints, less violation before more (Deb, 2000), by value, then fewer parameters, then the older.
     fn rank(&self, other: &Member<G>) -> Ordering {
-        other
-            .value()
-            .total_cmp(&self.value())
+        self.violation
+            .total_cmp(&other.violation)
+            .then(other.value().total_cmp(&self.value()))
             .then(self.parameters.cmp(&other.parameters))
             .then(self.number.cmp(&other.number))
     }
@@ -85,13 +118,17 @@ pub enum Survival {
     },
     /// The youngest; the oldest goes (Real et al., 2019).
     Youngest,
+    /// The first front of all objectives; of the others, those of the last front go first, the most crowded before the rest
+    /// (NSGA-II; Deb et al., 2002). One member at a time comes and goes, so that no generation has to be waited for (Nebro
+    /// and Durillo, 2009).
+    NonDominated,
 }
 
 /// Candidates that are bred from, at most a fixed number.
 #[derive(Clone)]
 pub struct Population<S: Space = SearchSpace> {
     space: S,
-    /// Best first by value.
+    /// Best first: by value, or by front and crowding.
     members: Vec<Member<S::Genome>>,
     /// Distances between members, in their order.
     distances: Vec<Vec<f64>>,
@@ -107,7 +144,8 @@ impl<S: Space> Population<S> {
         Population { space, members: Vec::new(), distances: Vec::new(), capacity, survival, niche }
     }
 
-    /// All members, best first by value.
+    /// All members, best first: by value, or by front and crowding where the survival goes by these; in both cases the first
+    /// is the best by value of those that violate constraints least.
     #[must_use]
     pub fn members(&self) -> &[Member<S::Genome>] {
         &self.members
@@ -125,13 +163,37 @@ impl<S: Space> Population<S> {
         self.members.iter().find(|member| member.number == number)
     }
 
-    /// How far the best is ahead of the middle: the scale on which gains are judged. 0 where all are equal.
+    /// How far the best is ahead of the middle: the scale on which gains in value are judged. 0 where all are equal.
     #[must_use]
     pub fn spread(&self) -> f64 {
         match (self.members.first(), self.members.get(self.members.len() / 2)) {
             (Some(best), Some(middle)) => best.value() - middle.value(),
             _ => 0.0,
         }
+    }
+
+    /// How a child did beside its parent: from 0 (worse) over ½ (as well) to 1 (better). By value in units of the spread;
+    /// where one of them violates a constraint or all objectives count, by dominance.
+    #[must_use]
+    pub fn reward<A, B>(&self, parent: &Member<A>, child: &Member<B>) -> f64 {
+        if self.survival != Survival::NonDominated && parent.is_feasible() && child.is_feasible() {
+            return reward(child.value() - parent.value(), self.spread());
+        }
+        let (parent, child) = (parent.point(), child.point());
+        0.5 * (1.0 + f64::from(u8::from(child.dominates(&parent))) - f64::from(u8::from(parent.dominates(&child))))
+    }
+
+    /// What a candidate that is not a member yet gains over all members: 0 for nothing, at most 1. By value over the best
+    /// in units of the spread; where all objectives count, 1 where no member dominates it.
+    #[must_use]
+    pub fn gain<A>(&self, candidate: &Member<A>) -> f64 {
+        let Some(best) = self.best() else { return 0.0 };
+        if self.survival == Survival::NonDominated {
+            let point = candidate.point();
+            return f64::from(u8::from(self.members.iter().all(|member| !member.point().dominates(&point))));
+        }
+        // From ½ for a draw to 1; below that nothing was gained.
+        (2.0 * self.reward(best, candidate) - 1.0).max(0.0)
     }
 
     /// The best of `size` members drawn with replacement.
@@ -152,7 +214,10 @@ impl<S: Space> Population<S> {
 
     /// Adds a member and, where there is no room, drops the one that survives last.
     pub fn insert(&mut self, member: Member<S::Genome>) {
-        let place = self.members.partition_point(|other| other.rank(&member) == Ordering::Less);
+        let place = match self.survival {
+            Survival::NonDominated => self.members.len(),
+            _ => self.members.partition_point(|other| other.rank(&member) == Ordering::Less),
+        };
         let mut row: Vec<f64> =
             self.members.iter().map(|other| self.space.distance(&member.genome, &other.genome)).collect();
         for (distances, &from) in self.distances.iter_mut().zip(&row) {
@@ -161,8 +226,10 @@ impl<S: Space> Population<S> {
         row.insert(place, 0.0);
         self.distances.insert(place, row);
         self.members.insert(place, member);
+        self.sort_fronts();
         if self.members.len() > self.capacity {
             self.drop_last();
+            self.sort_fronts();
         }
     }
 
@@ -176,10 +243,14 @@ impl<S: Space> Population<S> {
     fn last(&self) -> Option<usize> {
         let indices = 0..self.members.len();
         match self.survival {
+            Survival::NonDominated => self.members.len().checked_sub(1),
             Survival::Youngest => indices.min_by_key(|&index| self.members[index].number),
             Survival::Elitist { elites } => {
                 let mut by_score: Vec<usize> = indices.collect();
-                by_score.sort_by(|&a, &b| self.members[b].score.total_cmp(&self.members[a].score));
+                let better = |a: &Member<S::Genome>, b: &Member<S::Genome>| {
+                    a.violation.total_cmp(&b.violation).then(b.score.total_cmp(&a.score))
+                };
+                by_score.sort_by(|&a, &b| better(&self.members[a], &self.members[b]));
                 let elites = &by_score[..elites.min(by_score.len())];
                 self.by_niche().into_iter().rev().find(|index| !elites.contains(index))
             }
@@ -194,6 +265,24 @@ impl<S: Space> Population<S> {
                 distances.remove(last);
             }
         }
+    }
+
+    /// Orders the members by front, then by crowding, where the survival goes by these.
+    fn sort_fronts(&mut self) {
+        if self.survival != Survival::NonDominated {
+            return;
+        }
+        let points: Vec<Point> = self.members.iter().map(Member::point).collect();
+        let mut order = Vec::new();
+        for front in fronts(&points) {
+            let distances = crowding(&front.iter().map(|&index| &points[index]).collect::<Vec<_>>());
+            let mut ranked: Vec<(f64, usize)> = distances.into_iter().zip(front).collect();
+            ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| self.members[a.1].rank(&self.members[b.1])));
+            order.extend(ranked.into_iter().map(|(_, index)| index));
+        }
+        self.members = order.iter().map(|&index| self.members[index].clone()).collect();
+        let row = |&a: &usize| order.iter().map(|&b| self.distances[a][b]).collect();
+        self.distances = order.iter().map(row).collect();
     }
 
     fn by_niche(&self) -> Vec<usize> {
@@ -213,7 +302,7 @@ mod tests {
     use crate::search::synthetic::table;
 
     fn member(number: u64, genome: Genome, score: f64) -> Member {
-        Member { number, genome, score, head_start: 0.0, parameters: 10 }
+        Member { number, genome, score, head_start: 0.0, parameters: 10, costs: vec![], violation: 0.0 }
     }
 
     fn births(count: u64) -> Vec<Genome> {
@@ -298,5 +387,56 @@ mod tests {
         assert!((190..310).contains(&wins(1)));
         assert!((580..740).contains(&wins(3)));
         assert!(Population::new(table(), 8, Survival::Elitist { elites: 1 }, APART).tournament(3, &mut rng).is_none());
+    }
+
+    #[test]
+    fn feasible_members_come_first_then_those_that_violate_least() {
+        let violations = [0.2, 0.0, 0.1, 0.0, 0.3];
+        let mut population = Population::new(table(), 4, Survival::Elitist { elites: 1 }, APART);
+        for ((number, genome), (score, violation)) in
+            (0..).zip(births(5)).zip([0.9, 0.1, 0.95, 0.2, 0.99].into_iter().zip(violations))
+        {
+            population.insert(Member { violation, ..member(number, genome, score) });
+        }
+        assert_eq!(numbers(&population), [3, 1, 2, 0]);
+        let [worse, better] = [0.3, 0.2].map(|violation| Member { violation, ..member(9, births(1).remove(0), 0.5) });
+        assert_eq!([population.reward(&worse, &better), population.reward(&better, &worse)], [1.0, 0.0]);
+        assert_eq!(population.gain(&better), 0.0, "what violates a constraint is no gain over what does not");
+    }
+
+    #[test]
+    fn fronts_survive_and_the_most_crowded_goes() {
+        let mut population = Population::new(table(), 4, Survival::NonDominated, APART);
+        let candidates = [(0.5, 5.0), (0.9, 9.0), (0.1, 1.0), (0.48, 4.9), (0.4, 6.0), (0.7, 8.0)];
+        for ((number, genome), (score, cost)) in (0..).zip(births(6)).zip(candidates) {
+            population.insert(Member { costs: vec![cost], ..member(number, genome, score) });
+        }
+        // 4 is dominated by 0. Of 0, 3 and 5 between the extremes 0 lies closest to its neighbours.
+        let mut kept = numbers(&population);
+        assert_eq!(kept[..2], [1, 2], "the extremes, the best by value first");
+        kept.sort_unstable();
+        assert_eq!(kept, [1, 2, 3, 5]);
+        let tried = |score, cost| Member { costs: vec![cost], ..member(9, births(1).remove(0), score) };
+        assert_eq!([population.gain(&tried(0.95, 20.0)), population.gain(&tried(0.85, 9.5))], [1.0, 0.0]);
+        let parent = tried(0.5, 5.0);
+        let rewards = [tried(0.6, 5.0), tried(0.6, 6.0), tried(0.5, 5.0), tried(0.4, 5.0)];
+        assert_eq!(rewards.map(|child| population.reward(&parent, &child)), [1.0, 0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn distances_follow_their_members_through_fronts() {
+        let space = table();
+        let mut population =
+            Population::new(space.clone(), 6, Survival::NonDominated, Niche::of(&space, &Settings::default()));
+        for number in 0..40 {
+            let genome = space.birth(&mut rng(4, number, 0));
+            let costs = vec![(number * 5 % 13) as f64];
+            population.insert(Member { costs, ..member(number, genome, (number * 7 % 11) as f64) });
+            for (a, row) in population.members.iter().zip(&population.distances) {
+                let expected: Vec<f64> = population.members.iter().map(|b| space.distance(&a.genome, &b.genome)).collect();
+                assert_eq!(row, &expected);
+            }
+        }
+        assert_eq!(population.members().len(), 6);
     }
 }

@@ -106,7 +106,7 @@ impl World {
         let score = quality(&proposal.genome) - self.untrained * (-self.pace * trained).exp() + noise;
         let examples = (proposal.length * 10_000.0) as u64;
         self.examples += examples;
-        Evaluated { number, proposal, score: Some(score), parameters: 1000, examples }
+        Evaluated { parameters: 1000, examples, ..Evaluated::new(number, proposal, Some(score)) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Evaluating candidates: jobs in, outcomes out.
 
 use super::memory::release_unused;
-use super::{Failure, Memory, Outcome, Store, StudyError, Timing};
+use super::{Failure, Gauge, Measured, Memory, Outcome, Store, StudyError, Timing};
 use crate::express;
 use crate::genome::Genome;
 use crate::graph::{GraphError, Target};
@@ -86,6 +86,8 @@ pub struct Workshop<'a> {
     pub setting: Setting<'a>,
     /// Where weights are kept.
     pub store: &'a Store,
+    /// What is measured on each trained net, where anything is.
+    pub gauge: Option<Gauge<'a>>,
     /// Memory of the trainings.
     pub memory: Memory,
     /// Start of the study's clock, and the seconds that earlier sessions used.
@@ -290,14 +292,24 @@ fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcom
         Err(TrainError::Stopped) => return Ok(vec![None; jobs.len()]),
         Err(e) => return each_alone(workshop, jobs, || failed(&e, costs)),
     };
-    let outcome = |trained: Result<Trained, TrainError>| match trained {
-        Ok(Trained { weights, scores, score, costs, curve }) => {
-            let weights = workshop.store.put(&weights)?;
-            Ok(Some(Outcome::Scored { scores, score, costs, curve, weights }))
+    let outcome = |(job, trained): (&Job, Result<Trained, TrainError>)| {
+        let measured = trained.and_then(|trained| measured(workshop, job, trained));
+        match measured {
+            Ok((Trained { weights, scores, score, costs, curve }, Measured { objectives, violation })) => {
+                let weights = workshop.store.put(&weights)?;
+                Ok(Some(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights }))
+            }
+            Err(e) => Ok(Some(failed(&e, costs))),
         }
-        Err(e) => Ok(Some(failed(&e, costs))),
     };
-    trained.into_iter().map(outcome).collect()
+    jobs.iter().zip(trained).map(outcome).collect()
+}
+
+/// A trained net with its objectives.
+fn measured(workshop: &Workshop<'_>, job: &Job, trained: Trained) -> Result<(Trained, Measured), TrainError> {
+    let measure = |gauge: &Gauge<'_>| gauge.measure(&job.genome, &trained.costs, &trained.weights, &trained.scores);
+    let measured = workshop.gauge.as_ref().map(measure).transpose()?.unwrap_or_default();
+    Ok((trained, measured))
 }
 
 /// What goes wrong with several at once is tried with each alone, so that only those fail that would fail anyway.

@@ -1,6 +1,7 @@
 //! The final phase: training the finalists at full length and choosing what to export.
 
 use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
+use super::front::State;
 use super::{
     Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
     lengths,
@@ -48,7 +49,7 @@ impl Study {
             // The finals are not journaled: a resumed search picks anew.
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
             let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false, training: None };
-            let picked = search.finalists(self.settings.training.finalists);
+            let picked = self.best_of(search, self.settings.training.finalists);
             let entries = picked.into_iter().chain(untold).map(entry).collect();
             return self.decide(&Finals { after, entries }, true, resources, watch);
         }
@@ -143,15 +144,26 @@ impl Study {
         all
     }
 
-    /// Those that are trained at full length: the best of the search, and beside it the next best of other niches.
+    /// The best of the search, at most `count` of them: those of its front where there are several objectives.
+    fn best_of(&self, search: &Search, count: usize) -> Vec<u64> {
+        if self.settings.search.minimize.is_empty() { search.finalists(count) } else { search.front(count) }
+    }
+
+    /// Those that are trained at full length: the best of the search, and beside it the next best of other niches; where
+    /// there are several objectives, what is spread best along the front.
     fn picked(&self, search: &Search, image: bool) -> Vec<&Candidate> {
-        let mut picked: Vec<&Candidate> =
-            search.finalists(usize::MAX).iter().filter_map(|n| self.candidates.get(n)).collect();
-        if image {
+        let finalists = self.settings.training.finalists;
+        let several = !self.settings.search.minimize.is_empty();
+        let best = self.best_of(search, if several { finalists } else { usize::MAX });
+        let mut picked: Vec<&Candidate> = best.iter().filter_map(|n| self.candidates.get(n)).collect();
+        if picked.iter().any(|c| c.outcome.feasible_score().is_some()) {
+            picked.retain(|c| c.outcome.feasible_score().is_some());
+        }
+        if image && !several {
             let scores = self.candidates.values().filter_map(|c| c.outcome.score()).collect();
             large_first(&mut picked, scores, |c| (c.outcome.score(), c.outcome.costs().work));
         }
-        picked.truncate(self.settings.training.finalists);
+        picked.truncate(finalists);
         picked
     }
 
@@ -198,30 +210,16 @@ impl Study {
         Ok(())
     }
 
-    /// The best on the validation part of all finalists at full length, those of earlier finals included. One as the search
-    /// left it is chosen only where it is better by more than a standard error: its score is the best of many on the same
-    /// rows, and so in part luck.
+    /// The best of all that could be exported, with the front where there are several objectives.
     fn choose(&self, finals: &Finals, resources: &Resources<'_>) -> Result<Choice, StudyError> {
         let metric = self.metric(resources)?;
-        let after = finals.after;
-        let trained = self.finalists.iter().map(|f| (f.candidate, Some(f.rank), &f.outcome));
-        let searched = finals.entries.iter().filter_map(|e| self.candidates.get(&e.candidate));
-        let mut best: Option<(f64, Choice)> = None;
-        for (candidate, finalist, outcome) in trained.chain(searched.map(|c| (c.number, None, &c.outcome))) {
-            let Outcome::Scored { scores, score, weights, .. } = outcome else { continue };
-            let bar = |(best, choice): &(f64, Choice)| match (choice.finalist, finalist) {
-                (Some(_), None) => {
-                    let value = if metric.higher_is_better { *best } else { -best };
-                    best + metric.standard_error(value, resources.dataset.validation.targets.len())
-                }
-                _ => *best,
-            };
-            if best.as_ref().is_none_or(|best| *score > bar(best)) {
-                let (scores, weights) = (scores.clone(), weights.clone());
-                best = Some((*score, Choice { after, candidate, finalist, scores, weights, interrupted: false }));
-            }
-        }
-        best.map(|(_, choice)| choice).ok_or_else(|| self.nothing_trained())
+        let rows = resources.dataset.validation.targets.len();
+        let choice = if self.settings.search.minimize.is_empty() {
+            State::best(self.states(finals), metric, rows).and_then(|best| best.choice(finals.after, vec![]))
+        } else {
+            self.choose_front(finals, metric, rows)
+        };
+        choice.ok_or_else(|| self.nothing_trained())
     }
 }
 

@@ -29,15 +29,21 @@ const PROBE_ROWS: usize = 64;
 /// How long the machine's speed is measured.
 const PROBE: Duration = Duration::from_millis(1200);
 
+/// Candidates that are trained at full length where only the metric counts, and members of the front that are where there
+/// are several objectives.
+pub const FINALISTS: usize = 2;
+/// See [`FINALISTS`].
+pub const FRONT: usize = 8;
+
 /// Lengths where only the number of candidates is given: from the data alone.
-pub fn from_data(space: &SearchSpace) -> TrainingSettings {
+pub fn from_data(space: &SearchSpace, finalists: usize) -> TrainingSettings {
     let rows = space.domain.rows as f64;
     let image = matches!(space.domain.input, InputDomain::Image { .. });
     TrainingSettings {
         effort: if image { IMAGE_EFFORT } else { TABLE_EFFORT },
         examples: (rows * LEAST_EPOCHS).max(LEAST_EXAMPLES) as u64,
         search_share: SEARCH_SHARE,
-        finalists: 2,
+        finalists,
         final_factor: 3.0,
         // Augmented images are hardly learnt by heart.
         ladder: !image,
@@ -45,7 +51,8 @@ pub fn from_data(space: &SearchSpace) -> TrainingSettings {
     }
 }
 
-/// Lengths that let a search of `seconds` on `workers` threads see enough candidates. Also returns how many to expect.
+/// Lengths that let a search of `seconds` on `workers` threads see enough candidates before so many `finalists` are
+/// trained. Also returns how many candidates to expect.
 ///
 /// # Errors
 /// Where the probe fails.
@@ -55,8 +62,9 @@ pub fn from_budget(
     setting: &Setting<'_>,
     seconds: f64,
     workers: usize,
+    finalists: usize,
 ) -> Result<(TrainingSettings, u64), StudyError> {
-    let mut lengths = from_data(space);
+    let mut lengths = from_data(space, finalists);
     let costs = train::costs(probe, setting.task, setting.train.targets.len()).map_err(StudyError::Probe)?;
     let cost = costs.work as f64;
     let speed = cost * examples_per_second(probe, setting, seconds)?;

@@ -8,9 +8,11 @@ mod evaluator;
 mod event;
 mod finals;
 mod folder;
+mod front;
 mod journal;
 pub mod lengths;
 mod memory;
+pub mod objective;
 mod record;
 mod search;
 mod settings;
@@ -20,9 +22,11 @@ pub use error::StudyError;
 pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
 pub use event::Event;
 pub use folder::{Folder, write_whole};
+pub use front::volume_share;
 pub use journal::Journal;
 pub use memory::Memory;
-pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, Outcome, Record, Timing};
+pub use objective::{Assemble, Cap, Gauge, Measured, Objective, Objectives};
+pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, Outcome, Record, Timing};
 pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
 
@@ -45,6 +49,8 @@ pub struct Resources<'a> {
     pub dataset: &'a Dataset,
     /// The engine, as the settings say.
     pub engine: &'a dyn Engine,
+    /// Makes the model that would be exported, on which objectives are measured.
+    pub assemble: &'a Assemble<'a>,
     /// Threads that train, one candidate each.
     pub workers: usize,
     /// Most bytes that all trainings may take together.
@@ -62,6 +68,8 @@ pub struct Finished {
     pub candidate: Candidate,
     /// Its weights.
     pub weights: Weights,
+    /// Candidates and weights of the front, in the order of [`Choice::front`].
+    pub front: Vec<(Candidate, Weights)>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
 }
@@ -188,6 +196,13 @@ impl Study {
                 stop: resources.stop,
             },
             store: &store,
+            gauge: Gauge::new(
+                &self.settings.search.minimize,
+                &self.settings.search.caps,
+                resources.dataset,
+                resources.engine,
+                resources.assemble,
+            ),
             memory: Memory::new(resources.memory),
             clock,
         };
@@ -196,10 +211,14 @@ impl Study {
             let told = self.search_phase(&mut search, pool, resources, clock, watch)?;
             self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
-        let candidate = self.candidates.get(&choice.candidate).cloned();
-        let candidate = candidate.ok_or(StudyError::Diverges { number: choice.candidate })?;
-        let weights = self.store.get(&choice.weights)?;
-        Ok(Finished { choice, candidate, weights, stopped: evaluator::stopped(resources.stop) })
+        let trained = |number: u64, weights: &str| -> Result<(Candidate, Weights), StudyError> {
+            let candidate = self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number })?;
+            Ok((candidate, self.store.get(weights)?))
+        };
+        let (candidate, weights) = trained(choice.candidate, &choice.weights)?;
+        let front =
+            choice.front.iter().map(|member| trained(member.candidate, &member.weights)).collect::<Result<_, _>>()?;
+        Ok(Finished { choice, candidate, weights, front, stopped: evaluator::stopped(resources.stop) })
     }
 
     /// The study's metric.
@@ -250,6 +269,7 @@ impl Study {
             .filter_map(|n| self.candidates.get(&n)?.outcome.weights())
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
             .chain(self.choice.iter().map(|c| c.weights.as_str()))
+            .chain(self.choice.iter().flat_map(|c| &c.front).map(|member| member.weights.as_str()))
             .collect();
         for hash in self.stored.iter().filter(|hash| !kept.contains(hash.as_str())) {
             self.store.remove(hash)?;

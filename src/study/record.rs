@@ -1,5 +1,6 @@
 //! Lines of the journal.
 
+use super::Objectives;
 use crate::{
     genome::Training,
     search::Proposal,
@@ -7,7 +8,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// One line of `journal.jsonl`. What depends on clock or machine stands under `timing` only.
+/// One line of `journal.jsonl`. What depends on clock or machine stands under `timing`, with one exception: objectives that
+/// are measured by the clock steer the search, so they are part of the outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Record {
@@ -99,9 +101,31 @@ pub struct Choice {
     pub scores: Scores,
     /// SHA-256 of its weights in the store.
     pub weights: String,
+    /// How far it violates caps on objectives: 0 unless every candidate does.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub violation: f64,
+    /// The front of the metric and the objectives, the best by metric first, which is the one that was chosen; empty where
+    /// only the metric counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub front: Vec<FrontMember>,
     /// Whether the user stopped the study before its end; a resumed one chooses anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+}
+
+/// A trained net of the front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontMember {
+    /// Candidate it is.
+    pub candidate: u64,
+    /// Which training of its finals gave the weights; `None` where the search did.
+    pub finalist: Option<u64>,
+    /// Its metrics on the validation part.
+    pub scores: Scores,
+    /// Its objectives.
+    pub objectives: Objectives,
+    /// SHA-256 of its weights in the store.
+    pub weights: String,
 }
 
 /// What became of a training.
@@ -116,6 +140,12 @@ pub enum Outcome {
         score: f64,
         /// What it costs.
         costs: Costs,
+        /// Objectives that are minimised or capped, as they were measured.
+        #[serde(default, skip_serializing_if = "Objectives::is_empty")]
+        objectives: Objectives,
+        /// How far it violates caps on them, 0 where it is feasible.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        violation: f64,
         /// Course of the training.
         curve: Vec<CurvePoint>,
         /// SHA-256 of its weights in the store.
@@ -157,6 +187,32 @@ impl Outcome {
         }
     }
 
+    /// The same where no cap on an objective is violated.
+    pub fn feasible_score(&self) -> Option<f64> {
+        self.score().filter(|_| self.violation() == 0.0)
+    }
+
+    /// How far it violates caps on objectives; 0 where it failed, which is worse than any violation.
+    pub fn violation(&self) -> f64 {
+        match self {
+            Outcome::Scored { violation, .. } => *violation,
+            Outcome::Failed { .. } => 0.0,
+        }
+    }
+
+    /// Objectives that were measured.
+    pub fn objectives(&self) -> Option<&Objectives> {
+        match self {
+            Outcome::Scored { objectives, .. } => Some(objectives),
+            Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// One of them by name.
+    pub fn objective(&self, name: &str) -> Option<f64> {
+        self.objectives()?.get(name).copied()
+    }
+
     /// What it costs.
     pub fn costs(&self) -> &Costs {
         match self {
@@ -183,6 +239,10 @@ pub struct Timing {
     /// Candidates that trained as one graph with it, itself included; not written where it trained alone.
     #[serde(default, skip_serializing_if = "is_alone")]
     pub members: u64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn is_alone(members: &u64) -> bool {

@@ -17,7 +17,7 @@ struct Progress {
     told: u64,
     /// Parents of jobs under way, whose weights must stay.
     parents: BTreeMap<u64, u64>,
-    /// Score of the best candidate.
+    /// Score of the best feasible candidate.
     best: Option<f64>,
     /// Set when no more candidates are asked for.
     ending: bool,
@@ -87,7 +87,7 @@ impl Study {
             progress.asked += 1;
             match self.candidates.get(&number) {
                 Some(c) if c.proposal == proposal => {
-                    progress.best = higher(progress.best, c.outcome.score());
+                    progress.best = higher(progress.best, c.outcome.feasible_score());
                 }
                 Some(_) => return Err(StudyError::Diverges { number }),
                 None => {
@@ -139,7 +139,7 @@ impl Study {
         progress.parents.remove(&number);
         let (Some(outcome), Some(proposal)) = (done.outcome, self.proposals.remove(&number)) else { return Ok(()) };
         let candidate = Candidate { number, hash: proposal.genome.hash(), proposal, outcome, timing: done.timing };
-        let score = candidate.outcome.score();
+        let score = candidate.outcome.feasible_score();
         let best = score > progress.best;
         progress.best = higher(progress.best, score);
         let record = Record::Candidate(Box::new(candidate.clone()));
@@ -153,6 +153,7 @@ impl Study {
 
     /// Tells the search all candidates below `until` in order; false where one of them is not evaluated yet.
     fn tell_until(&mut self, search: &mut Search, until: u64, progress: &mut Progress) -> Result<bool, StudyError> {
+        let minimize = &self.settings.search.minimize;
         while progress.told < until {
             let Some(c) = self.candidates.get(&progress.told).filter(|c| c.number < progress.asked) else {
                 return Ok(false);
@@ -163,6 +164,8 @@ impl Study {
                 score: c.outcome.score(),
                 parameters: c.outcome.costs().parameters,
                 examples: c.outcome.costs().examples,
+                costs: minimize.iter().filter_map(|objective| c.outcome.objective(objective.entry().name)).collect(),
+                violation: c.outcome.violation(),
             })?;
             progress.told += 1;
         }

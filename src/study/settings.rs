@@ -1,11 +1,11 @@
 //! `study.toml`: every setting, resolved. The same settings give the same study.
 
-use super::{Folder, StudyError, folder::write_whole};
+use super::{Cap, Folder, Objective, StudyError, folder::write_whole};
 use crate::data::Task;
 use crate::genome::{Ancestor, Constraint};
 use crate::train::Costs;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,12 @@ pub struct SearchSettings {
     /// Bounds on what every net costs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<Constraint>,
+    /// Objectives that are minimised beside the metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minimize: Vec<Objective>,
+    /// Caps on objectives, which are checked once a candidate is measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
     /// Name of the metric.
     pub metric: String,
     /// The strategy's own settings.
@@ -91,7 +97,8 @@ pub struct TrainingSettings {
     pub examples: u64,
     /// Share of a budget after which the search ends.
     pub search_share: f64,
-    /// Candidates that are trained at full length at the end.
+    /// Candidates that are trained at full length at the end; where there are several objectives, members of the front that
+    /// are trained so and exported.
     pub finalists: usize,
     /// Full length as a multiple of a candidate's, where no budget decides.
     pub final_factor: f64,
@@ -143,9 +150,16 @@ impl Settings {
     /// # Errors
     /// Where the file cannot be read or does not parse.
     pub fn read(folder: &Folder) -> Result<Self, StudyError> {
-        let path = folder.settings();
-        let text = std::fs::read_to_string(&path).map_err(|e| StudyError::io("read", &path, e))?;
-        toml::from_str(&text).map_err(|e| StudyError::Settings { path, reason: e.to_string() })
+        Settings::read_file(&folder.settings())
+    }
+
+    /// Reads a settings file, also of a study that another process works on.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn read_file(path: &Path) -> Result<Self, StudyError> {
+        let text = std::fs::read_to_string(path).map_err(|e| StudyError::io("read", path, e))?;
+        toml::from_str(&text).map_err(|e| StudyError::Settings { path: path.to_owned(), reason: e.to_string() })
     }
 
     /// Writes the settings.

@@ -33,10 +33,12 @@ fn settings(space: &SearchSpace) -> Settings {
             search_until: None,
             ancestors: vec![],
             constraints: vec![],
+            minimize: vec![],
+            caps: vec![],
             metric: "rmse".into(),
             strategy_settings: search::Settings::default(),
         },
-        training: lengths::from_data(space),
+        training: lengths::from_data(space, lengths::FINALISTS),
         engine: EngineSettings {
             name: "tract".into(),
             version: "0".into(),
@@ -63,6 +65,8 @@ fn study(root: &std::path::Path) -> (Study, [String; 2]) {
             scores: Scores::new(),
             score: 0.0,
             costs: Costs::default(),
+            objectives: Objectives::new(),
+            violation: 0.0,
             curve: vec![],
             weights: hash.clone(),
         };

@@ -3,6 +3,7 @@
 mod cloud;
 mod confusion;
 mod failures;
+mod front;
 mod gain;
 mod lineage;
 mod network;
@@ -25,6 +26,7 @@ pub struct Section {
 /// All sections in the order of the page.
 pub static ALL: &[&Section] = &[
     &gain::SECTION,
+    &front::SECTION,
     &cloud::SECTION,
     &network::SECTION,
     &lineage::SECTION,

@@ -81,7 +81,8 @@ impl<G> Draft<G> {
 pub struct Told {
     /// Its first parent, where it has one.
     pub parent: Option<u64>,
-    /// Whether its score was above that of the first parent. False where it failed.
+    /// Whether its score was above that of the first parent or, where all objectives count, no member dominated it. False
+    /// where it failed.
     pub above_parent: bool,
 }
 

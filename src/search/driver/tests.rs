@@ -9,7 +9,7 @@ fn search(lag: u64) -> Search {
 }
 
 fn scored(number: u64, proposal: Proposal, score: Option<f64>) -> Evaluated {
-    Evaluated { number, proposal, score, parameters: 10, examples: 100 }
+    Evaluated { parameters: 10, examples: 100, ..Evaluated::new(number, proposal, score) }
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn finalists_are_best_first_distinct_and_prefer_fewer_parameters_at_equal_scores
     let proposals: Vec<Proposal> = (0..6).map(|number| search.ask(number).unwrap()).collect();
     let results = [(Some(0.7), 50), (None, 1), (Some(0.9), 80), (Some(0.9), 20), (Some(0.1), 5), (Some(0.8), 9)];
     for ((number, proposal), (score, parameters)) in (0..).zip(proposals).zip(results) {
-        search.tell(Evaluated { number, proposal, score, parameters, examples: 1 }).unwrap();
+        search.tell(Evaluated { parameters, examples: 1, ..Evaluated::new(number, proposal, score) }).unwrap();
     }
     let finalists = search.finalists(6);
     assert_eq!(finalists[0], 3);
@@ -101,6 +101,38 @@ fn what_may_still_be_inherited_is_kept_and_the_set_stays_small() {
         assert!(search.reachable().len() <= most);
     }
     assert!(kept.len() > 8);
+}
+
+#[test]
+fn the_front_is_what_nothing_beats_in_score_and_costs() {
+    let mut search = search(40);
+    let proposals: Vec<Proposal> = (0..6).map(|number| search.ask(number).unwrap()).collect();
+    // Score, cost and violation.
+    let results = [(0.9, 9.0, 0.0), (0.5, 1.0, 0.0), (0.8, 9.5, 0.0), (0.99, 0.5, 0.1), (0.7, 3.0, 0.0), (0.7, 2.0, 0.0)];
+    for ((number, proposal), (score, cost, violation)) in (0..).zip(proposals).zip(results) {
+        search.tell(Evaluated { costs: vec![cost], violation, ..scored(number, proposal, Some(score)) }).unwrap();
+    }
+    assert_eq!(search.front(9), [0, 5, 1]);
+    assert_eq!(search.front(2), [0, 1]);
+    assert!(search.front(9).iter().all(|number| search.reachable().contains(number)));
+    assert_eq!(search.finalists(1), [0]);
+}
+
+#[test]
+fn costs_that_are_not_finite_or_too_few_are_refused_and_change_nothing() {
+    let mut search = search(4);
+    let [first, second] = [search.ask(0).unwrap(), search.ask(1).unwrap()];
+    let told =
+        |costs: &[f64], violation| Evaluated { costs: costs.to_vec(), violation, ..scored(0, first.clone(), Some(0.5)) };
+    for bad in [told(&[f64::NAN], 0.0), told(&[f64::INFINITY], 0.0), told(&[1.0], f64::NAN), told(&[1.0], -0.1)] {
+        let refused = search.tell(bad);
+        assert!(matches!(refused, Err(SearchError::Costs { number: 0, .. })), "{refused:?}");
+    }
+    search.tell(told(&[1.0], 0.0)).unwrap();
+    let fewer = search.tell(scored(1, second.clone(), Some(0.5)));
+    assert!(matches!(fewer, Err(SearchError::Costs { number: 1, expected: 1, .. })), "{fewer:?}");
+    search.tell(scored(1, second, None)).unwrap();
+    assert_eq!(search.front(3), [0]);
 }
 
 /// A strategy that knows one genome only.

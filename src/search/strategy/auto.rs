@@ -12,6 +12,9 @@ use crate::search::{
     population::Survival,
 };
 
+/// Its name.
+pub(super) const NAME: &str = "auto";
+
 const COMPOSITION: Composition = Composition {
     arms: &[("birth", 0.2), ("crossover", 0.1), ("mutation", 0.2), ("evsm", 0.25), ("eems", 0.25)],
     initial: Settings::initial,
@@ -23,7 +26,7 @@ const COMPOSITION: Composition = Composition {
 
 pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
-        name: "auto",
+        name: NAME,
         doc: "as ga, with the most promising of many drafts by a model of what was seen; starts anew where nothing gains",
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }

@@ -5,6 +5,7 @@ mod auto;
 mod eems;
 mod evsm;
 mod ga;
+mod nsga2;
 mod random;
 
 use super::{Settings, Space, Strategy, UnknownStrategy};
@@ -21,9 +22,14 @@ pub struct Entry<S: Space = SearchSpace> {
 }
 
 impl<S: Space> Entry<S> {
-    /// All strategies, the default first.
+    /// All strategies, the default of a single objective first.
     pub const ALL: &'static [Entry<S>] =
-        &[auto::entry(), ga::entry(), aging::entry(), evsm::entry(), eems::entry(), random::entry()];
+        &[auto::entry(), ga::entry(), aging::entry(), evsm::entry(), eems::entry(), nsga2::entry(), random::entry()];
+}
+
+/// Name of the strategy where none is asked for: one that searches for a front where there are `several` objectives.
+pub const fn default_for(several: bool) -> &'static str {
+    if several { nsga2::NAME } else { auto::NAME }
 }
 
 /// The strategy with this name.

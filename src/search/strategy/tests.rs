@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::search::{
-    Evaluated, Parameters, Proposal, Search, SearchError,
+    Evaluated, Parameters, Proposal, Search, SearchError, hypervolume,
     space::parameters::Point,
     synthetic::{World, images, quality, run, table, tiny},
 };
@@ -55,7 +55,7 @@ fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
             let evaluate = |number, proposal: Proposal| {
                 // Any score that has nothing to do with the number's order.
                 let score = Some((number * 37 % 101) as f64);
-                Evaluated { number, proposal, score, parameters: number * 13 % 7, examples: 1 }
+                Evaluated { parameters: number * 13 % 7, examples: 1, ..Evaluated::new(number, proposal, score) }
             };
             let proposals = run(&mut search, LAG, 300, evaluate).unwrap();
             for (number, proposal) in (0..).zip(&proposals) {
@@ -78,6 +78,7 @@ const PINNED: &[(&str, &str)] = &[
     ("aging", "4c703538e804c360"),
     ("evsm", "6435d6c6d203370a"),
     ("eems", "a742d885af77e8a4"),
+    ("nsga2", "c3557878dfa3a4f6"),
     ("random", "64950a434f877b79"),
 ];
 
@@ -137,7 +138,7 @@ fn results_that_come_early_change_nothing() {
 fn failures_are_survived_and_never_win() {
     for entry in <Entry>::ALL {
         let mut search = search(entry, table(), 7, LAG);
-        let all_fail = |number, proposal| Evaluated { number, proposal, score: None, parameters: 0, examples: 0 };
+        let all_fail = |number, proposal| Evaluated::new(number, proposal, None);
         run(&mut search, LAG, 120, all_fail).unwrap();
         assert!(search.finalists(5).is_empty() && search.reachable().is_empty());
     }
@@ -157,13 +158,33 @@ fn failures_are_survived_and_never_win() {
 }
 
 #[test]
+fn what_violates_constraints_is_survived_and_stands_behind_what_does_not() {
+    for entry in <Entry>::ALL {
+        for all_do in [false, true] {
+            let mut search = search(entry, table(), 7, LAG);
+            let mut world = World::default();
+            // The best by far violate most.
+            let violation = |number: u64| ((number % 3) as f64) + if all_do { 0.5 } else { 0.0 };
+            let evaluate = |number, proposal| {
+                let evaluated = world.evaluate(number, proposal);
+                let score = evaluated.score.map(|score| score + violation(number));
+                Evaluated { score, violation: violation(number), ..evaluated }
+            };
+            run(&mut search, LAG, 120, evaluate).unwrap();
+            let finalists = search.finalists(5);
+            assert!(finalists.iter().all(|number| number % 3 == 0), "{}: {finalists:?}", entry.name);
+        }
+    }
+}
+
+#[test]
 fn equal_and_enormous_scores_are_survived() {
     for entry in <Entry>::ALL {
         for scale in [0.0, 1e300, -1e300, 1e-300] {
             let mut search = search(entry, table(), 8, LAG);
             let evaluate = |number: u64, proposal| {
                 let score = Some((number % 5) as f64 * scale);
-                Evaluated { number, proposal, score, parameters: 1, examples: 1 }
+                Evaluated { parameters: 1, examples: 1, ..Evaluated::new(number, proposal, score) }
             };
             run(&mut search, LAG, 80, evaluate).unwrap();
             assert_eq!(search.finalists(2).len(), 2);
@@ -206,7 +227,7 @@ fn every_strategy_searches_any_space_and_reproduces() {
             if let Some(told) = u64::checked_sub(number, LAG) {
                 let proposal = proposals[usize::try_from(told).unwrap()].clone();
                 let score = (told % 7 != 3).then(|| objective(&space, &proposal.genome));
-                search.tell(Evaluated { number: told, proposal, score, parameters: 0, examples: 1 }).unwrap();
+                search.tell(Evaluated { examples: 1, ..Evaluated::new(told, proposal, score) }).unwrap();
             }
             proposals.push(search.ask(number).unwrap());
         }
@@ -229,7 +250,7 @@ fn a_space_of_few_points_is_searched_to_its_end() {
             let mut search = Search::new(entry, &Settings::default(), space.clone(), 3, 1).unwrap();
             for number in 0..points {
                 let proposal = search.ask(number).unwrap();
-                let told = Evaluated { number, proposal, score: Some(0.5), parameters: 0, examples: 1 };
+                let told = Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(0.5)) };
                 search.tell(told).unwrap();
             }
             assert_eq!(search.ask(points).err(), Some(SearchError::Exhausted { proposed: points }), "{}", entry.name);
@@ -243,7 +264,7 @@ fn a_search_that_gains_nothing_starts_anew_from_births() {
     // The first candidate is the best of all.
     let evaluate = |number: u64, proposal| {
         let score = Some(if number == 0 { 1.0 } else { 0.5 / (number as f64) });
-        Evaluated { number, proposal, score, parameters: 1, examples: 1 }
+        Evaluated { parameters: 1, examples: 1, ..Evaluated::new(number, proposal, score) }
     };
     let proposals = run(&mut search, LAG, 120, evaluate).unwrap();
     let births: Vec<usize> = (0..120).filter(|&number| proposals[number].origin.arm == "birth").collect();
@@ -266,7 +287,7 @@ fn a_model_of_the_objective_finds_better_points_in_as_few_evaluations() {
                 let proposal = search.ask(number).unwrap();
                 let score = objective(&space, &proposal.genome);
                 best = best.max(score);
-                search.tell(Evaluated { number, proposal, score: Some(score), parameters: 0, examples: 1 }).unwrap();
+                search.tell(Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(score)) }).unwrap();
             }
             total += best / 10.0;
         }
@@ -274,6 +295,43 @@ fn a_model_of_the_objective_finds_better_points_in_as_few_evaluations() {
     };
     let (auto, random) = (best("auto"), best("random"));
     assert!(auto > random + 0.03 && auto > best("aging"), "auto {auto:.4}, random {random:.4}");
+}
+
+/// ZDT1 (Zitzler, Deb and Thiele, 2000) in five variables as a space: its front is 1 − √x where all variables but the
+/// first are 0.
+fn zdt1(point: &Point, space: &Parameters) -> [f64; 2] {
+    let value = |name| space.value(point, name).and_then(|text| text.parse::<f64>().ok()).unwrap();
+    let first = value("a");
+    let rest = 1.0 + 9.0 * ["b", "c", "d", "e"].map(value).iter().sum::<f64>() / 4.0;
+    [first, rest * (1.0 - (first / rest).sqrt())]
+}
+
+/// A search of the front of ZDT1: what was proposed, and the hypervolume of the front below (1, 4).
+fn front_of(name: &str, seed: u64) -> (Vec<Proposal<Point>>, f64) {
+    let names = ["a", "b", "c", "d", "e"];
+    let space = names.iter().fold(Parameters::builder(), |space, name| space.float(name, 0.0, 1.0)).build().unwrap();
+    let mut search = Search::new(find(name).unwrap(), &Settings::default(), space.clone(), seed, 1).unwrap();
+    let mut proposals = Vec::new();
+    for number in 0..150 {
+        let proposal = search.ask(number).unwrap();
+        proposals.push(proposal.clone());
+        let [first, second] = zdt1(&proposal.genome, &space);
+        let evaluated = Evaluated { costs: vec![second], ..Evaluated::new(number, proposal, Some(-first)) };
+        search.tell(evaluated).unwrap();
+    }
+    let point = |number: &u64| zdt1(&proposals[usize::try_from(*number).unwrap()].genome, &space).to_vec();
+    let front: Vec<Vec<f64>> = search.front(usize::MAX).iter().map(point).collect();
+    let volume = hypervolume(&front, &[1.0, 4.0]);
+    (proposals, volume)
+}
+
+#[test]
+fn several_objectives_are_searched_for_their_front() {
+    let mean = |name: &str| (0..5).map(|seed| front_of(name, seed).1).sum::<f64>() / 5.0;
+    // At most 4 less the third of the unit square below 1 − √x.
+    let (nsga2, aging, random) = (mean("nsga2"), mean("aging"), mean("random"));
+    assert!(nsga2 > random + 0.4 && nsga2 > aging && nsga2 < 4.0 - 1.0 / 3.0, "{nsga2:.3} {aging:.3} {random:.3}");
+    assert!(front_of("nsga2", 1).0 == front_of("nsga2", 1).0, "it does not reproduce");
 }
 
 /// Qualities of the first finalists of 20 searches, sorted.
