@@ -27,7 +27,7 @@
 //! | [`train`] | running a training step over batches; metrics; weights | `engine`, `express`, `data` |
 //! | [`search`] | population, selection, strategies behind ask and tell | `genome` |
 //! | [`study`] | the run: evaluators, journal, weights store, resume | `search`, `train` |
-//! | [`export`] | `best.onnx` and its verification | `onnx`, `engine`, `study` |
+//! | [`export`] | `best.onnx`, the models of a front, and their verification | `onnx`, `engine`, `study` |
 //! | [`report`] | `report.json`, `report.html` | `study` |
 //! | [`cli`] | arguments, one file for each subcommand | all |
 
@@ -56,6 +56,11 @@
 //! one such space, [`search::Parameters`] is another, so that the very code that searches nets can be judged on tables of
 //! results. Strategies that keep a population are compositions of one engine: arms, survival, whether a model screens
 //! drafts, when to start anew.
+//!
+//! Beside the metric there may be further objectives ([`study::objective`]): what a net costs where it is deployed, measured
+//! on the bytes that would be exported. The search knows them as a vector of costs and a violation of constraints; whatever
+//! the strategy, its driver remembers the front. What is measured is part of a candidate's outcome, also where it is a time
+//! and so depends on the machine, since it steers the search: such a study can be replayed, not repeated.
 //!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off

@@ -18,11 +18,16 @@ fn evolve(args: &[&str]) -> Command {
     command
 }
 
-/// A short study of credit_g.
+/// A short study of credit_g. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("credit_g.csv");
     let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class"]);
-    command.args(["--seed", "5", "--candidates", "12", "--examples", "2000"]).args(options).arg("--out").arg(out);
+    for default in [["--seed", "5"], ["--candidates", "12"], ["--examples", "2000"]] {
+        if !options.contains(&default[0]) {
+            command.args(default);
+        }
+    }
+    command.args(options).arg("--out").arg(out);
     command
 }
 

@@ -3,7 +3,7 @@
 mod ancestor;
 
 use self::ancestor::ImageExtent;
-use super::{Failure, Output, Status, layers, predict, run::ancestor_names, session::objectives_in_words};
+use super::{Failure, Output, Status, layers, objectives, predict, run::ancestor_names};
 use crate::{
     export::{FrontFile, SCHEMA},
     genome,
@@ -289,7 +289,7 @@ fn study_text(study: &StudyPart, text: &mut String) {
     for entry in &study.front {
         let value =
             entry.metric.as_ref().and_then(|metric| Some(format!("{metric} {}, ", number(*entry.scores.get(metric)?))));
-        let objectives = objectives_in_words(&entry.objectives);
+        let objectives = objectives::in_words(&entry.objectives);
         let _ = writeln!(text, "  {}  {}{objectives}", entry.file.display(), value.unwrap_or_default());
     }
     if !study.lineage.is_empty() {

@@ -11,6 +11,7 @@ pub mod inspect;
 mod interrupt;
 mod layers;
 mod memory;
+mod objectives;
 mod output;
 pub mod predict;
 pub mod progress;

@@ -3,7 +3,7 @@
 use super::{
     EngineArgs, Failure, OutputArgs, OutputMode, Status,
     bound::Bound,
-    interrupt, memory,
+    interrupt, memory, objectives,
     progress::{Note, Progress},
     quantity,
     session::{self, Session},
@@ -13,9 +13,7 @@ use crate::{
     express,
     genome::{Ancestor, Constraint, SearchSpace, ancestor},
     search::{self, DEFAULT_LAG, strategy},
-    study::{
-        Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, lengths, objective,
-    },
+    study::{Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, lengths},
     train::{
         baseline,
         metric::{self, Metric},
@@ -81,7 +79,7 @@ pub struct Args {
     /// row on one thread, latency_batch for 64 rows; memory is the estimated peak at inference. nsga2 searches for the front
     /// of the metric and these; any other strategy searches for the best metric alone, and the front is that of what it
     /// tries. A study that measures a latency is the same again when it is resumed, but not when it is run anew.
-    #[arg(long, value_name = "NAME", value_parser = objective_names(), value_delimiter = ',', help_heading = "Search")]
+    #[arg(long, value_name = "NAME", value_parser = objectives::names(), value_delimiter = ',', help_heading = "Search")]
     pub minimize: Vec<Objective>,
     /// Published architectures that a search over images starts from beside its own, such as resnet50,mobilenet_v2
     #[arg(long = "ancestor", value_name = "NAME", value_parser = ancestor_names(), value_delimiter = ',', help_heading = "Search")]
@@ -271,12 +269,6 @@ pub(super) fn ancestor_names() -> impl TypedValueParser<Value = Ancestor> {
     PossibleValuesParser::new(names).try_map(|name| ancestor::find(&name))
 }
 
-/// All objectives; help and errors come from the list.
-fn objective_names() -> impl TypedValueParser<Value = Objective> {
-    let names = objective::ALL.iter().map(|entry| entry.name);
-    PossibleValuesParser::new(names).try_map(|name| objective::find(&name))
-}
-
 fn strategy_names() -> PossibleValuesParser {
     PossibleValuesParser::new(<strategy::Entry>::ALL.iter().map(|entry| entry.name))
 }
@@ -325,7 +317,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         None => metric::default_for(dataset.task.kind),
     };
     baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?;
-    introduce_objectives(settings, metric, &mut progress);
+    objectives::introduce(&settings.strategy, &settings.minimize, &settings.caps, metric, &mut progress);
     let space = space(settings, &dataset)?;
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
@@ -348,26 +340,6 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     }
     let mut study = Study::create(folder, resolved)?;
     session.run(&mut study, progress, settings.output)
-}
-
-/// Says what the search is for, where that is more than the metric.
-fn introduce_objectives(settings: &RunSettings, metric: &Metric, progress: &mut Progress) {
-    let RunSettings { strategy, minimize, caps, .. } = settings;
-    if !minimize.is_empty() {
-        let names: Vec<&str> = minimize.iter().map(|objective| objective.entry().name).collect();
-        let front = format!("{} and {}", metric.name, names.join(", "));
-        progress.note(Note::Notice(&if *strategy == strategy::default_for(true) {
-            format!("{strategy} searches for the front of {front}")
-        } else {
-            format!("{strategy} searches for the best {}; the front of {front} is that of what it tries", metric.name)
-        }));
-    }
-    let measured = minimize.iter().copied().chain(caps.iter().map(|cap| cap.objective));
-    if let Some(timed) = measured.into_iter().find(|objective| objective.entry().is_timed) {
-        progress.note(Note::Notice(&format!(
-            "{timed} is measured by the clock: the study can be resumed as it is, but run anew it takes another course"
-        )));
-    }
 }
 
 /// The genomes to search among.

@@ -1,6 +1,6 @@
 //! One session of a study, from loaded data to the exported model: what `run` and `resume` have in common.
 
-use super::{Failure, Output, OutputMode, Status, layers, progress::Note, progress::Progress, quantity};
+use super::{Failure, Output, OutputMode, Status, layers, objectives, progress::Note, progress::Progress, quantity};
 use crate::{
     data::{Dataset, InputSpec, OutputSpec},
     engine::{Engine, Tract},
@@ -8,7 +8,7 @@ use crate::{
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, Objectives, Resources, Study, objective, write_whole},
+    study::{Clock, FileSettings, Finished, Resources, Study, write_whole},
     train::{Evaluator, Scores, Setting, Weights, baseline, metric::Metric},
 };
 use serde::Serialize;
@@ -143,7 +143,7 @@ impl Session<'_> {
     fn print_front(&self, front: &report::Front, study: &Study, out: &mut Output) -> Result<(), Failure> {
         for member in &front.members {
             let path = study.folder().root().join(&member.file);
-            let values = objectives_in_words(&member.objectives);
+            let values = objectives::in_words(&member.objectives);
             out.line(&format!("{}  {} {}, {values}", path.display(), self.metric.name, report::number(member.value)))?;
         }
         Ok(())
@@ -211,15 +211,6 @@ impl Session<'_> {
             stopped: finished.stopped,
         })
     }
-}
-
-/// Values of objectives in their units.
-pub(super) fn objectives_in_words(objectives: &Objectives) -> String {
-    let words = |(name, &value): (&String, &f64)| match objective::find(name) {
-        Ok(objective) => format!("{name} {}", report::quantity(objective.entry().unit, value)),
-        Err(_) => format!("{name} {value}"),
-    };
-    objectives.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
 /// Items separated by commas, or `none`.
