@@ -57,6 +57,11 @@
 //! results. Strategies that keep a population are compositions of one engine: arms, survival, whether a model screens
 //! drafts, when to start anew.
 //!
+//! A candidate may be several trainings ([`study::Trainings`]): folds of a cross-validation, executions from several seeds.
+//! Its score is their mean, its weights are stored together under one hash, and what inherits them does so training by
+//! training. A fold is a [`data::Dataset`] with preprocessing of its own, so whatever is exported comes with the one it was
+//! trained with.
+//!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off
 //! what takes longer than foreseen, after its schedule has been shortened to end before them, so only a study that is

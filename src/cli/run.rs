@@ -7,13 +7,13 @@ use super::{
     session::{self, Session},
 };
 use crate::{
-    data::{self, Dataset, Options, TaskKind, Validation},
+    data::{self, CrossValidation, Dataset, Options, TaskKind, Validation},
     express,
     genome::{Ancestor, Constraint, SearchSpace, ancestor},
     search::{self, DEFAULT_LAG, strategy},
-    study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
+    study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, Trainings, lengths},
     train::{
-        baseline,
+        ClassWeights, baseline,
         metric::{self, Metric},
     },
 };
@@ -58,6 +58,19 @@ pub struct Args {
     /// a large dataset]
     #[arg(long, value_name = "FILE|SHARE", value_parser = validation, help_heading = "Task")]
     pub validation: Option<Validation>,
+    /// Score every network by cross-validation instead: the mean over K folds, each scored by a network trained on the
+    /// others, such as 5, or 5x2 to cut the rows twice; the best is trained on all rows in the end. For small data
+    #[arg(long = "cv", value_name = "K[xR]", value_parser = str::parse::<CrossValidation>, conflicts_with = "validation", help_heading = "Task")]
+    pub cross_validation: Option<CrossValidation>,
+    /// Column whose rows of one value stay together, all trained on or all scored on, such as a patient with several
+    /// visits; the network does not see it
+    #[arg(long, value_name = "COLUMN", help_heading = "Task")]
+    pub group: Option<String>,
+    /// Weights of the classes in training: `balanced` lets rare ones count as much as frequent ones, NAME=WEIGHT,… says how
+    /// much a row of each counts, 1 for the others [default: balanced for a metric that counts all classes alike, else
+    /// none]
+    #[arg(long, value_name = "auto|none|balanced|NAME=WEIGHT,…", value_parser = str::parse::<ClassWeights>, help_heading = "Task")]
+    pub class_weights: Option<ClassWeights>,
     /// Time for all of it, search, retraining and export: 90s, 10m, 1h30m [default: 10m, none with --candidates]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Search")]
     pub budget: Option<Duration>,
@@ -67,6 +80,9 @@ pub struct Args {
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub examples: Option<u64>,
+    /// Train every network from N seeds and score it by the mean; costs N times as much, and chance picks less
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100), default_value_t = 1, help_heading = "Search")]
+    pub executions: u32,
     /// Strategy of the search
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = <strategy::Entry>::ALL[0].name, help_heading = "Search")]
     pub strategy: String,
@@ -108,6 +124,7 @@ Examples:
   evolve run adult.csv --target income
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
   evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
+  evolve run iris.csv --target species --cv 5         for few rows: all are trained on and scored on in turn
   evolve run fashion/ --validation 10% --json > events.jsonl";
 
 /// Everything that a run needs, with all defaults filled in.
@@ -124,6 +141,12 @@ pub struct RunSettings {
     pub metric: Option<String>,
     /// Where the validation part comes from.
     pub validation: Validation,
+    /// Column whose rows of one value stay together.
+    pub group: Option<String>,
+    /// Weights of the classes. Whether they fit the task is known only once the data is read.
+    pub class_weights: ClassWeights,
+    /// Seeds from which each candidate is trained; at least 1.
+    pub executions: usize,
     /// Time for search, retraining and export; `None` where only the number of candidates ends the search.
     pub budget: Option<Duration>,
     /// Most candidates.
@@ -178,7 +201,13 @@ impl Args {
             target: self.target,
             task,
             metric: self.metric,
-            validation: self.validation.unwrap_or_default(),
+            validation: match self.cross_validation {
+                Some(cut) => Validation::Folds(cut),
+                None => self.validation.unwrap_or_default(),
+            },
+            group: self.group,
+            class_weights: self.class_weights.unwrap_or_default(),
+            executions: self.executions as usize,
             budget,
             candidates: self.candidates,
             strategy: self.strategy,
@@ -282,6 +311,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         target: settings.target.clone(),
         task: settings.task,
         validation: settings.validation.clone(),
+        group: settings.group.clone(),
         seed: settings.seed,
     })?;
     session::introduce(&dataset, &mut progress);
@@ -289,7 +319,8 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         Some(name) => metric::find(name, dataset.task.kind)?,
         None => metric::default_for(dataset.task.kind),
     };
-    baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?;
+    settings.class_weights.check(&dataset.task)?;
+    check_metric(metric, &dataset)?;
     let space = space(settings, &dataset)?;
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
@@ -297,6 +328,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         dataset: &dataset,
         engine: engine.as_ref(),
         metric,
+        class_weights: &settings.class_weights,
         workers: settings.workers,
         memory: settings.memory_limit,
         stop,
@@ -312,6 +344,21 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     }
     let mut study = Study::create(folder, resolved)?;
     session.run(&mut study, progress, settings.output)
+}
+
+/// Whether the metric says something about the rows that are scored on: of each fold, where there are several.
+fn check_metric(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
+    if dataset.folds.is_empty() {
+        return Ok(baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?);
+    }
+    for (number, fold) in (1..).zip(&dataset.folds) {
+        baseline::defined(metric, &fold.task, &fold.train, &fold.validation).map_err(|error| {
+            let rows = fold.validation.targets.len();
+            Failure::from(error)
+                .hint(format!("this is fold {number} of the cross-validation, with {rows} rows; fewer folds have more"))
+        })?;
+    }
+    Ok(())
 }
 
 /// The genomes to search among.
@@ -336,8 +383,10 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     let kernels = settings.kernels && session.engine.has_kernels();
     let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
+            let (seconds, trainings) = (budget.as_secs_f64(), Trainings::new(dataset.folds.len(), settings.executions));
+            let setting = session.setting(kernels);
             let (lengths, expected) =
-                lengths::from_budget(space, probe, &session.setting(kernels), budget.as_secs_f64(), session.workers)?;
+                lengths::from_budget(space, probe, &setting, seconds, session.workers, trainings.count())?;
             (lengths, Some(expected))
         }
         _ => (lengths::from_data(space), None),
@@ -345,6 +394,8 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     if let Some(examples) = settings.examples {
         training.limit_examples(examples);
     }
+    training.executions = settings.executions;
+    training.class_weights = settings.class_weights.clone();
     let expected_candidates = [expected, settings.candidates].into_iter().flatten().min();
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())));
@@ -361,6 +412,11 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
                 Validation::Share(share) => Some(share),
                 _ => None,
             },
+            cross_validation: match settings.validation {
+                Validation::Folds(cut) => Some(cut),
+                _ => None,
+            },
+            group: settings.group.clone(),
             files: session::files(dataset),
         },
         search: SearchSettings {

@@ -6,15 +6,15 @@ mod predictor;
 mod tests;
 mod verify;
 
-pub use model::{SCHEMA, assemble};
+pub use model::{CROSS_VALIDATION, SCHEMA, assemble};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 
-use crate::data::{Dataset, Lookup};
+use crate::data::{CrossValidation, Dataset, Lookup};
 use crate::engine::Engine;
 use crate::graph::GraphError;
 use crate::study::{Finished, StudyError, write_whole};
-use crate::train::TrainError;
+use crate::train::{Scores, TrainError};
 use std::path::Path;
 
 /// Largest difference of a probability (or, in standard deviations of the target, of a value) between the exported file
@@ -80,6 +80,15 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
+/// What is known of how well a net does.
+#[derive(Debug, Clone, Copy)]
+pub struct Metrics<'a> {
+    /// Its metrics.
+    pub scores: &'a Scores,
+    /// The cross-validation over whose folds they are the means; `None` where they are those on a validation part.
+    pub cross_validation: Option<CrossValidation>,
+}
+
 /// Assembles the model of a finished study, verifies it in the study's engine and in the embedded one, and writes it.
 ///
 /// # Errors
@@ -87,13 +96,17 @@ pub struct Exported {
 pub fn export(
     finished: &Finished,
     dataset: &Dataset,
+    cross_validation: Option<CrossValidation>,
     engine: &dyn Engine,
     embedded: &dyn Engine,
     path: &Path,
 ) -> Result<Exported, ExportError> {
     let genome = &finished.candidate.proposal.genome;
+    // The weights come with the preprocessing that they were trained with.
+    let dataset = if finished.refit { dataset } else { dataset.folds.get(finished.fold).unwrap_or(dataset) };
     let lookup = lookup(engine, embedded);
-    let bytes = assemble(genome, &finished.weights, dataset, &finished.choice.scores, lookup)?;
+    let scored = Metrics { scores: &finished.choice.scores, cross_validation };
+    let bytes = assemble(genome, &finished.weights, dataset, scored, lookup)?;
     let notes = dataset.preprocessing.notes(lookup);
     let mut agreements = vec![verify(&bytes, genome, &finished.weights, dataset, engine, engine)?];
     if engine.name() != embedded.name() && notes.is_empty() {

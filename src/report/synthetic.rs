@@ -1,6 +1,6 @@
 //! Made-up studies for tests and for looking at the page.
 
-use super::{Baseline, Input, Layer};
+use super::{Baseline, Input, Layer, Scored};
 use crate::{
     data::{InputSpec, NumericFeature, OutputSpec, Targets, Task, TaskKind},
     genome::{Domain, Genome, InputDomain, SearchSpace},
@@ -85,6 +85,7 @@ fn input(
         layers: layers(),
         bytes: 214_016,
         stopped: false,
+        scored: Scored::default(),
     }
 }
 
@@ -138,7 +139,14 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
             }
             let value = value(quality);
             let scores = Scores::from([(metric.name.to_owned(), value)]);
-            Outcome::Scored { scores, score: metric::score(metric, value), costs, curve: vec![], weights: String::new() }
+            Outcome::Scored {
+                scores,
+                score: metric::score(metric, value),
+                costs,
+                curve: vec![],
+                weights: String::new(),
+                trainings: vec![],
+            }
         };
         records.push(Record::Candidate(Box::new(candidate(number, &genome, origin, outcome))));
     }
@@ -149,6 +157,8 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         finalist: Some(0),
         scores,
         weights: String::new(),
+        training: 0,
+        refit: None,
         interrupted: false,
     }));
     records

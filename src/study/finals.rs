@@ -3,11 +3,12 @@
 use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
 use super::{
     Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
-    lengths,
+    lengths, refit, standard_error,
 };
 use crate::data::InputSpec;
 use crate::genome::{Loss, MAX_WEIGHT_DECAY, Optimizer, Training};
 use crate::search::Search;
+use crate::train::metric::Metric;
 use crate::train::scoring;
 
 /// Stream from which the training of finalists is seeded.
@@ -62,7 +63,11 @@ impl Study {
         };
         watch(Event::Finals(&finals));
         self.train_finalists(&finals, evaluator, watch)?;
-        let choice = self.decide(&finals, stopped(resources.stop), resources, watch)?;
+        let interrupted = stopped(resources.stop);
+        let choice = match resources.dataset.folds.is_empty() || interrupted {
+            true => self.decide(&finals, interrupted, resources, watch)?,
+            false => self.decide_and_refit(&finals, evaluator, resources, watch)?,
+        };
         if !choice.interrupted {
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
             let wanted: Vec<u64> = search.reachable().into_iter().chain(untold).collect();
@@ -79,7 +84,12 @@ impl Study {
         resources: &Resources<'_>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Choice, StudyError> {
-        let choice = Choice { interrupted, ..self.choose(finals, resources)? };
+        let choice = Choice { interrupted, ..self.choose(finals, interrupted, resources)? };
+        self.settle(choice, watch)
+    }
+
+    /// Journals what is exported.
+    pub(super) fn settle(&mut self, choice: Choice, watch: &mut dyn FnMut(Event<'_>)) -> Result<Choice, StudyError> {
         self.append(Record::Choice(choice.clone()))?;
         watch(Event::Choice(&choice));
         Ok(choice)
@@ -99,7 +109,10 @@ impl Study {
     /// Who is trained, and how long: as long as the budget allows, or a fixed multiple of a candidate's length.
     fn entries(&self, search: &Search, resources: &Resources<'_>, clock: Clock) -> Vec<FinalEntry> {
         let lengths = &self.settings.training;
-        let (rows, validation) = (resources.dataset.train.targets.len(), resources.dataset.validation.targets.len());
+        let trainings = self.trainings(resources);
+        // Folds are hardly larger or smaller than one another.
+        let data = resources.dataset.folds.first().unwrap_or(resources.dataset);
+        let (rows, validation) = (data.train.targets.len(), data.validation.targets.len());
         let side = match &resources.dataset.task.input {
             InputSpec::Image { height, width, .. } => Some(*height.min(width)),
             InputSpec::Table { .. } => None,
@@ -110,14 +123,15 @@ impl Study {
             .settings
             .search
             .budget
-            .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
+            .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64)
+            .map(|left| left * refit::share_of_finals(turns * trainings.count(), !resources.dataset.folds.is_empty()));
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let share = f64::from(c.proposal.genome.training.length);
             let full = lengths.candidate_examples(costs, share) as f64;
             let wanted = match left {
                 Some(left) => {
-                    let worth = scoring::with_scoring(costs.examples, validation);
+                    let worth = scoring::with_scoring(costs.examples / trainings.count() as u64, validation);
                     scoring::without_scoring(left * worth / c.timing.share().max(1e-3), validation) as f64
                 }
                 None => full * lengths.final_factor,
@@ -128,7 +142,9 @@ impl Study {
                 true => lengths::ladder(examples, rows),
                 false => vec![examples],
             };
-            let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
+            // A net that goes on from searched weights could not be trained alike on all rows.
+            let warm =
+                resources.dataset.folds.is_empty() && ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
             let (candidate, searched) = (c.number, c.proposal.genome.training);
             ladder.into_iter().map(move |examples| {
                 let epochs = examples as f64 / rows as f64;
@@ -178,7 +194,7 @@ impl Study {
             });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
             let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
-            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, deadline });
+            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, until: None, deadline });
         }
         while let Some(done) = evaluator.next()? {
             let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {
@@ -200,28 +216,64 @@ impl Study {
 
     /// The best on the validation part of all finalists at full length, those of earlier finals included. One as the search
     /// left it is chosen only where it is better by more than a standard error: its score is the best of many on the same
-    /// rows, and so in part luck.
-    fn choose(&self, finals: &Finals, resources: &Resources<'_>) -> Result<Choice, StudyError> {
+    /// rows, and so in part luck. Of a cross-validation, what went on from inherited weights is not chosen where it is to be
+    /// trained again on all rows, since that would be another training. Of several executions the best is exported.
+    pub(super) fn choose(
+        &self,
+        finals: &Finals,
+        interrupted: bool,
+        resources: &Resources<'_>,
+    ) -> Result<Choice, StudyError> {
         let metric = self.metric(resources)?;
         let after = finals.after;
+        let again = !interrupted && !resources.dataset.folds.is_empty();
         let trained = self.finalists.iter().map(|f| (f.candidate, Some(f.rank), &f.outcome));
         let searched = finals.entries.iter().filter_map(|e| self.candidates.get(&e.candidate));
-        let mut best: Option<(f64, Choice)> = None;
+        let searched = searched.filter(|c| !again || c.proposal.inherit.is_none());
+        let mut best: Option<(f64, &Outcome, Choice)> = None;
         for (candidate, finalist, outcome) in trained.chain(searched.map(|c| (c.number, None, &c.outcome))) {
             let Outcome::Scored { scores, score, weights, .. } = outcome else { continue };
-            let bar = |(best, choice): &(f64, Choice)| match (choice.finalist, finalist) {
-                (Some(_), None) => {
-                    let value = if metric.higher_is_better { *best } else { -best };
-                    best + metric.standard_error(value, resources.dataset.validation.targets.len())
-                }
+            let bar = |(best, outcome, choice): &(f64, &Outcome, Choice)| match (choice.finalist, finalist) {
+                (Some(_), None) => best + self.standard_error(metric, *best, outcome, resources),
                 _ => *best,
             };
             if best.as_ref().is_none_or(|best| *score > bar(best)) {
                 let (scores, weights) = (scores.clone(), weights.clone());
-                best = Some((*score, Choice { after, candidate, finalist, scores, weights, interrupted: false }));
+                let choice =
+                    Choice { after, candidate, finalist, scores, weights, training: 0, refit: None, interrupted: false };
+                best = Some((*score, outcome, choice));
             }
         }
-        best.map(|(_, choice)| choice).ok_or_else(|| self.nothing_trained())
+        let Some((_, outcome, choice)) = best else {
+            // Where every finalist failed, what inherited weights is better than nothing.
+            return if again { self.choose(finals, true, resources) } else { Err(self.nothing_trained()) };
+        };
+        Ok(if resources.dataset.folds.is_empty() { best_execution(choice, outcome) } else { choice })
+    }
+
+    /// Of a score: from the spread between folds, or by what the metric varies over as many rows.
+    pub(super) fn standard_error(&self, metric: &Metric, score: f64, outcome: &Outcome, resources: &Resources<'_>) -> f64 {
+        match self.settings.data.cross_validation {
+            Some(cut) => standard_error(outcome.trainings(), cut.folds),
+            None => {
+                let value = if metric.higher_is_better { score } else { -score };
+                metric.standard_error(value, resources.dataset.validation.targets.len())
+            }
+        }
+    }
+}
+
+/// The choice of the best of several executions, with its own metrics.
+fn best_execution(choice: Choice, outcome: &Outcome) -> Choice {
+    let mut best: Option<(f64, usize)> = None;
+    for (training, score) in outcome.trainings().iter().enumerate().filter_map(|(i, t)| Some((i, t.score?))) {
+        if best.is_none_or(|(most, _)| score > most) {
+            best = Some((score, training));
+        }
+    }
+    match best {
+        Some((_, training)) => Choice { training, scores: outcome.trainings()[training].scores.clone(), ..choice },
+        None => choice,
     }
 }
 

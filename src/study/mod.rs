@@ -12,9 +12,11 @@ mod journal;
 pub mod lengths;
 mod memory;
 mod record;
+mod refit;
 mod search;
 mod settings;
 mod store;
+mod trainings;
 
 pub use error::StudyError;
 pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
@@ -22,9 +24,10 @@ pub use event::Event;
 pub use folder::{Folder, write_whole};
 pub use journal::Journal;
 pub use memory::Memory;
-pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, Outcome, Record, Timing};
+pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, Outcome, Record, Refit, SingleTraining, Timing};
 pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
+pub use trainings::{Trainings, standard_error};
 
 use crate::data::Dataset;
 use crate::engine::Engine;
@@ -33,7 +36,7 @@ use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{
-    Setting, Weights,
+    ClassWeights, Setting, Weights,
     metric::{self, Metric},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +65,14 @@ pub struct Finished {
     pub candidate: Candidate,
     /// Its weights.
     pub weights: Weights,
+    /// Whether they were trained on all rows of a cross-validation; if not, on those outside of [`Finished::fold`].
+    pub refit: bool,
+    /// Fold of a cross-validation whose net is exported where none was trained on all rows.
+    pub fold: usize,
+    /// Weights trained outside of each fold of a cross-validation, in the order of [`Dataset::folds`].
+    pub folds: Vec<Weights>,
+    /// The trainings that it was chosen by, where they are several.
+    pub trainings: Vec<SingleTraining>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
 }
@@ -79,6 +90,7 @@ pub struct Study {
     proposals: BTreeMap<u64, Proposal>,
     finals: Vec<Finals>,
     finalists: Vec<Finalist>,
+    refits: Vec<Refit>,
     choice: Option<Choice>,
 }
 
@@ -114,6 +126,7 @@ impl Study {
             proposals: BTreeMap::new(),
             finals: vec![],
             finalists: vec![],
+            refits: vec![],
             choice: None,
         };
         for record in records {
@@ -161,7 +174,8 @@ impl Study {
     pub fn elapsed(&self) -> f64 {
         let candidates = self.candidates.values().map(|c| c.timing.ended());
         let finalists = self.finalists.iter().map(|f| f.timing.ended());
-        candidates.chain(finalists).fold(0.0, f64::max)
+        let refits = self.refits.iter().map(|r| r.timing.ended());
+        candidates.chain(finalists).chain(refits).fold(0.0, f64::max)
     }
 
     /// Searches, retrains the finalists and chooses what to export, as far as the journal does not hold it already.
@@ -177,16 +191,12 @@ impl Study {
         let metric = self.metric(resources)?;
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
+        let class_weights = self.settings.training.class_weights.clone();
+        let setting = |data| setting(data, resources, metric, kernels, &class_weights);
         let workshop = Workshop {
-            setting: Setting {
-                task: &resources.dataset.task,
-                train: &resources.dataset.train,
-                validation: &resources.dataset.validation,
-                engine: resources.engine,
-                target: if kernels { Target::CpuKernels } else { Target::Portable },
-                metric,
-                stop: resources.stop,
-            },
+            setting: setting(resources.dataset),
+            folds: resources.dataset.folds.iter().map(setting).collect(),
+            executions: self.settings.training.executions,
             store: &store,
             memory: Memory::new(resources.memory),
             clock,
@@ -198,8 +208,39 @@ impl Study {
         })?;
         let candidate = self.candidates.get(&choice.candidate).cloned();
         let candidate = candidate.ok_or(StudyError::Diverges { number: choice.candidate })?;
-        let weights = self.store.get(&choice.weights)?;
-        Ok(Finished { choice, candidate, weights, stopped: evaluator::stopped(resources.stop) })
+        self.finished(choice, candidate, resources)
+    }
+
+    /// What was chosen, with its weights.
+    fn finished(&self, choice: Choice, candidate: Candidate, resources: &Resources<'_>) -> Result<Finished, StudyError> {
+        let trainings = self.trainings(resources);
+        let stored = self.store.get(&choice.weights)?;
+        let of = |training| {
+            let lost =
+                || StudyError::Weights { hash: choice.weights.clone(), reason: format!("none of training {training}") };
+            trainings.weights(&stored, training).ok_or_else(lost)
+        };
+        let weights = match &choice.refit {
+            Some(refit) => self.store.get(refit)?,
+            None => of(choice.training)?,
+        };
+        let outcomes = self.finalists.iter().map(|f| &f.outcome).chain(self.candidates.values().map(|c| &c.outcome));
+        let scored = outcomes.filter(|outcome| outcome.weights() == Some(&choice.weights));
+        Ok(Finished {
+            weights,
+            refit: choice.refit.is_some(),
+            fold: trainings.fold(choice.training),
+            folds: (0..resources.dataset.folds.len()).map(of).collect::<Result<_, _>>()?,
+            trainings: scored.map(|outcome| outcome.trainings().to_vec()).next().unwrap_or_default(),
+            choice,
+            candidate,
+            stopped: evaluator::stopped(resources.stop),
+        })
+    }
+
+    /// How often each candidate is trained.
+    fn trainings(&self, resources: &Resources<'_>) -> Trainings {
+        Trainings::new(resources.dataset.folds.len(), self.settings.training.executions)
     }
 
     /// The study's metric.
@@ -238,6 +279,7 @@ impl Study {
             }
             Record::Finals(f) => self.finals.push(f),
             Record::Finalist(f) => self.finalists.push(f),
+            Record::Refit(r) => self.refits.push(r),
             Record::Choice(c) => self.choice = Some(c),
         }
     }
@@ -249,6 +291,7 @@ impl Study {
             .into_iter()
             .filter_map(|n| self.candidates.get(&n)?.outcome.weights())
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
+            .chain(self.refits.iter().filter_map(|r| r.outcome.weights()))
             .chain(self.choice.iter().map(|c| c.weights.as_str()))
             .collect();
         for hash in self.stored.iter().filter(|hash| !kept.contains(hash.as_str())) {
@@ -256,6 +299,26 @@ impl Study {
         }
         self.stored = kept.into_iter().map(str::to_owned).collect();
         Ok(())
+    }
+}
+
+/// What all trainings on a dataset or on a fold share.
+fn setting<'a>(
+    data: &'a Dataset,
+    resources: &Resources<'a>,
+    metric: &'static Metric,
+    kernels: bool,
+    class_weights: &'a ClassWeights,
+) -> Setting<'a> {
+    Setting {
+        task: &data.task,
+        train: &data.train,
+        validation: &data.validation,
+        engine: resources.engine,
+        target: if kernels { Target::CpuKernels } else { Target::Portable },
+        metric,
+        class_weights,
+        stop: resources.stop,
     }
 }
 

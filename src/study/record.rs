@@ -17,6 +17,8 @@ pub enum Record {
     Finals(Finals),
     /// A finalist was trained at full length.
     Finalist(Finalist),
+    /// The best of a cross-validation was trained on all rows.
+    Refit(Refit),
     /// The model to be exported was chosen.
     Choice(Choice),
 }
@@ -28,6 +30,7 @@ impl Record {
             Record::Candidate(c) => c.outcome.weights(),
             Record::Finals(_) => None,
             Record::Finalist(f) => f.outcome.weights(),
+            Record::Refit(r) => r.outcome.weights(),
             Record::Choice(c) => Some(&c.weights),
         }
     }
@@ -86,6 +89,23 @@ pub struct Finalist {
     pub timing: Timing,
 }
 
+/// A net trained on all rows as a cross-validation found best: as long, in passes, as the folds were at their best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refit {
+    /// SHA-256 of the weights of the folds that it follows.
+    pub folds: String,
+    /// Candidate that it is.
+    pub candidate: u64,
+    /// Training examples of its schedule.
+    pub examples: u64,
+    /// Share of the schedule after which the training ends.
+    pub until: f64,
+    /// What became of it, with metrics on the rows that it was trained on.
+    pub outcome: Outcome,
+    /// Clock and machine.
+    pub timing: Timing,
+}
+
 /// Which trained net is exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
@@ -95,31 +115,44 @@ pub struct Choice {
     pub candidate: u64,
     /// Which training of its finals gave the weights; `None` where the search did.
     pub finalist: Option<u64>,
-    /// Its metrics on the validation part.
+    /// Its metrics on the validation part; of a cross-validation their means over the folds.
     pub scores: Scores,
-    /// SHA-256 of its weights in the store.
+    /// SHA-256 in the store of the weights that were scored.
     pub weights: String,
+    /// Which of several trainings is exported, where none on all rows is.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub training: usize,
+    /// SHA-256 in the store of the weights trained on all rows, which are exported then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<String>,
     /// Whether the user stopped the study before its end; a resumed one chooses anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
 }
 
-/// What became of a training.
+fn is_first(training: &usize) -> bool {
+    *training == 0
+}
+
+/// What became of a training, or of several that are scored by their mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Outcome {
     /// It was trained and scored.
     Scored {
-        /// Metrics on the validation part.
+        /// Metrics on the validation part; of several trainings their means.
         scores: Scores,
         /// The study's metric, turned so that higher is better.
         score: f64,
-        /// What it costs.
+        /// What it costs; the examples are those of all trainings together.
         costs: Costs,
-        /// Course of the training.
+        /// Course of the training; of several, its mean.
         curve: Vec<CurvePoint>,
         /// SHA-256 of its weights in the store.
         weights: String,
+        /// Each of several trainings, execution by execution and fold by fold; empty where there is one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        trainings: Vec<SingleTraining>,
     },
     /// It failed and is ranked last.
     Failed {
@@ -130,6 +163,24 @@ pub enum Outcome {
         /// What it costs, as far as known.
         costs: Costs,
     },
+}
+
+/// One of several trainings of a candidate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SingleTraining {
+    /// The study's metric, turned so that higher is better; `None` where the training failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Its metrics on the rows that it was not trained on.
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub scores: Scores,
+    /// Training examples consumed.
+    pub examples: u64,
+    /// Of these, those until its best state.
+    pub best: u64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Kind of a failure.
@@ -161,6 +212,14 @@ impl Outcome {
     pub fn costs(&self) -> &Costs {
         match self {
             Outcome::Scored { costs, .. } | Outcome::Failed { costs, .. } => costs,
+        }
+    }
+
+    /// Each of its trainings, where they are several.
+    pub fn trainings(&self) -> &[SingleTraining] {
+        match self {
+            Outcome::Scored { trainings, .. } => trainings,
+            Outcome::Failed { .. } => &[],
         }
     }
 

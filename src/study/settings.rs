@@ -1,9 +1,9 @@
 //! `study.toml`: every setting, resolved. The same settings give the same study.
 
 use super::{Folder, StudyError, folder::write_whole};
-use crate::data::Task;
+use crate::data::{CrossValidation, Task};
 use crate::genome::{Ancestor, Constraint};
-use crate::train::Costs;
+use crate::train::{ClassWeights, Costs};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -38,6 +38,12 @@ pub struct DataSettings {
     /// Share of the rows in the validation part, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_share: Option<f64>,
+    /// How the rows are cut for a cross-validation, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
+    /// Column whose rows of one value stay together in every split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Files that were read, with the SHA-256 of each.
     pub files: Vec<FileSettings>,
 }
@@ -99,6 +105,24 @@ pub struct TrainingSettings {
     pub final_examples: u64,
     /// Whether finalists are trained at several lengths.
     pub ladder: bool,
+    /// Seeds from which each candidate is trained; its score is the mean.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub executions: usize,
+    /// Weights of the classes in the loss.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    pub class_weights: ClassWeights,
+}
+
+fn once() -> usize {
+    1
+}
+
+fn is_once(executions: &usize) -> bool {
+    *executions == 1
+}
+
+fn is_auto(weights: &ClassWeights) -> bool {
+    *weights == ClassWeights::Auto
 }
 
 impl TrainingSettings {

@@ -22,6 +22,8 @@ fn settings(space: &SearchSpace) -> Settings {
             target: None,
             validation_file: None,
             validation_share: None,
+            cross_validation: None,
+            group: None,
             files: vec![],
         },
         search: SearchSettings {
@@ -65,6 +67,7 @@ fn study(root: &std::path::Path) -> (Study, [String; 2]) {
             costs: Costs::default(),
             curve: vec![],
             weights: hash.clone(),
+            trainings: vec![],
         };
         let proposal = Proposal { genome, origin, inherit: None, length: 1.0 };
         let hash = proposal.genome.hash();

@@ -38,6 +38,7 @@ struct Best {
     weights: Weights,
     scores: Scores,
     score: f64,
+    examples: u64,
 }
 
 impl<'a> Member<'a> {
@@ -52,7 +53,7 @@ impl<'a> Member<'a> {
             rates: masks.iter().map(|mask| mask.rate).collect(),
             masks: random(request.seed, 2),
             augmentation: random(request.seed, 3),
-            targets: TargetWriter::new(setting.task, training, setting.metric.weighs_classes),
+            targets: TargetWriter::new(setting.task, training, setting.class_weights.of(setting.task, setting.metric)),
             learning_rate: 0.0,
             corrections: (1.0, 1.0),
             curve: vec![],
@@ -115,14 +116,15 @@ impl<'a> Member<'a> {
         self.losses = (0.0, 0);
         self.curve.push(CurvePoint { examples, loss, metric: value });
         let score = metric::score(setting.metric, value);
-        if self.best.as_ref().is_none_or(|b| score > b.score) {
+        // Where it is said when to end, that is the state asked for.
+        if self.request.until.is_some() || self.best.as_ref().is_none_or(|b| score > b.score) {
             let scores = metric::ALL
                 .iter()
                 .filter(|m| m.tasks.contains(&setting.task.kind))
                 .map(|m| (m.name.to_owned(), (m.compute)(predictions, truth)))
                 .filter(|(_, v)| v.is_finite())
                 .collect();
-            self.best = Some(Best { weights, scores, score });
+            self.best = Some(Best { weights, scores, score, examples });
             self.since_best = 0;
         } else {
             self.since_best += 1;
@@ -146,8 +148,8 @@ impl<'a> Member<'a> {
         }
         match self.best.take() {
             Some(best) => {
-                let Best { weights, scores, score } = best;
-                Ok(Trained { weights, scores, score, curve: self.curve, costs })
+                let Best { weights, scores, score, examples } = best;
+                Ok(Trained { weights, scores, score, best_after: examples, curve: self.curve, costs })
             }
             None => Err(self.diverged(metric)),
         }

@@ -2,7 +2,7 @@
 
 use super::metric::Metric;
 use super::run::Run;
-use super::{Costs, CurvePoint, Scores, TrainError, Weights};
+use super::{ClassWeights, Costs, CurvePoint, Scores, TrainError, Weights};
 use crate::data::{Part, Task};
 use crate::engine::{Engine, Plan, Session, Slot, StateSlot};
 use crate::express::{self, TrainingStep, training_step};
@@ -28,6 +28,8 @@ pub struct Setting<'a> {
     pub target: Target,
     /// The study's metric.
     pub metric: &'static Metric,
+    /// Weights of the classes in the loss.
+    pub class_weights: &'a ClassWeights,
     /// Set to end the training early with [`TrainError::Stopped`].
     pub stop: &'a AtomicBool,
 }
@@ -44,6 +46,9 @@ pub struct Request<'a> {
     pub start: Option<Weights>,
     /// Factor of the genome's learning rate: 1 for a training from scratch.
     pub rate: f32,
+    /// Share of the schedule, above 0 and at most 1, after which the training ends, its last state being the result; `None`
+    /// where it goes to the end and its best state is the result.
+    pub until: Option<f64>,
     /// When the training ends at the latest, with as many examples as it had until then.
     pub deadline: Option<Instant>,
 }
@@ -55,7 +60,8 @@ impl Request<'_> {
     }
 }
 
-/// The result of a training: the state with the best metric on the validation part.
+/// The result of a training: the state with the best metric on the validation part, or the last one where
+/// [`Request::until`] says so.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// Weights.
@@ -64,6 +70,8 @@ pub struct Trained {
     pub scores: Scores,
     /// The study's metric, turned so that higher is better.
     pub score: f64,
+    /// Training examples consumed until that state.
+    pub best_after: u64,
     /// Course of the training.
     pub curve: Vec<CurvePoint>,
     /// Costs.
