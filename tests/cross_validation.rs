@@ -19,11 +19,16 @@ fn evolve(args: &[&str]) -> Command {
     command
 }
 
-/// A short study of iris with options of its own.
+/// A short study of iris. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("iris.csv");
     let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "species", "--quiet", "--seed", "3"]);
-    command.args(["--candidates", "6", "--examples", "1500"]).args(options).arg("--out").arg(out);
+    for default in [["--candidates", "6"], ["--examples", "1500"]] {
+        if !options.contains(&default[0]) {
+            command.args(default);
+        }
+    }
+    command.args(options).arg("--out").arg(out);
     command
 }
 

@@ -64,7 +64,7 @@ fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
 }
 
 fn request(genome: &Genome, seed: u64, examples: u64) -> train::Request<'_> {
-    train::Request { genome, seed, examples, start: None, rate: 1.0, until: None, deadline: None }
+    train::Request { genome, seed, examples, start: None, rate: 1.0, last: false, deadline: None }
 }
 
 /// Each genome's training alone, and that of all as one graph.
@@ -243,7 +243,7 @@ fn evaluated(setting: &Setting<'_>, genomes: &[Genome], joined: bool) -> Vec<(Ou
         seed: number as u64,
         examples: 6400,
         start: None,
-        until: None,
+        whole: false,
         deadline: None,
     };
     let mut done = LocalPool::scoped(1, &workshop, |pool| {

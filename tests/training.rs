@@ -49,7 +49,7 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
         examples: 1_000_000_000,
         start: None,
         rate: 1.0,
-        until: None,
+        last: false,
         deadline: Some(Instant::now()),
     };
     let trained = trained(&dataset, false, request).expect("a score");
@@ -62,7 +62,7 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
 fn a_training_that_is_told_to_stop_has_no_score() {
     let dataset = iris();
     let genome = genome(&dataset);
-    let request = Request { genome: &genome, seed: 1, examples: 100, start: None, rate: 1.0, until: None, deadline: None };
+    let request = Request { genome: &genome, seed: 1, examples: 100, start: None, rate: 1.0, last: false, deadline: None };
     assert!(matches!(trained(&dataset, true, request), Err(TrainError::Stopped)));
 }
 
@@ -71,7 +71,7 @@ fn a_training_goes_on_from_weights_at_the_rate_it_is_given() {
     let dataset = iris();
     let genome = genome(&dataset);
     let run = |start, rate| {
-        let request = Request { genome: &genome, seed: 1, examples: 320, start, rate, until: None, deadline: None };
+        let request = Request { genome: &genome, seed: 1, examples: 320, start, rate, last: false, deadline: None };
         trained(&dataset, false, request).expect("a score").weights
     };
     let first = run(None, 1.0);

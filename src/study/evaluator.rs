@@ -34,10 +34,9 @@ pub struct Job {
     pub examples: u64,
     /// What it starts from.
     pub start: Option<Start>,
-    /// Share of its schedule after which a single training on all rows ends; `None` for what a study does with every
-    /// candidate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<f64>,
+    /// Whether it is a single training on all rows of a cross-validation, instead of one on each fold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// Second of the study at which its training ends at the latest.
     pub deadline: Option<f64>,
 }
@@ -45,7 +44,7 @@ pub struct Job {
 impl Job {
     /// Whether both can be members of one graph from the first step to the last.
     fn trains_with(&self, other: &Job) -> bool {
-        let alike = |a: &Job, b: &Job| (a.examples, a.deadline, a.until) == (b.examples, b.deadline, b.until);
+        let alike = |a: &Job, b: &Job| (a.examples, a.deadline, a.whole) == (b.examples, b.deadline, b.whole);
         alike(self, other) && self.genome.is_alike(&other.genome)
     }
 }
@@ -110,9 +109,9 @@ impl<'a> Workshop<'a> {
     /// The trainings of a job, each with what it is trained on.
     fn settings(&self, job: &Job) -> Vec<&Setting<'a>> {
         let trainings = self.trainings();
-        match job.until {
-            Some(_) => vec![&self.setting],
-            None => (0..trainings.count()).map(|i| self.folds.get(trainings.fold(i)).unwrap_or(&self.setting)).collect(),
+        match job.whole {
+            true => vec![&self.setting],
+            false => (0..trainings.count()).map(|i| self.folds.get(trainings.fold(i)).unwrap_or(&self.setting)).collect(),
         }
     }
 
@@ -341,7 +340,8 @@ fn train_once(
             examples: job.examples,
             rate: job.start.as_ref().filter(|_| start.is_some()).map_or(1.0, |start| start.rate),
             start,
-            until: job.until,
+            // No rows of a fold choose the state that is scored on them.
+            last: !workshop.folds.is_empty(),
             deadline: job.deadline.map(|seconds| workshop.clock.shared(seconds, settings.len() - training)),
         });
     }

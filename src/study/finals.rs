@@ -194,7 +194,7 @@ impl Study {
             });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
             let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
-            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, until: None, deadline });
+            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, whole: false, deadline });
         }
         while let Some(done) = evaluator.next()? {
             let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {

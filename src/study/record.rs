@@ -89,17 +89,15 @@ pub struct Finalist {
     pub timing: Timing,
 }
 
-/// A net trained on all rows as a cross-validation found best: as long, in passes, as the folds were at their best.
+/// A net trained on all rows as the best of a cross-validation was on its folds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refit {
     /// SHA-256 of the weights of the folds that it follows.
     pub folds: String,
     /// Candidate that it is.
     pub candidate: u64,
-    /// Training examples of its schedule.
+    /// Training examples that it was to be trained on.
     pub examples: u64,
-    /// Share of the schedule after which the training ends.
-    pub until: f64,
     /// What became of it, with metrics on the rows that it was trained on.
     pub outcome: Outcome,
     /// Clock and machine.
@@ -176,8 +174,6 @@ pub struct SingleTraining {
     pub scores: Scores,
     /// Training examples consumed.
     pub examples: u64,
-    /// Of these, those until its best state.
-    pub best: u64,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

@@ -1,8 +1,7 @@
 //! After a cross-validation: training the best genome on all rows.
 //!
-//! What is exported was scored by nets of the same genome that each lacked a fold. It is trained as they were: on a schedule
-//! of as many passes over its rows, until the share of the schedule at which they were at their best, both the medians over
-//! the folds. No rows are left to tell whether this one training went well, so it has to look as if it had: on the rows that
+//! What is exported was scored by nets of the same genome that each lacked a fold. It is trained as they were, with as many
+//! passes over its rows as they had over theirs (the median), to the end. No rows are left to tell whether this one training went well, so it has to look as if it had: on the rows that
 //! it was trained on it must be no worse than the folds were on rows that they had not seen.
 
 use super::evaluator::{Evaluator, Job};
@@ -26,13 +25,12 @@ pub(super) fn share_of_finals(trainings: usize, refit: bool) -> f64 {
     if refit { trainings as f64 / (trainings as f64 + TRAININGS) } else { 1.0 }
 }
 
-/// Schedule in examples of all rows, and the share of it after which the training ends.
-fn length(trainings: &[SingleTraining], dataset: &Dataset) -> Option<(u64, f64)> {
-    let folds = dataset.folds.iter().cycle().map(|fold| fold.train.targets.len());
-    let scored = || trainings.iter().zip(folds.clone()).filter(|(t, _)| t.score.is_some() && t.examples > 0);
-    let passes = median(scored().map(|(t, rows)| t.examples as f64 / rows as f64))?;
-    let share = median(scored().map(|(t, _)| t.best as f64 / t.examples as f64))?;
-    Some(((passes * dataset.train.targets.len() as f64).round().max(1.0) as u64, share))
+/// Training examples of all rows for as many passes as the folds had; `None` where none was trained.
+fn length(trainings: &[SingleTraining], dataset: &Dataset) -> Option<u64> {
+    let rows = dataset.folds.iter().cycle().map(|fold| fold.train.targets.len());
+    let scored = trainings.iter().zip(rows).filter(|(training, _)| training.score.is_some());
+    let passes = median(scored.map(|(training, rows)| training.examples as f64 / rows as f64))?;
+    Some((passes * dataset.train.targets.len() as f64).round().max(1.0) as u64)
 }
 
 impl Study {
@@ -73,18 +71,16 @@ impl Study {
     ) -> Result<Option<Refit>, StudyError> {
         use rand::Rng;
         let (genome, outcome) = self.chosen(choice).ok_or(StudyError::Diverges { number: choice.candidate })?;
-        let (examples, until) =
-            length(outcome.trainings(), resources.dataset).ok_or(StudyError::Diverges { number: choice.candidate })?;
+        let examples = length(outcome.trainings(), resources.dataset);
+        let examples = examples.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let seed = crate::search::rng(self.settings.search.seed, choice.candidate, REFIT_STREAM).next_u64();
         let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
-        let until_share = Some(until);
-        evaluator.submit(Job { number: 0, genome, seed, examples, start: None, until: until_share, deadline });
+        evaluator.submit(Job { number: 0, genome, seed, examples, start: None, whole: true, deadline });
         let Some(done) = evaluator.next()? else { return Ok(None) };
         Ok(done.outcome.map(|outcome| Refit {
             folds: choice.weights.clone(),
             candidate: choice.candidate,
             examples,
-            until,
             outcome,
             timing: done.timing,
         }))
@@ -113,7 +109,7 @@ impl Study {
         };
         let (Some(promised), Some(score)) = (folds.score(), refit.outcome.score()) else { return Ok(None) };
         let least = promised - MARGIN * self.standard_error(metric, promised, folds, resources);
-        let wanted = LEAST_SHARE * refit.until * refit.examples as f64;
+        let wanted = LEAST_SHARE * refit.examples as f64;
         let is_whole = refit.outcome.costs().examples as f64 >= wanted;
         Ok(refit.outcome.weights().filter(|_| score >= least && is_whole))
     }
@@ -125,15 +121,15 @@ mod tests {
     use crate::data::{CrossValidation, Options, Validation, load};
 
     #[test]
-    fn all_rows_are_trained_on_as_long_as_the_folds_were_at_their_best() {
+    fn all_rows_are_trained_on_with_as_many_passes_as_the_folds() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/iris.csv");
         let validation = Validation::Folds(CrossValidation { folds: 3, repetitions: 1 });
         let target = Some("species".into());
         let dataset = load(&Options { path, target, task: None, validation, group: None, seed: 0 }).unwrap();
-        let training = |best| SingleTraining { score: Some(0.9), examples: 800, best, ..SingleTraining::default() };
+        let training = |examples| SingleTraining { score: Some(0.9), examples, ..SingleTraining::default() };
         let failed = SingleTraining { failure: Some("diverged".into()), ..SingleTraining::default() };
-        let trainings = [training(800), training(400), training(600), failed];
-        assert_eq!(length(&trainings, &dataset), Some((1_200, 0.75)), "ten passes over 80 rows, as many over 120");
+        let trainings = [training(800), training(400), training(1_200), failed];
+        assert_eq!(length(&trainings, &dataset), Some(1_200), "ten passes over 80 rows, as many over 120");
         assert_eq!(length(&trainings[3..], &dataset), None);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Metrics are averaged over folds, not computed over all rows pooled: each fold is scored by a net of its own, and
 //! probabilities of different nets cannot be ranked against one another (Forman and Scholz, 2010). Their spread also tells
-//! the standard error. A training starts from what the same fold was trained to before, never from another fold: weights of
+//! the standard error. On a fold the last state of a training counts, not the best: rows that choose a state flatter it, few
+//! rows more than many. How long to train the finals tell, which compare several lengths. A training starts from what the same fold was trained to before, never from another fold: weights of
 //! another fold know the rows that this one is scored on.
 
 use super::record::SingleTraining;
@@ -91,7 +92,6 @@ impl Trainings {
             weights: bundle,
             scores: mean_scores(&folds),
             score: mean(folds.iter().map(|fold| mean(fold.iter().map(|trained| trained.score)))),
-            best_after: mean(folds.iter().flatten().map(|trained| trained.best_after as f64)) as u64,
             curve: mean_curve(folds.iter().flatten()),
             costs: all_costs(folds.iter().flatten()),
         };
@@ -110,13 +110,7 @@ fn single(result: &Result<Trained, TrainError>) -> SingleTraining {
         Err(error) => SingleTraining { failure: Some(error.to_string()), ..SingleTraining::default() },
         Ok(trained) => {
             let examples = trained.curve.last().map_or(0, |point| point.examples);
-            SingleTraining {
-                score: Some(trained.score),
-                scores: trained.scores.clone(),
-                examples,
-                best: trained.best_after,
-                failure: None,
-            }
+            SingleTraining { score: Some(trained.score), scores: trained.scores.clone(), examples, failure: None }
         }
     }
 }
@@ -183,7 +177,6 @@ mod tests {
             weights: Weights::from([("w".to_owned(), Tensor::f32(&[1], vec![value]))]),
             scores: Scores::from([("accuracy".to_owned(), score)]),
             score,
-            best_after: 20,
             curve: vec![point(10, score / 2.0), point(20, score)],
             costs: Costs { parameters: 7, examples: 20, ..Costs::default() },
         })

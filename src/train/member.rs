@@ -38,7 +38,6 @@ struct Best {
     weights: Weights,
     scores: Scores,
     score: f64,
-    examples: u64,
 }
 
 impl<'a> Member<'a> {
@@ -116,15 +115,14 @@ impl<'a> Member<'a> {
         self.losses = (0.0, 0);
         self.curve.push(CurvePoint { examples, loss, metric: value });
         let score = metric::score(setting.metric, value);
-        // Where it is said when to end, that is the state asked for.
-        if self.request.until.is_some() || self.best.as_ref().is_none_or(|b| score > b.score) {
+        if self.request.last || self.best.as_ref().is_none_or(|b| score > b.score) {
             let scores = metric::ALL
                 .iter()
                 .filter(|m| m.tasks.contains(&setting.task.kind))
                 .map(|m| (m.name.to_owned(), (m.compute)(predictions, truth)))
                 .filter(|(_, v)| v.is_finite())
                 .collect();
-            self.best = Some(Best { weights, scores, score, examples });
+            self.best = Some(Best { weights, scores, score });
             self.since_best = 0;
         } else {
             self.since_best += 1;
@@ -148,8 +146,8 @@ impl<'a> Member<'a> {
         }
         match self.best.take() {
             Some(best) => {
-                let Best { weights, scores, score, examples } = best;
-                Ok(Trained { weights, scores, score, best_after: examples, curve: self.curve, costs })
+                let Best { weights, scores, score } = best;
+                Ok(Trained { weights, scores, score, curve: self.curve, costs })
             }
             None => Err(self.diverged(metric)),
         }

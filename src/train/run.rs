@@ -75,12 +75,10 @@ impl<'a> Run<'a> {
         let asked = self.examples.div_ceil(self.batch as u64).max(1);
         let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(asked);
         let mut steps = asked;
-        let share = self.members[0].request.until.unwrap_or(1.0);
-        let last = |steps: u64| ((steps as f64 * share).round() as u64).clamp(1, steps);
         let (began, mut done) = (Instant::now(), 0);
         let all_ended = |members: &[Member<'_>]| members.iter().all(Member::has_ended);
         for evaluation in 1..=evaluations {
-            let until = done + last(steps).saturating_sub(done).div_ceil(evaluations - evaluation + 1);
+            let until = done + (steps - done).div_ceil(evaluations - evaluation + 1);
             while done < until {
                 if self.setting.stop.load(Ordering::Relaxed) {
                     return Err(TrainError::Stopped);
@@ -92,7 +90,7 @@ impl<'a> Run<'a> {
                 }
             }
             self.evaluate(done * self.batch as u64)?;
-            if self.is_late() || all_ended(&self.members) || done >= last(steps) {
+            if self.is_late() || all_ended(&self.members) || done == steps {
                 break;
             }
             steps = self.steps_in_time(asked, done, began.elapsed().as_secs_f64());

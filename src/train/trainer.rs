@@ -46,9 +46,8 @@ pub struct Request<'a> {
     pub start: Option<Weights>,
     /// Factor of the genome's learning rate: 1 for a training from scratch.
     pub rate: f32,
-    /// Share of the schedule, above 0 and at most 1, after which the training ends, its last state being the result; `None`
-    /// where it goes to the end and its best state is the result.
-    pub until: Option<f64>,
+    /// Whether the last state is the result, instead of the best on the validation part.
+    pub last: bool,
     /// When the training ends at the latest, with as many examples as it had until then.
     pub deadline: Option<Instant>,
 }
@@ -61,7 +60,7 @@ impl Request<'_> {
 }
 
 /// The result of a training: the state with the best metric on the validation part, or the last one where
-/// [`Request::until`] says so.
+/// [`Request::last`] asks for it.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// Weights.
@@ -70,8 +69,6 @@ pub struct Trained {
     pub scores: Scores,
     /// The study's metric, turned so that higher is better.
     pub score: f64,
-    /// Training examples consumed until that state.
-    pub best_after: u64,
     /// Course of the training.
     pub curve: Vec<CurvePoint>,
     /// Costs.
