@@ -5,11 +5,11 @@ use super::{
     progress::{Note, Progress},
     quantity,
     session::{self, Session},
+    space::{self, Chosen},
 };
 use crate::{
     data::{self, CrossValidation, Dataset, Options, TaskKind, Validation},
-    express,
-    genome::{Ancestor, Constraint, SearchSpace, ancestor},
+    genome::{Ancestor, Constraint, SearchSpace, SpaceFile, ancestor},
     search::{self, DEFAULT_LAG, strategy},
     study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, Trainings, lengths},
     train::{
@@ -92,6 +92,10 @@ pub struct Args {
     /// Bounds on the cost of every network: params<100k, macs<5M
     #[arg(long = "constraint", value_name = "BOUND", value_parser = str::parse::<Constraint>, value_delimiter = ',', help_heading = "Search")]
     pub constraints: Vec<Constraint>,
+    /// File with the space of networks to search among: layers, sizes, activations, optimizers, operators that there must
+    /// not be; `evolve space DATA` prints one to start from [default: chosen for the data]
+    #[arg(long, value_name = "FILE", help_heading = "Search")]
+    pub space: Option<PathBuf>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
     pub seed: u64,
@@ -159,6 +163,8 @@ pub struct RunSettings {
     pub ancestors: Vec<Ancestor>,
     /// Bounds on costs. Whether any net satisfies them is known only once the data is read.
     pub constraints: Vec<Constraint>,
+    /// What has been chosen of the space. Whether it fits the data is known only once that is read.
+    pub space: Option<Chosen>,
     /// Seed of everything random.
     pub seed: u64,
     /// Candidates trained at the same time; at least 1.
@@ -213,6 +219,7 @@ impl Args {
             strategy: self.strategy,
             ancestors: self.ancestors,
             constraints: self.constraints,
+            space: self.space.as_deref().map(Chosen::read).transpose()?,
             seed: self.seed,
             workers: workers(self.workers),
             lag: self.lag,
@@ -276,7 +283,7 @@ fn strategy_names() -> PossibleValuesParser {
 }
 
 /// A share such as `0.2` or `20%`, or else a file.
-fn validation(text: &str) -> Result<Validation, String> {
+pub(super) fn validation(text: &str) -> Result<Validation, String> {
     let share = match text.strip_suffix('%') {
         Some(percent) => percent.parse::<f64>().ok().map(|percent| percent / 100.0),
         None => text.parse::<f64>().ok(),
@@ -321,7 +328,10 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     };
     settings.class_weights.check(&dataset.task)?;
     check_metric(metric, &dataset)?;
-    let space = space(settings, &dataset)?;
+    let (space, note) = space::resolved(settings.space.as_ref(), &settings.ancestors, &settings.constraints, &dataset)?;
+    if let Some(note) = note {
+        progress.note(Note::Notice(&note));
+    }
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let session = Session {
@@ -359,12 +369,6 @@ fn check_metric(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
         })?;
     }
     Ok(())
-}
-
-/// The genomes to search among.
-fn space(settings: &RunSettings, dataset: &Dataset) -> Result<SearchSpace, Failure> {
-    let domain = express::domain(&dataset.task, dataset.train.targets.len());
-    Ok(SearchSpace::preset(&domain).with_ancestors(&settings.ancestors)?.with_constraints(&settings.constraints)?)
 }
 
 /// Enough candidates under way to keep all workers busy, but fewer than usual where the budget allows so few candidates
@@ -440,5 +444,6 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             memory: settings.memory_limit,
         },
         schema: dataset.task.clone(),
+        space: Some(SpaceFile::of(space)),
     })
 }

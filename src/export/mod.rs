@@ -6,7 +6,7 @@ mod predictor;
 mod tests;
 mod verify;
 
-pub use model::{CROSS_VALIDATION, SCHEMA, assemble};
+pub use model::{CROSS_VALIDATION, SCHEMA, assemble, surroundings};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 

@@ -4,9 +4,10 @@ use super::Metrics;
 use crate::data::{Dataset, Lookup, NetInputs, Schema};
 use crate::express::{self, FeatureInputs};
 use crate::genome::Genome;
-use crate::graph::{Graph, GraphError, Target, passes::fold_batch_norm, spell};
+use crate::graph::{DType, Dim, Graph, GraphError, Shape, Target, TensorType, passes::fold_batch_norm, spell};
 use crate::onnx::{self, Metadata};
 use crate::train::Weights;
+use std::collections::BTreeSet;
 
 /// Key of the metadata entry that says which columns the model reads.
 pub const SCHEMA: &str = "evolve.schema";
@@ -34,6 +35,26 @@ pub fn assemble(
     graph.scoped("output", |g| dataset.preprocessing.emit_outputs(g, output))?;
     let folded = fold_batch_norm(&graph)?;
     Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, metrics, lookup)))
+}
+
+/// Operators of ONNX that every model of the data has around its net: in the preprocessing, however values of text are
+/// looked up, and behind the net.
+///
+/// # Errors
+/// Where the graph refuses a node: a mistake of this module.
+pub fn surroundings(dataset: &Dataset) -> Result<BTreeSet<&'static str>, GraphError> {
+    let mut operators = BTreeSet::new();
+    for lookup in [Lookup::Comparisons, Lookup::LabelEncoder] {
+        let mut graph = Graph::new();
+        let NetInputs { numeric, codes, image } = dataset.preprocessing.emit_inputs(&mut graph, lookup)?;
+        let read = [("numeric", numeric), ("codes", codes), ("image", image)];
+        read.into_iter().for_each(|(name, value)| value.into_iter().for_each(|value| graph.output(name, value)));
+        let ty = TensorType::new(DType::F32, Shape::batched(Dim::Batch, &[dataset.task.outputs()]));
+        let output = graph.input("net", ty);
+        dataset.preprocessing.emit_outputs(&mut graph, output)?;
+        operators.extend(spell(&graph, Target::Portable)?.nodes.iter().map(|node| node.op_type));
+    }
+    Ok(operators)
 }
 
 /// What the file says of itself: nothing of the machine, the day or the rows.

@@ -6,7 +6,7 @@ use super::{
     lengths, refit, standard_error,
 };
 use crate::data::InputSpec;
-use crate::genome::{Loss, MAX_WEIGHT_DECAY, Optimizer, Training};
+use crate::genome::{Loss, Optimizer, Training};
 use crate::search::Search;
 use crate::train::metric::Metric;
 use crate::train::scoring;
@@ -27,6 +27,8 @@ const REGULARISED_EPOCHS: f64 = 100.0;
 const DECAY: f32 = 4.0;
 const LEAST_DECAY: (f32, f32) = (5e-4, 0.05);
 const SMOOTHING: f32 = 0.1;
+/// Most weight decay of those.
+const MOST_DECAY: f32 = 0.3;
 
 impl Study {
     pub(super) fn final_phase(
@@ -148,7 +150,8 @@ impl Study {
             let (candidate, searched) = (c.number, c.proposal.genome.training);
             ladder.into_iter().map(move |examples| {
                 let epochs = examples as f64 / rows as f64;
-                let training = side.map(|side| lengthened(searched, side, epochs)).filter(|&t| t != searched);
+                let training = side.map(|side| search.space().settled_training(lengthened(searched, side, epochs)));
+                let training = training.filter(|&t| t != searched);
                 FinalEntry { candidate, examples, warm, training }
             })
         };
@@ -311,7 +314,7 @@ fn lengthened(searched: Training, side: usize, epochs: f64) -> Training {
                 LEAST_DECAY.1
             }
         };
-        training.weight_decay = (DECAY * training.weight_decay.max(least)).min(MAX_WEIGHT_DECAY);
+        training.weight_decay = (DECAY * training.weight_decay.max(least)).min(MOST_DECAY);
         if training.loss == Loss::CrossEntropy {
             training.label_smoothing = training.label_smoothing.max(SMOOTHING);
         }
@@ -359,7 +362,7 @@ mod tests {
         let held = lengthened(Training { label_smoothing: 0.05, ..sgd }, 28, 150.0);
         assert_eq!((held.weight_decay, held.label_smoothing), (2e-3, 0.1));
         let adam = Training { optimizer: Optimizer::AdamW { beta2: 0.99 }, weight_decay: 0.2, ..seed() };
-        assert_eq!(lengthened(adam, 28, 150.0).weight_decay, MAX_WEIGHT_DECAY);
+        assert_eq!(lengthened(adam, 28, 150.0).weight_decay, MOST_DECAY);
         assert_eq!(lengthened(Training { weight_decay: 0.0, ..adam }, 28, 150.0).weight_decay, 0.2);
         let regression = Training { loss: Loss::Mse, label_smoothing: 0.0, ..sgd };
         assert_eq!(lengthened(regression, 28, 150.0).label_smoothing, 0.0);

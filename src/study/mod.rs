@@ -255,7 +255,11 @@ impl Study {
         let domain = express::domain(&resources.dataset.task, resources.dataset.train.targets.len());
         let bad = |reason: String| StudyError::Settings { path: self.folder.settings(), reason };
         let strategy = strategy::find(&settings.strategy).map_err(|e| bad(e.to_string()))?;
-        let space = SearchSpace::preset(&domain).with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
+        let space = match &self.settings.space {
+            Some(file) => SearchSpace::from_file(&domain, file).map_err(|e| bad(format!("space.{e}")))?,
+            None => SearchSpace::preset(&domain),
+        };
+        let space = space.with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
         let space = space.with_constraints(&settings.constraints).map_err(|e| bad(e.to_string()))?;
         Ok(Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?)
     }

@@ -2,7 +2,7 @@
 
 use super::{Folder, StudyError, folder::write_whole};
 use crate::data::{CrossValidation, Task};
-use crate::genome::{Ancestor, Constraint};
+use crate::genome::{Ancestor, Constraint, SpaceFile};
 use crate::train::{ClassWeights, Costs};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// What the nets read and say.
     pub schema: Task,
+    /// The genomes that are searched among; the preset for the data where a folder has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceFile>,
 }
 
 /// Where the data is and how it is read.

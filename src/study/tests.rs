@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     data::{InputSpec, NumericFeature, OutputSpec, Task, TaskKind},
+    genome::SpaceFile,
     graph::Tensor,
     search::{self, Origin},
     train::{Costs, Scores},
@@ -47,6 +48,7 @@ fn settings(space: &SearchSpace) -> Settings {
             memory: 1 << 30,
         },
         schema: task(),
+        space: Some(SpaceFile::of(space)),
     }
 }
 
