@@ -84,6 +84,7 @@ fn journal(c: &mut Criterion) {
         violation: 0.0,
         curve: vec![],
         weights: "0".repeat(64),
+        trainings: vec![],
     };
     let candidate = Candidate { number: 0, hash: genome.hash(), proposal, outcome, timing: Timing::default() };
     let record = Record::Candidate(Box::new(candidate));

@@ -52,6 +52,12 @@
 //! Named ancestors ([`genome::ancestor`]) are published architectures as genomes, scaled by three genes and at home at any
 //! input size. Their layers are described once; what they cost is counted from that, and what runs is built from it.
 //!
+//! Every limit of the space of nets is data ([`genome::SearchSpace`]): the preset of a domain, changed from Rust or by a
+//! TOML file whose keys stand in one list with the comments that it is printed with. Whatever is made is drawn from the
+//! choices and repaired into them, and choices that would leave some genome without a repair are refused beforehand. Which
+//! genes lead to which ONNX operators is found by building each part of a net alone and spelling it
+//! ([`express::permitted`]).
+//!
 //! Strategies know a search space only as [`search::Space`]: births, edits, crossing, distance, features, identity. Nets are
 //! one such space, [`search::Parameters`] is another, so that the very code that searches nets can be judged on tables of
 //! results. Strategies that keep a population are compositions of one engine: arms, survival, whether a model screens
@@ -61,6 +67,11 @@
 //! on the bytes that would be exported. The search knows them as a vector of costs and a violation of constraints; whatever
 //! the strategy, its driver remembers the front. What is measured is part of a candidate's outcome, also where it is a time
 //! and so depends on the machine, since it steers the search: such a study can be replayed, not repeated.
+//!
+//! A candidate may be several trainings ([`study::Trainings`]): folds of a cross-validation, executions from several seeds.
+//! Its score is their mean, its weights are stored together under one hash, and what inherits them does so training by
+//! training. A fold is a [`data::Dataset`] with preprocessing of its own, so whatever is exported comes with the one it was
+//! trained with.
 //!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the
 //! second at which the search ends, the lag (fewer candidates under way where the budget allows few). Deadlines break off

@@ -33,7 +33,7 @@ fn table() -> String {
 #[test]
 fn helps_teach() {
     insta::assert_snapshot!("help", transcript(&["--help"]));
-    for command in ["run", "resume", "predict", "score", "inspect", "runtime"] {
+    for command in ["run", "resume", "predict", "score", "inspect", "space", "runtime"] {
         insta::assert_snapshot!(format!("help_{command}"), transcript(&[command, "--help"]));
     }
 }
@@ -105,6 +105,13 @@ fn ancestors_are_inspected_at_any_size() {
     let small = json(&["mobilenet_v2", "--input", "28x28x1", "--classes", "10"]);
     // 18 weights of the stem for each channel less, and 990 outputs of 1281 parameters less.
     assert_eq!(small["parameters"], 3_538_984 - 18 * 32 - 990 * 1281);
+}
+
+#[test]
+fn spaces_are_printed_with_comments_that_teach() {
+    let fixture = |name: &str| format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    insta::assert_snapshot!("space_table", transcript(&["space", &fixture("adult.csv"), "--target", "income"]));
+    insta::assert_snapshot!("space_image", transcript(&["space", &fixture("digits.npz")]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use evolve::express::domain;
 use evolve::genome::{Augmentation, Genome, Net, Norm, NumericEncoding, Schedule, SearchSpace, TableBlock, TableMotif};
 use evolve::graph::Target;
 use evolve::study::{Clock, Evaluator, Job, LocalPool, Memory, Outcome, Store, Workshop};
-use evolve::train::{self, Setting, Trained, metric, train_population};
+use evolve::train::{self, ClassWeights, Setting, Trained, metric, train_population};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,8 +19,14 @@ const ROWS: usize = 100;
 
 fn data(file: &str, target: Option<&str>) -> Dataset {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
-    let options =
-        Options { path, target: target.map(str::to_owned), task: None, validation: Validation::Share(0.2), seed: 0 };
+    let options = Options {
+        path,
+        target: target.map(str::to_owned),
+        task: None,
+        validation: Validation::Share(0.2),
+        group: None,
+        seed: 0,
+    };
     let mut dataset = load(&options).expect("a dataset");
     let first = |rows: usize, most: usize| (0..rows.min(most)).collect::<Vec<_>>();
     dataset.train = dataset.train.take(&first(dataset.train.targets.len(), ROWS));
@@ -58,7 +64,7 @@ fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
 }
 
 fn request(genome: &Genome, seed: u64, examples: u64) -> train::Request<'_> {
-    train::Request { genome, seed, examples, start: None, rate: 1.0, deadline: None }
+    train::Request { genome, seed, examples, start: None, rate: 1.0, last: false, deadline: None }
 }
 
 /// Each genome's training alone, and that of all as one graph.
@@ -93,6 +99,7 @@ fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target, sto
         engine,
         target,
         metric: metric::find(name, dataset.task.kind).expect("a metric"),
+        class_weights: &ClassWeights::Auto,
         stop,
     }
 }
@@ -228,14 +235,15 @@ fn evaluated(setting: &Setting<'_>, genomes: &[Genome], joined: bool) -> Vec<(Ou
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     let setting = Setting { ..*setting };
-    let (memory, clock) = (Memory::new(1 << 30), Clock::new(0.0));
-    let workshop = Workshop { setting, store: &store, gauge: None, memory, clock };
+    let (folds, executions, memory, clock) = (vec![], 1, Memory::new(1 << 30), Clock::new(0.0));
+    let workshop = Workshop { setting, folds, executions, store: &store, gauge: None, memory, clock };
     let job = |number: usize| Job {
         number: number as u64,
         genome: genomes[number].clone(),
         seed: number as u64,
         examples: 6400,
         start: None,
+        whole: false,
         deadline: None,
     };
     let mut done = LocalPool::scoped(1, &workshop, |pool| {

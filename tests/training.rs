@@ -4,7 +4,7 @@ use evolve::data::{self, Dataset, Options, Validation};
 use evolve::engine::Tract;
 use evolve::genome::{Genome, Net, SearchSpace, TableNet};
 use evolve::graph::Target;
-use evolve::train::{Request, Setting, TrainError, Trained, metric, train};
+use evolve::train::{ClassWeights, Request, Setting, TrainError, Trained, metric, train};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use std::time::Instant;
 fn iris() -> Dataset {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/iris.csv");
     let target = Some("species".to_owned());
-    data::load(&Options { path, target, task: None, validation: Validation::Auto, seed: 0 }).expect("iris")
+    data::load(&Options { path, target, task: None, validation: Validation::Auto, group: None, seed: 0 }).expect("iris")
 }
 
 /// A small net without dropout.
@@ -33,6 +33,7 @@ fn trained(dataset: &Dataset, stop: bool, request: Request<'_>) -> Result<Traine
         engine: &Tract,
         target: Target::Portable,
         metric: metric::default_for(dataset.task.kind),
+        class_weights: &ClassWeights::Auto,
         stop: &AtomicBool::new(stop),
     };
     train(&setting, request)
@@ -48,6 +49,7 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
         examples: 1_000_000_000,
         start: None,
         rate: 1.0,
+        last: false,
         deadline: Some(Instant::now()),
     };
     let trained = trained(&dataset, false, request).expect("a score");
@@ -60,7 +62,7 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
 fn a_training_that_is_told_to_stop_has_no_score() {
     let dataset = iris();
     let genome = genome(&dataset);
-    let request = Request { genome: &genome, seed: 1, examples: 100, start: None, rate: 1.0, deadline: None };
+    let request = Request { genome: &genome, seed: 1, examples: 100, start: None, rate: 1.0, last: false, deadline: None };
     assert!(matches!(trained(&dataset, true, request), Err(TrainError::Stopped)));
 }
 
@@ -69,7 +71,7 @@ fn a_training_goes_on_from_weights_at_the_rate_it_is_given() {
     let dataset = iris();
     let genome = genome(&dataset);
     let run = |start, rate| {
-        let request = Request { genome: &genome, seed: 1, examples: 320, start, rate, deadline: None };
+        let request = Request { genome: &genome, seed: 1, examples: 320, start, rate, last: false, deadline: None };
         trained(&dataset, false, request).expect("a score").weights
     };
     let first = run(None, 1.0);

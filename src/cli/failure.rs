@@ -7,7 +7,7 @@ use crate::{
     genome::{UnfitAncestor, Unsatisfiable, ancestor::Misfit},
     onnx::OnnxError,
     study::StudyError,
-    train::{TrainError, baseline::UndefinedMetric, metric::MetricError},
+    train::{TrainError, UnfitClassWeights, baseline::UndefinedMetric, metric::MetricError},
 };
 use std::{fmt::Display, io, process::ExitCode};
 
@@ -81,6 +81,12 @@ impl From<MetricError> for Failure {
 
 impl From<UndefinedMetric> for Failure {
     fn from(error: UndefinedMetric) -> Failure {
+        Failure::bad_input(error)
+    }
+}
+
+impl From<UnfitClassWeights> for Failure {
+    fn from(error: UnfitClassWeights) -> Failure {
         Failure::bad_input(error)
     }
 }

@@ -5,10 +5,10 @@ mod ancestor;
 use self::ancestor::ImageExtent;
 use super::{Failure, Output, Status, layers, objectives, predict, run::ancestor_names};
 use crate::{
-    export::{FrontFile, SCHEMA},
+    export::{CROSS_VALIDATION, FrontFile, SCHEMA},
     genome,
     onnx::{self, Summary, ValueInfo},
-    report::{Layer, bytes, grouped, number},
+    report::{Layer, Scored, bytes, grouped, number},
     study::{Candidate, Choice, FrontMember, Journal, Objectives, Outcome, Record, Settings},
     train::Scores,
 };
@@ -70,6 +70,8 @@ struct ModelPart {
     parameters: u64,
     layers: Vec<Layer>,
     metrics: Scores,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_validation: Option<String>,
     notes: Vec<String>,
 }
 
@@ -168,6 +170,7 @@ fn inspect_model(path: &Path) -> Result<ModelPart, Failure> {
         parameters: layers.iter().map(|layer| layer.parameters).sum(),
         layers,
         metrics: metrics.unwrap_or_default(),
+        cross_validation: summary.metadata(CROSS_VALIDATION).map(str::to_owned),
         notes: notes(&summary),
     })
 }
@@ -193,7 +196,7 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
         match record {
             Record::Candidate(candidate) => drop(candidates.insert(candidate.number, *candidate)),
             Record::Choice(chosen) => choice = Some(chosen),
-            Record::Finals(_) | Record::Finalist(_) => {}
+            Record::Finals(_) | Record::Finalist(_) | Record::Refit(_) => {}
         }
     }
     let best = match &choice {
@@ -322,7 +325,8 @@ fn model_text(model: &ModelPart, text: &mut String) {
     }
     layers_text(&model.layers, text);
     if !model.metrics.is_empty() {
-        let _ = writeln!(text, "\nmetrics on the validation part");
+        let scored = Scored { cross_validation: model.cross_validation.clone(), ..Scored::default() };
+        let _ = writeln!(text, "\nmetrics {}", scored.place());
         scores_text(&model.metrics, text);
     }
     for note in &model.notes {

@@ -21,6 +21,7 @@ pub mod run;
 pub mod runtime;
 pub mod score;
 mod session;
+pub mod space;
 
 pub use bound::{BadBound, Bound};
 pub use engine::{DeviceChoice, EngineArgs, EngineChoice};
@@ -64,6 +65,7 @@ enum Command {
     Predict(predict::Args),
     Score(score::Args),
     Inspect(inspect::Args),
+    Space(space::Args),
     Runtime(runtime::Args),
 }
 
@@ -80,6 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Predict(args) => (OutputMode::Terminal, predict::run(&args)),
         Command::Score(args) => (OutputMode::Terminal, score::run(&args)),
         Command::Inspect(args) => (OutputMode::Terminal, inspect::run(&args)),
+        Command::Space(args) => (OutputMode::Terminal, space::run(&args)),
         Command::Runtime(args) => (OutputMode::Terminal, runtime::run(&args)),
     };
     match result {

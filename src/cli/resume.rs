@@ -84,10 +84,12 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         progress
             .note(Note::Warning("the budget of the study is used up, so no candidates are added; give a longer --budget"));
     }
+    let class_weights = study.settings().training.class_weights.clone();
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
         metric,
+        class_weights: &class_weights,
         workers: workers(args.workers),
         memory: args.memory_limit.unwrap_or(study.settings().engine.memory),
         stop,
@@ -98,20 +100,23 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 
 /// The data as the study's settings say; the same bytes as when it began.
 fn load(settings: &Settings) -> Result<Dataset, Failure> {
-    let validation = match (&settings.data.validation_file, settings.data.validation_share) {
-        (Some(path), _) => Validation::File(path.clone()),
-        (None, Some(share)) => Validation::Share(share),
-        (None, None) => Validation::Auto,
+    let data = &settings.data;
+    let validation = match (&data.validation_file, data.validation_share, data.cross_validation) {
+        (Some(path), ..) => Validation::File(path.clone()),
+        (None, Some(share), _) => Validation::Share(share),
+        (None, None, Some(cut)) => Validation::Folds(cut),
+        (None, None, None) => Validation::Auto,
     };
     let dataset = data::load(&Options {
-        path: settings.data.path.clone(),
-        target: settings.data.target.clone(),
+        path: data.path.clone(),
+        target: data.target.clone(),
         task: Some(settings.schema.kind),
         validation,
+        group: data.group.clone(),
         seed: settings.search.seed,
     })?;
     let now = session::files(&dataset);
-    match settings.data.files.iter().find(|file| !now.contains(file)) {
+    match data.files.iter().find(|file| !now.contains(file)) {
         Some(changed) => Err(StudyError::DataChanged { name: changed.name.clone() }.into()),
         None => Ok(dataset),
     }

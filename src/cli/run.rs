@@ -7,15 +7,17 @@ use super::{
     progress::{Note, Progress},
     quantity,
     session::{self, Session},
+    space::{self, Chosen},
 };
 use crate::{
-    data::{self, Dataset, Options, TaskKind, Validation},
-    express,
-    genome::{Ancestor, Constraint, SearchSpace, ancestor},
+    data::{self, CrossValidation, Dataset, Options, TaskKind, Validation},
+    genome::{Ancestor, Constraint, SearchSpace, SpaceFile, ancestor},
     search::{self, DEFAULT_LAG, strategy},
-    study::{Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, lengths},
+    study::{
+        Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, Trainings, lengths,
+    },
     train::{
-        baseline,
+        ClassWeights, baseline,
         metric::{self, Metric},
     },
 };
@@ -60,6 +62,19 @@ pub struct Args {
     /// a large dataset]
     #[arg(long, value_name = "FILE|SHARE", value_parser = validation, help_heading = "Task")]
     pub validation: Option<Validation>,
+    /// Score every network by cross-validation instead: the mean over K folds, each scored by a network trained on the
+    /// others, such as 5, or 5x2 to cut the rows twice; the best is trained on all rows in the end. For small data
+    #[arg(long = "cv", value_name = "K[xR]", value_parser = str::parse::<CrossValidation>, conflicts_with = "validation", help_heading = "Task")]
+    pub cross_validation: Option<CrossValidation>,
+    /// Column whose rows of one value stay together, all trained on or all scored on, such as a patient with several
+    /// visits; the network does not see it
+    #[arg(long, value_name = "COLUMN", help_heading = "Task")]
+    pub group: Option<String>,
+    /// Weights of the classes in training: `balanced` lets rare ones count as much as frequent ones, NAME=WEIGHT,… says how
+    /// much a row of each counts, 1 for the others [default: balanced for a metric that counts all classes alike, else
+    /// none]
+    #[arg(long, value_name = "auto|none|balanced|NAME=WEIGHT,…", value_parser = str::parse::<ClassWeights>, help_heading = "Task")]
+    pub class_weights: Option<ClassWeights>,
     /// Time for all of it, search, retraining and export: 90s, 10m, 1h30m [default: 10m, none with --candidates]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Search")]
     pub budget: Option<Duration>,
@@ -69,6 +84,9 @@ pub struct Args {
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub examples: Option<u64>,
+    /// Train every network from N seeds and score it by the mean; costs N times as much, and chance picks less
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100), default_value_t = 1, help_heading = "Search")]
+    pub executions: u32,
     /// Strategy of the search [default: auto, or nsga2 with --minimize]
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), help_heading = "Search")]
     pub strategy: Option<String>,
@@ -88,6 +106,10 @@ pub struct Args {
     /// latency<2 (milliseconds), where networks above a bound count as worse than all below it
     #[arg(long = "constraint", value_name = "BOUND", value_parser = str::parse::<Bound>, value_delimiter = ',', help_heading = "Search")]
     pub constraints: Vec<Bound>,
+    /// File with the space of networks to search among: layers, sizes, activations, optimizers, operators that there must
+    /// not be; `evolve space DATA` prints one to start from [default: chosen for the data]
+    #[arg(long, value_name = "FILE", help_heading = "Search")]
+    pub space: Option<PathBuf>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
     pub seed: u64,
@@ -121,6 +143,7 @@ Examples:
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
   evolve run digits.npz --minimize size,latency       small and fast networks beside the best, in digits.evolve/pareto
   evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
+  evolve run iris.csv --target species --cv 5         for few rows: all are trained on and scored on in turn
   evolve run fashion/ --validation 10% --json > events.jsonl";
 
 /// Everything that a run needs, with all defaults filled in.
@@ -137,6 +160,12 @@ pub struct RunSettings {
     pub metric: Option<String>,
     /// Where the validation part comes from.
     pub validation: Validation,
+    /// Column whose rows of one value stay together.
+    pub group: Option<String>,
+    /// Weights of the classes. Whether they fit the task is known only once the data is read.
+    pub class_weights: ClassWeights,
+    /// Seeds from which each candidate is trained; at least 1.
+    pub executions: usize,
     /// Time for search, retraining and export; `None` where only the number of candidates ends the search.
     pub budget: Option<Duration>,
     /// Most candidates.
@@ -153,6 +182,8 @@ pub struct RunSettings {
     pub constraints: Vec<Constraint>,
     /// Bounds on what is measured.
     pub caps: Vec<Cap>,
+    /// What has been chosen of the space. Whether it fits the data is known only once that is read.
+    pub space: Option<Chosen>,
     /// Seed of everything random.
     pub seed: u64,
     /// Candidates trained at the same time; at least 1.
@@ -194,6 +225,12 @@ impl Args {
         }
         let strategy = self.strategy.unwrap_or_else(|| strategy::default_for(!minimize.is_empty()).to_owned());
         let (constraints, caps) = Bound::sorted(&self.constraints);
+        let several = self.cross_validation.is_some() || self.executions > 1;
+        if several && !(minimize.is_empty() && caps.is_empty()) {
+            let why = "further objectives are measured on the one net of a candidate, of which --cv and --executions train several";
+            let hint = "leave these out, or --minimize and bounds other than params and macs";
+            return Err(Failure::bad_input(why).hint(hint));
+        }
         Ok(RunSettings {
             out: match self.out {
                 Some(out) => out,
@@ -203,7 +240,13 @@ impl Args {
             target: self.target,
             task,
             metric: self.metric,
-            validation: self.validation.unwrap_or_default(),
+            validation: match self.cross_validation {
+                Some(cut) => Validation::Folds(cut),
+                None => self.validation.unwrap_or_default(),
+            },
+            group: self.group,
+            class_weights: self.class_weights.unwrap_or_default(),
+            executions: self.executions as usize,
             budget,
             candidates: self.candidates,
             strategy,
@@ -211,6 +254,7 @@ impl Args {
             ancestors: self.ancestors,
             constraints,
             caps,
+            space: self.space.as_deref().map(Chosen::read).transpose()?,
             seed: self.seed,
             workers: workers(self.workers),
             lag: self.lag,
@@ -274,7 +318,7 @@ fn strategy_names() -> PossibleValuesParser {
 }
 
 /// A share such as `0.2` or `20%`, or else a file.
-fn validation(text: &str) -> Result<Validation, String> {
+pub(super) fn validation(text: &str) -> Result<Validation, String> {
     let share = match text.strip_suffix('%') {
         Some(percent) => percent.parse::<f64>().ok().map(|percent| percent / 100.0),
         None => text.parse::<f64>().ok(),
@@ -309,6 +353,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         target: settings.target.clone(),
         task: settings.task,
         validation: settings.validation.clone(),
+        group: settings.group.clone(),
         seed: settings.seed,
     })?;
     session::introduce(&dataset, &mut progress);
@@ -316,15 +361,20 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         Some(name) => metric::find(name, dataset.task.kind)?,
         None => metric::default_for(dataset.task.kind),
     };
-    baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?;
+    settings.class_weights.check(&dataset.task)?;
+    check_metric(metric, &dataset)?;
     objectives::introduce(&settings.strategy, &settings.minimize, &settings.caps, metric, &mut progress);
-    let space = space(settings, &dataset)?;
+    let (space, note) = space::resolved(settings.space.as_ref(), &settings.ancestors, &settings.constraints, &dataset)?;
+    if let Some(note) = note {
+        progress.note(Note::Notice(&note));
+    }
     let folder = Folder::create(&settings.out)?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
         metric,
+        class_weights: &settings.class_weights,
         workers: settings.workers,
         memory: settings.memory_limit,
         stop,
@@ -342,10 +392,19 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     session.run(&mut study, progress, settings.output)
 }
 
-/// The genomes to search among.
-fn space(settings: &RunSettings, dataset: &Dataset) -> Result<SearchSpace, Failure> {
-    let domain = express::domain(&dataset.task, dataset.train.targets.len());
-    Ok(SearchSpace::preset(&domain).with_ancestors(&settings.ancestors)?.with_constraints(&settings.constraints)?)
+/// Whether the metric says something about the rows that are scored on: of each fold, where there are several.
+fn check_metric(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
+    if dataset.folds.is_empty() {
+        return Ok(baseline::defined(metric, &dataset.task, &dataset.train, &dataset.validation)?);
+    }
+    for (number, fold) in (1..).zip(&dataset.folds) {
+        baseline::defined(metric, &fold.task, &fold.train, &fold.validation).map_err(|error| {
+            let rows = fold.validation.targets.len();
+            Failure::from(error)
+                .hint(format!("this is fold {number} of the cross-validation, with {rows} rows; fewer folds have more"))
+        })?;
+    }
+    Ok(())
 }
 
 /// Enough candidates under way to keep all workers busy, but fewer than usual where the budget allows so few candidates
@@ -365,8 +424,10 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     let finalists = if settings.minimize.is_empty() { lengths::FINALISTS } else { lengths::FRONT };
     let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
-            let (setting, seconds) = (session.setting(kernels), budget.as_secs_f64());
-            let (lengths, expected) = lengths::from_budget(space, probe, &setting, seconds, session.workers, finalists)?;
+            let (seconds, trainings) = (budget.as_secs_f64(), Trainings::new(dataset.folds.len(), settings.executions));
+            let setting = session.setting(kernels);
+            let (lengths, expected) =
+                lengths::from_budget(space, probe, &setting, seconds, session.workers, finalists, trainings.count())?;
             (lengths, Some(expected))
         }
         _ => (lengths::from_data(space, finalists), None),
@@ -374,6 +435,8 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     if let Some(examples) = settings.examples {
         training.limit_examples(examples);
     }
+    training.executions = settings.executions;
+    training.class_weights = settings.class_weights.clone();
     let expected_candidates = [expected, settings.candidates].into_iter().flatten().min();
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())));
@@ -390,6 +453,11 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
                 Validation::Share(share) => Some(share),
                 _ => None,
             },
+            cross_validation: match settings.validation {
+                Validation::Folds(cut) => Some(cut),
+                _ => None,
+            },
+            group: settings.group.clone(),
             files: session::files(dataset),
         },
         search: SearchSettings {
@@ -415,5 +483,6 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             memory: settings.memory_limit,
         },
         schema: dataset.task.clone(),
+        space: Some(SpaceFile::of(space)),
     })
 }

@@ -2,14 +2,14 @@
 
 use super::{Failure, Output, OutputMode, Status, layers, objectives, progress::Note, progress::Progress, quantity};
 use crate::{
-    data::{Dataset, InputSpec, OutputSpec},
+    data::{Dataset, InputSpec, OutputSpec, Targets},
     engine::{Engine, Tract},
-    export::{self, FrontFile, Net},
+    export::{self, FrontFile, Metrics, Net},
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, Resources, Study, write_whole},
-    train::{Evaluator, Scores, Setting, Weights, baseline, metric::Metric},
+    study::{Clock, FileSettings, Finished, Resources, Study, standard_error, write_whole},
+    train::{ClassWeights, Evaluator, Scores, Setting, Weights, baseline, metric::Metric, metric::Predictions},
 };
 use serde::Serialize;
 use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
@@ -19,6 +19,7 @@ pub(super) struct Session<'a> {
     pub dataset: &'a Dataset,
     pub engine: &'a dyn Engine,
     pub metric: &'static Metric,
+    pub class_weights: &'a ClassWeights,
     pub workers: usize,
     pub memory: u64,
     pub stop: &'a AtomicBool,
@@ -32,6 +33,7 @@ struct Ending<'a> {
     report: PathBuf,
     metric: &'static str,
     value: Option<f64>,
+    scored: &'a report::Scored,
     candidate: u64,
     parameters: u64,
     bytes: usize,
@@ -51,6 +53,7 @@ impl Session<'_> {
             engine: self.engine,
             target: if kernels { Target::CpuKernels } else { Target::Portable },
             metric: self.metric,
+            class_weights: self.class_weights,
             stop: self.stop,
         }
     }
@@ -60,7 +63,7 @@ impl Session<'_> {
         progress.metric(self.metric);
         let lookup = export::lookup(self.engine, &Tract);
         let assemble = |genome: &Genome, weights: &Weights, scores: &Scores| {
-            export::assemble(genome, weights, self.dataset, scores, lookup)
+            export::assemble(genome, weights, self.dataset, Metrics { scores, cross_validation: None }, lookup)
         };
         let resources = Resources {
             dataset: self.dataset,
@@ -73,9 +76,13 @@ impl Session<'_> {
         let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event))?;
         progress.phase("exporting");
         let path = study.folder().model();
-        let net =
-            Net { genome: &finished.candidate.proposal.genome, weights: &finished.weights, scores: &finished.choice.scores };
-        let exported = export::export(&net, self.dataset, self.engine, &Tract, &path)?;
+        let net = Net {
+            genome: &finished.candidate.proposal.genome,
+            weights: &finished.weights,
+            metrics: Metrics { scores: &finished.choice.scores, cross_validation: study.settings().data.cross_validation },
+        };
+        // The weights come with the preprocessing that they were trained with.
+        let exported = export::export(&net, finished.data(self.dataset), self.engine, &Tract, &path)?;
         for agreement in &exported.agreements {
             progress.note(Note::Notice(&format!(
                 "best.onnx in {} on {} raw rows: at most {:.0e} from what was scored",
@@ -100,6 +107,7 @@ impl Session<'_> {
             report: page,
             metric: self.metric.name,
             value: finished.choice.scores.get(self.metric.name).copied(),
+            scored: &input.scored,
             candidate: finished.candidate.number,
             parameters: finished.candidate.outcome.costs().parameters,
             bytes: exported.bytes,
@@ -120,7 +128,14 @@ impl Session<'_> {
                 let value = result.value.map_or_else(|| "unknown".to_owned(), report::number);
                 let against: Vec<String> =
                     result.baselines.iter().map(|b| format!("{} {}", b.name, report::number(b.value))).collect();
-                out.line(&format!("{} {value} on the validation part ({})", result.metric, against.join(", ")))?;
+                let place = match (&result.scored.cross_validation, result.scored.standard_error) {
+                    (Some(name), Some(error)) => format!("± {} in {name}", report::number(error)),
+                    _ => result.scored.place(),
+                };
+                out.line(&format!("{} {value} {place} ({})", result.metric, against.join(", ")))?;
+                if let Some(exported) = &result.scored.exported {
+                    out.line(exported)?;
+                }
                 out.line(&format!(
                     "{}  {} parameters, {}",
                     result.model.display(),
@@ -181,35 +196,90 @@ impl Session<'_> {
         bytes: usize,
         front: Option<report::Front>,
     ) -> Result<report::Input, Failure> {
-        let (task, validation) = (&self.dataset.task, &self.dataset.validation);
         let genome = &finished.candidate.proposal.genome;
         let rows = self.dataset.train.targets.len();
-        let mut evaluator = Evaluator::new(genome, task, rows, self.engine, Target::Portable)?;
-        evaluator.set_weights(&finished.weights)?;
-        let predictions = evaluator.predict(validation)?;
-        let baselines = baseline::all(task, &self.dataset.train, validation)
-            .into_iter()
-            .map(|(name, said)| report::Baseline {
-                name: name.to_owned(),
-                value: (self.metric.compute)(&said, &validation.targets),
-            })
-            .collect();
+        let (predictions, targets) = match study.settings().data.cross_validation {
+            None => (self.predictions(genome, &finished.weights, self.dataset)?, self.dataset.validation.targets.clone()),
+            Some(cut) => self.out_of_fold(genome, finished, cut.folds)?,
+        };
+        let parts = if self.dataset.folds.is_empty() { std::slice::from_ref(self.dataset) } else { &self.dataset.folds };
         let model = fs::read(study.folder().model())
             .map_err(|error| Failure::failed(format!("cannot read {}: {error}", study.folder().model().display())))?;
         Ok(report::Input {
             name: study.settings().data.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-            task: task.clone(),
+            task: self.dataset.task.clone(),
             metric: self.metric,
             records: study.records()?,
             settings: settings(study, self, rows),
             predictions,
-            targets: validation.targets.clone(),
-            baselines,
+            targets,
+            baselines: self.baselines(parts),
             layers: layers::of(&onnx::read(&model)?),
             bytes: bytes as u64,
             front,
             stopped: finished.stopped,
+            scored: self.scored(study, finished),
         })
+    }
+
+    /// What a net says about the validation part of a dataset.
+    fn predictions(&self, genome: &Genome, weights: &Weights, data: &Dataset) -> Result<Predictions, Failure> {
+        let mut evaluator = Evaluator::new(genome, &data.task, data.train.targets.len(), self.engine, Target::Portable)?;
+        evaluator.set_weights(weights)?;
+        Ok(evaluator.predict(&data.validation)?)
+    }
+
+    /// What the net of each fold of the first repetition says about the rows that it was not trained on, and what is true.
+    fn out_of_fold(&self, genome: &Genome, finished: &Finished, folds: usize) -> Result<(Predictions, Targets), Failure> {
+        let mut all: Option<(Predictions, Targets)> = None;
+        for (data, weights) in self.dataset.folds.iter().zip(&finished.folds).take(folds) {
+            let (said, truth) = (self.predictions(genome, weights, data)?, &data.validation.targets);
+            match &mut all {
+                Some((predictions, targets)) => {
+                    predictions.append(said);
+                    targets.append(truth);
+                }
+                None => all = Some((said, truth.clone())),
+            }
+        }
+        all.ok_or_else(|| Failure::failed("the cross-validation has no folds"))
+    }
+
+    /// The study's metric of every baseline: on the validation part, or its mean over folds.
+    fn baselines(&self, parts: &[Dataset]) -> Vec<report::Baseline> {
+        let mut all: Vec<report::Baseline> = vec![];
+        for part in parts {
+            for (name, said) in baseline::all(&part.task, &part.train, &part.validation) {
+                let share = (self.metric.compute)(&said, &part.validation.targets) / parts.len() as f64;
+                match all.iter_mut().find(|baseline| baseline.name == name) {
+                    Some(baseline) => baseline.value += share,
+                    None => all.push(report::Baseline { name: name.to_owned(), value: share }),
+                }
+            }
+        }
+        all
+    }
+
+    /// How the exported net's genome was scored.
+    fn scored(&self, study: &Study, finished: &Finished) -> report::Scored {
+        let cut = study.settings().data.cross_validation;
+        let values = finished.trainings.iter().filter_map(|t| t.scores.get(self.metric.name)).copied().collect();
+        let executions = study.settings().training.executions;
+        report::Scored {
+            cross_validation: cut.map(|cut| cut.to_string()),
+            values,
+            standard_error: cut.map(|cut| standard_error(&finished.trainings, cut.folds)),
+            exported: match (cut, finished.refit) {
+                (Some(_), true) => Some("best.onnx is of the same genome, trained on all rows".into()),
+                (Some(_), false) => Some(format!(
+                    "best.onnx is the net scored on fold {}, which was not trained on its rows: {}",
+                    finished.fold + 1,
+                    if finished.stopped { "the study was stopped" } else { "trained on all rows it did not become as good" }
+                )),
+                (None, _) if executions > 1 => Some(format!("best.onnx is the best of {executions} executions")),
+                (None, _) => None,
+            },
+        }
     }
 }
 
@@ -232,11 +302,15 @@ pub(super) fn introduce(dataset: &Dataset, progress: &mut Progress) {
         OutputSpec::Value { .. } => "a number to predict".to_owned(),
     };
     let (train, validation) = (dataset.train.targets.len(), dataset.validation.targets.len());
-    progress.note(Note::Notice(&format!(
-        "{} rows to train on, {} to validate on; {input}, {output}",
-        report::grouped(train as u64),
-        report::grouped(validation as u64)
-    )));
+    let rows = match dataset.folds.len() {
+        0 => format!(
+            "{} rows to train on, {} to validate on",
+            report::grouped(train as u64),
+            report::grouped(validation as u64)
+        ),
+        folds => format!("{} rows in {folds} folds, each scored by nets trained on others", report::grouped(train as u64)),
+    };
+    progress.note(Note::Notice(&format!("{rows}; {input}, {output}")));
     for warning in &dataset.warnings {
         progress.note(Note::Warning(warning));
     }
@@ -254,7 +328,14 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
     let optional = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let pairs = [
         ("rows to train on", report::grouped(rows as u64)),
-        ("rows to validate on", report::grouped(session.dataset.validation.targets.len() as u64)),
+        (
+            "scored on",
+            match settings.data.cross_validation {
+                Some(cut) => cut.to_string(),
+                None => format!("{} rows", report::grouped(session.dataset.validation.targets.len() as u64)),
+            },
+        ),
+        ("executions", settings.training.executions.to_string()),
         ("target", optional(settings.data.target.clone())),
         ("metric", search.metric.clone()),
         ("strategy", search.strategy.clone()),

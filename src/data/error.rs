@@ -101,6 +101,35 @@ pub enum DataError {
         /// Classes in the data.
         classes: usize,
     },
+    /// The rows cannot be cut into so many folds.
+    #[error("{folds} folds are too many: {problem}")]
+    Folds {
+        /// Folds asked for.
+        folds: usize,
+        /// What there is too little of, and what to do.
+        problem: String,
+    },
+    /// The column of groups is no column of the table.
+    #[error("{} has no column {column:?} to group rows by; {near}", path.display())]
+    UnknownGroup {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        column: String,
+        /// Columns with near names, or all of them.
+        near: String,
+    },
+    /// All rows are of one group.
+    #[error("the column {column:?} has the same value in every row, so that there is one group only; leave --group out")]
+    OneGroup {
+        /// The column.
+        column: String,
+    },
+    /// Groups are asked for where nothing is split.
+    #[error(
+        "groups are kept whole when rows are split, but a validation file of its own leaves nothing to split; leave --group out, or the file"
+    )]
+    GroupsWithFile,
     /// The share of the validation part makes no sense.
     #[error("a validation share of {share} is not between 0 and 1")]
     Share {
@@ -131,7 +160,7 @@ impl DataError {
 const LISTED: usize = 12;
 
 /// Names for a message: quoted, separated by commas, the rest counted.
-pub(super) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
     let mut text = names.iter().take(LISTED).map(|n| format!("{:?}", n.as_ref())).collect::<Vec<_>>().join(", ");
     if names.len() > LISTED {
         text.push_str(&format!(" and {} more", names.len() - LISTED));

@@ -14,7 +14,7 @@ use std::path::Path;
 /// # Errors
 /// Where the file cannot be read or lacks a field, which is named.
 pub fn read_inputs(path: &Path, fields: &[Field]) -> Result<RawBatch, DataError> {
-    let request = Request { path, target: None, purpose: Purpose::Apply(fields) };
+    let request = Request { path, target: None, group: None, purpose: Purpose::Apply(fields) };
     Ok(source::read(&request)?.inputs)
 }
 
@@ -23,7 +23,7 @@ pub fn read_inputs(path: &Path, fields: &[Field]) -> Result<RawBatch, DataError>
 /// # Errors
 /// As [`read_inputs`], and where there is no target.
 pub fn read_labelled(path: &Path, fields: &[Field], target: Option<&str>) -> Result<(RawBatch, TextColumn), DataError> {
-    let source = source::read(&Request { path, target, purpose: Purpose::Apply(fields) })?;
+    let source = source::read(&Request { path, target, group: None, purpose: Purpose::Apply(fields) })?;
     let column = source.target.ok_or_else(|| DataError::file(path, "there is no target to compare with"))?;
     Ok((source.inputs, column))
 }

@@ -1,12 +1,13 @@
 //! From a path to a dataset that can be trained on.
 
+use super::folds::{CrossValidation, Groups, folds};
 use super::inputs::resolve;
 use super::preprocess::InputEncoder;
 use super::raw::{RawBatch, TextColumn};
 use super::source::{self, FileDigest, Purpose, Request, Source};
 use super::split::{Split, Validation, split};
 use super::target::Target;
-use super::{DataError, Field, OutputSpec, Part, Preprocessing, Targets, Task, TaskKind};
+use super::{DataError, OutputSpec, Part, Preprocessing, Targets, Task, TaskKind};
 use std::path::{Path, PathBuf};
 
 /// What to load and how.
@@ -20,6 +21,8 @@ pub struct Options {
     pub task: Option<TaskKind>,
     /// Where the validation part comes from.
     pub validation: Validation,
+    /// Column of a table whose rows of one value stay on one side of every split; no input of the net.
+    pub group: Option<String>,
     /// Seed of the split.
     pub seed: u64,
 }
@@ -33,7 +36,8 @@ pub struct Dataset {
     pub preprocessing: Preprocessing,
     /// Rows to train on.
     pub train: Part,
-    /// Rows to score on.
+    /// Rows to score on. With folds these are all rows, which are trained on as well: nothing is scored on them then, they
+    /// only show that an exported file does what the trained net does.
     pub validation: Part,
     /// Raw inputs of the validation part: columns that the exported model reads, in its order.
     pub raw_validation: RawBatch,
@@ -41,6 +45,9 @@ pub struct Dataset {
     pub files: Vec<FileDigest>,
     /// What was repaired or left out, a sentence each.
     pub warnings: Vec<String>,
+    /// Folds of a cross-validation, one repetition after the other: each is trained on the rows outside of it and scored on
+    /// its own, and its preprocessing knows only the former. Empty where there is a validation part.
+    pub folds: Vec<Dataset>,
 }
 
 /// Loads a dataset: reads it, infers the task, splits it and fits the preprocessing.
@@ -48,7 +55,8 @@ pub struct Dataset {
 /// # Errors
 /// Where the data cannot be read, is broken, or gives nothing to learn.
 pub fn load(options: &Options) -> Result<Dataset, DataError> {
-    let request = Request { path: &options.path, target: options.target.as_deref(), purpose: Purpose::Learn };
+    let (target, group) = (options.target.as_deref(), options.group.as_deref());
+    let request = Request { path: &options.path, target, group, purpose: Purpose::Learn };
     let mut source = source::read(&request)?;
     let mut warnings = std::mem::take(&mut source.warnings);
     if let (Some(target), None) = (&options.target, &source.target_name) {
@@ -63,20 +71,83 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
         let missing = column.codes.len() - rows.len();
         warnings.push(format!("{missing} rows have no value in the target {name:?} and are left out"));
     }
-    match &options.validation {
+    let groups =
+        options.group.as_deref().map(|name| groups(&options.path, name, &source, &rows, &mut warnings)).transpose()?;
+    let fit = Fit { source, target: &target, rows: &rows, targets: &targets };
+    let mut dataset = match &options.validation {
+        Validation::File(_) if groups.is_some() => return Err(DataError::GroupsWithFile),
         Validation::File(path) => {
-            let fit = Fit { source, target: &target, warnings };
             let split = Split { train: (0..rows.len()).collect(), validation: Vec::new() };
-            let (mut dataset, fields) = fit.dataset(&rows, &targets, &split)?;
-            dataset.validate_on(path, &fields, &name, &target)?;
-            Ok(dataset)
+            let mut dataset = fit.dataset(&split)?;
+            dataset.validate_on(path, &name, &target)?;
+            dataset
         }
-        chosen => {
-            let share = if let Validation::Share(share) = chosen { Some(*share) } else { None };
-            let split = split(&targets, share, options.seed)?;
+        Validation::Folds(cut) => {
+            check_classes(&target, &targets, *cut)?;
+            let splits = folds(&targets, groups.as_ref(), *cut, options.seed)?;
+            fit.cross_validated(&splits)?
+        }
+        Validation::Auto | Validation::Share(_) => {
+            let share = if let Validation::Share(share) = options.validation { Some(share) } else { None };
+            let split = split(&targets, groups.as_ref(), share, options.seed)?;
             warn_of_lonely_classes(&target, &targets, &mut warnings);
-            Ok(Fit { source, target: &target, warnings }.dataset(&rows, &targets, &split)?.0)
+            let dataset = fit.dataset(&split)?;
+            if groups.is_some() {
+                let untrained = untrained_classes(&dataset);
+                warnings.extend(untrained.map(|class| {
+                    format!("no row of the class {class:?} is trained on: all are of groups that are validated on")
+                }));
+            }
+            dataset
         }
+    };
+    warnings.append(&mut dataset.warnings);
+    Ok(Dataset { warnings, ..dataset })
+}
+
+/// The groups of the rows with a target. A row without a value is a group of its own.
+fn groups(
+    path: &Path,
+    name: &str,
+    source: &Source,
+    rows: &[usize],
+    warnings: &mut Vec<String>,
+) -> Result<Groups, DataError> {
+    let unnamed = || {
+        DataError::file(path, format!("has no named columns, so there is no {name:?} to group rows by; leave --group out"))
+    };
+    let column = source.group.as_ref().ok_or_else(unnamed)?;
+    let mut number = vec![None; column.values.len()];
+    let (mut count, mut lonely) = (0, 0);
+    let of_row = rows.iter().map(|&row| {
+        let code = column.codes[row] as usize;
+        let known = if code == 0 { None } else { number[code] };
+        lonely += usize::from(code == 0);
+        known.unwrap_or_else(|| {
+            number[code] = Some(count);
+            count += 1;
+            count - 1
+        })
+    });
+    let groups = Groups { column: name.into(), of_row: of_row.collect() };
+    if lonely > 0 {
+        warnings.push(format!("{lonely} rows have no value in the column of groups {name:?}; each is a group of its own"));
+    }
+    Ok(groups)
+}
+
+/// Whether every class has a row for each fold.
+fn check_classes(target: &Target, targets: &Targets, cut: CrossValidation) -> Result<(), DataError> {
+    let OutputSpec::Classes { names, counts, .. } = target.describe(targets) else { return Ok(()) };
+    let rarest = names.iter().zip(&counts).min_by_key(|(_, count)| **count);
+    match rarest {
+        Some((name, &count)) if count < cut.folds => {
+            let rows = if count == 1 { "a single row".to_owned() } else { format!("{count} rows") };
+            let fewer = if count < 2 { String::new() } else { format!("use at most {count} folds, or ") };
+            let problem = format!("the class {name:?} has {rows}; {fewer}give more rows of it, or leave them out");
+            Err(DataError::Folds { folds: cut.folds, problem })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -89,47 +160,76 @@ fn warn_of_lonely_classes(target: &Target, targets: &Targets, warnings: &mut Vec
     }
 }
 
-/// What fitting needs beside the split.
+/// What fitting needs beside the split. Splits count in `rows`, those with a target.
 struct Fit<'a> {
     source: Source,
     target: &'a Target,
-    warnings: Vec<String>,
+    rows: &'a [usize],
+    targets: &'a Targets,
 }
 
 impl Fit<'_> {
-    /// Fits the preprocessing on the training part and encodes both parts. `rows` are those with a target, and the split
-    /// counts in them.
-    fn dataset(mut self, rows: &[usize], targets: &Targets, split: &Split) -> Result<(Dataset, Vec<Field>), DataError> {
-        let in_file = |part: &[usize]| part.iter().map(|&r| rows[r]).collect::<Vec<usize>>();
+    /// Fits the preprocessing on the training part and encodes both parts.
+    fn dataset(&self, split: &Split) -> Result<Dataset, DataError> {
+        let in_file = |part: &[usize]| part.iter().map(|&r| self.rows[r]).collect::<Vec<usize>>();
         let (train, validation) = (in_file(&split.train), in_file(&split.validation));
-        let input = InputEncoder::fit(&self.source.inputs, &train, &mut self.warnings)?;
-        let train_targets = targets.take(&split.train);
+        let mut warnings = Vec::new();
+        let input = InputEncoder::fit(&self.source.inputs, &train, &mut warnings)?;
+        let train_targets = self.targets.take(&split.train);
         let output = self.target.describe(&train_targets);
-        let preprocessing = Preprocessing { kind: self.target.kind, target: self.source.target_name.clone(), input, output };
+        let target = self.source.target_name.clone();
+        let preprocessing = Preprocessing { kind: self.target.kind, target, input, output };
         let fields = preprocessing.schema().inputs;
         if let Some(column) = fields.iter().find(|f| preprocessing.output_names().contains(&f.name.as_str())) {
             return Err(DataError::ReservedName { column: column.name.clone() });
         }
-        let raw = self.source.inputs.only(&fields);
-        let raw_validation = raw.take(&validation);
-        let dataset = Dataset {
+        let raw = |part: &[usize]| self.source.inputs.take(part).only(&fields);
+        let raw_validation = raw(&validation);
+        Ok(Dataset {
             task: preprocessing.task(),
-            train: Part { features: preprocessing.apply(&raw.take(&train))?, targets: train_targets },
-            validation: Part { features: preprocessing.apply(&raw_validation)?, targets: targets.take(&split.validation) },
+            train: Part { features: preprocessing.apply(&raw(&train))?, targets: train_targets },
+            validation: Part {
+                features: preprocessing.apply(&raw_validation)?,
+                targets: self.targets.take(&split.validation),
+            },
             preprocessing,
             raw_validation,
-            files: self.source.files,
-            warnings: self.warnings,
-        };
-        Ok((dataset, fields))
+            files: self.source.files.clone(),
+            warnings,
+            folds: Vec::new(),
+        })
     }
+
+    /// All rows as one part, and each fold with what is fitted outside of it.
+    fn cross_validated(&self, splits: &[Split]) -> Result<Dataset, DataError> {
+        let all: Vec<usize> = (0..self.rows.len()).collect();
+        let mut dataset = self.dataset(&Split { train: all.clone(), validation: all })?;
+        for (fold, split) in (1..).zip(splits) {
+            let part = self.dataset(split)?;
+            dataset.warnings.extend(untrained_classes(&part).map(|class| {
+                format!("no row of the class {class:?} is trained on where fold {fold} is scored: all are of its groups")
+            }));
+            dataset.folds.push(part);
+        }
+        Ok(dataset)
+    }
+}
+
+/// Classes that the training part has no row of.
+fn untrained_classes(dataset: &Dataset) -> impl Iterator<Item = &str> {
+    let (names, counts): (&[String], &[usize]) = match &dataset.task.output {
+        OutputSpec::Classes { names, counts, .. } => (names, counts),
+        OutputSpec::Value { .. } => (&[], &[]),
+    };
+    names.iter().zip(counts).filter(|(_, count)| **count == 0).map(|(name, _)| name.as_str())
 }
 
 impl Dataset {
     /// Takes the validation part from a file of its own.
-    fn validate_on(&mut self, path: &Path, fields: &[Field], name: &str, target: &Target) -> Result<(), DataError> {
+    fn validate_on(&mut self, path: &Path, name: &str, target: &Target) -> Result<(), DataError> {
         let wanted = self.preprocessing.target.as_deref();
-        let request = Request { path, target: wanted, purpose: Purpose::Apply(fields) };
+        let fields = self.preprocessing.schema().inputs;
+        let request = Request { path, target: wanted, group: None, purpose: Purpose::Apply(&fields) };
         let mut source = source::read(&request)?;
         let column = source.target.take().ok_or_else(|| DataError::file(path, "there is no target to validate on"))?;
         let (rows, targets) = target.known(&column);

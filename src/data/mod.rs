@@ -1,10 +1,11 @@
 //! Data: sources, schema and task inference, split, fitted preprocessing.
 //!
 //! [`load`] goes the whole way: a [`source`] reads raw inputs and the target, the target poses the task, rows are split,
-//! and [`Preprocessing`] is fitted on the training part. [`read_inputs`] and [`read_labelled`] read further files for a
+//! and [`Preprocessing`] is fitted on the training part; for a cross-validation, on that of each fold. [`read_inputs`] and [`read_labelled`] read further files for a
 //! model that exists.
 
 mod error;
+mod folds;
 mod infer;
 mod inputs;
 mod load;
@@ -16,6 +17,8 @@ mod split;
 mod target;
 
 pub use error::DataError;
+pub(crate) use error::quoted;
+pub use folds::CrossValidation;
 pub use inputs::{read_inputs, read_labelled, resolve};
 pub use load::{Dataset, Options, load};
 pub use preprocess::{
@@ -90,6 +93,15 @@ impl Targets {
         match self {
             Targets::Classes(v) => Targets::Classes(rows.iter().map(|&r| v[r]).collect()),
             Targets::Values(v) => Targets::Values(rows.iter().map(|&r| v[r]).collect()),
+        }
+    }
+
+    /// Adds those of further rows, of the same kind.
+    pub fn append(&mut self, more: &Targets) {
+        match (self, more) {
+            (Targets::Classes(v), Targets::Classes(more)) => v.extend(more),
+            (Targets::Values(v), Targets::Values(more)) => v.extend(more),
+            _ => unreachable!("targets of one task are of one kind"),
         }
     }
 

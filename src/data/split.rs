@@ -1,5 +1,6 @@
 //! The split into a training and a validation part: seeded, and stratified by class or by quantile of the target.
 
+use super::folds::{CrossValidation, Groups, split_groups};
 use super::{DataError, Targets};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -17,6 +18,8 @@ pub enum Validation {
     File(PathBuf),
     /// This share of the rows, between 0 and 1.
     Share(f64),
+    /// All rows in turn, fold by fold.
+    Folds(CrossValidation),
 }
 
 /// Bins of equal size in which the target of a regression is stratified.
@@ -40,11 +43,11 @@ fn automatic_share(rows: usize) -> f64 {
 }
 
 /// Splits rows by their targets. Every stratum with two or more rows has at least one row in each part; a stratum with
-/// one row has it in the training part.
+/// one row has it in the training part. With groups, each is in one part as a whole.
 ///
 /// # Errors
-/// Where there are too few rows, no row can be spared for validation, or the share is not between 0 and 1.
-pub fn split(targets: &Targets, share: Option<f64>, seed: u64) -> Result<Split, DataError> {
+/// Where there are too few rows, no row or group can be spared for validation, or the share is not between 0 and 1.
+pub fn split(targets: &Targets, groups: Option<&Groups>, share: Option<f64>, seed: u64) -> Result<Split, DataError> {
     let rows = targets.len();
     if rows < LEAST_ROWS {
         return Err(DataError::TooFewRows { rows, least: LEAST_ROWS });
@@ -52,6 +55,9 @@ pub fn split(targets: &Targets, share: Option<f64>, seed: u64) -> Result<Split, 
     let share = share.unwrap_or_else(|| automatic_share(rows));
     if !(share > 0.0 && share < 1.0) {
         return Err(DataError::Share { share });
+    }
+    if let Some(groups) = groups {
+        return split_groups(targets, groups, share, seed);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut split = Split { train: Vec::new(), validation: Vec::new() };
@@ -72,7 +78,7 @@ pub fn split(targets: &Targets, share: Option<f64>, seed: u64) -> Result<Split, 
 }
 
 /// Rows of each class, or of each quantile bin.
-fn strata(targets: &Targets) -> Vec<Vec<usize>> {
+pub(super) fn strata(targets: &Targets) -> Vec<Vec<usize>> {
     match targets {
         Targets::Classes(classes) => {
             let count = classes.iter().max().map_or(0, |&c| c as usize + 1);
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn a_regression_is_stratified_by_quantile() {
         let values: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1000) as f32).collect();
-        let split = split(&Targets::Values(values.clone()), Some(0.2), 3).unwrap();
+        let split = split(&Targets::Values(values.clone()), None, Some(0.2), 3).unwrap();
         for bin in 0..10 {
             let within = |row: &&usize| (values[**row] as usize) / 100 == bin;
             assert_eq!(split.validation.iter().filter(within).count(), 20);
@@ -113,21 +119,21 @@ mod tests {
     #[test]
     fn senseless_shares_are_refused() {
         for share in [0.0, 1.0, -0.2, 20.0, f64::NAN] {
-            let error = split(&Targets::Classes(vec![0; 20]), Some(share), 1).unwrap_err();
+            let error = split(&Targets::Classes(vec![0; 20]), None, Some(share), 1).unwrap_err();
             assert_eq!(error.to_string(), format!("a validation share of {share} is not between 0 and 1"));
         }
     }
 
     #[test]
     fn classes_of_one_row_each_leave_nothing_to_validate_on() {
-        let error = split(&Targets::Classes((0..14).collect()), None, 1).unwrap_err();
+        let error = split(&Targets::Classes((0..14).collect()), None, None, 1).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the validation part is empty: each of the 14 classes has a single row, which is trained on; give more rows of \
              each class, or name a target with fewer classes"
         );
         let one_twice = Targets::Classes((0..14).chain([3]).collect());
-        assert_eq!(split(&one_twice, None, 1).unwrap().validation.len(), 1);
+        assert_eq!(split(&one_twice, None, None, 1).unwrap().validation.len(), 1);
     }
 
     proptest! {
@@ -136,7 +142,7 @@ mod tests {
             classes in prop::collection::vec(0u32..5, LEAST_ROWS..200), share in 0.01f64..0.99, seed in any::<u64>()
         ) {
             let targets = Targets::Classes(classes.clone());
-            let split = split(&targets, Some(share), seed).unwrap();
+            let split = split(&targets, None, Some(share), seed).unwrap();
             let mut all: Vec<usize> = split.train.iter().chain(&split.validation).copied().collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..classes.len()).collect::<Vec<_>>());
@@ -150,7 +156,7 @@ mod tests {
                     prop_assert!((validation as f64 - rows as f64 * share).abs() <= 1.0);
                 }
             }
-            prop_assert_eq!(&split, &super::split(&targets, Some(share), seed).unwrap());
+            prop_assert_eq!(&split, &super::split(&targets, None, Some(share), seed).unwrap());
         }
     }
 }

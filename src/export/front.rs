@@ -1,6 +1,6 @@
 //! The models of a front: each a file that stands for itself, as `best.onnx` is.
 
-use super::{ExportError, Net, export};
+use super::{ExportError, Metrics, Net, export};
 use crate::data::Dataset;
 use crate::engine::Engine;
 use crate::study::{Finished, Folder, FrontMember, StudyError, write_whole};
@@ -54,7 +54,8 @@ pub fn export_front(
             write_whole(&path, &bytes)?;
             bytes.len()
         } else {
-            let net = Net { genome: &candidate.proposal.genome, weights, scores: &member.scores };
+            let metrics = Metrics { scores: &member.scores, cross_validation: None };
+            let net = Net { genome: &candidate.proposal.genome, weights, metrics };
             export(&net, dataset, engine, embedded, &path)?.bytes
         };
         files.push(FrontFile { path, bytes, member: member.clone() });

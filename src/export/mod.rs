@@ -8,11 +8,11 @@ mod tests;
 mod verify;
 
 pub use front::{FrontFile, export_front};
-pub use model::{SCHEMA, assemble};
+pub use model::{CROSS_VALIDATION, SCHEMA, assemble, surroundings};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 
-use crate::data::{Dataset, Lookup};
+use crate::data::{CrossValidation, Dataset, Lookup};
 use crate::engine::Engine;
 use crate::genome::Genome;
 use crate::graph::GraphError;
@@ -79,8 +79,8 @@ pub struct Net<'a> {
     pub genome: &'a Genome,
     /// Its weights.
     pub weights: &'a Weights,
-    /// Its metrics on the validation part.
-    pub scores: &'a Scores,
+    /// Its metrics.
+    pub metrics: Metrics<'a>,
 }
 
 /// What was exported.
@@ -94,7 +94,17 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
+/// What is known of how well a net does.
+#[derive(Debug, Clone, Copy)]
+pub struct Metrics<'a> {
+    /// Its metrics.
+    pub scores: &'a Scores,
+    /// The cross-validation over whose folds they are the means; `None` where they are those on a validation part.
+    pub cross_validation: Option<CrossValidation>,
+}
+
 /// Assembles the model of a trained net, verifies it in the study's engine and in the embedded one, and writes it.
+/// `dataset` has the preprocessing that its weights were trained with.
 ///
 /// # Errors
 /// Where it cannot be assembled, differs from what was scored, or cannot be written; no file is written then.
@@ -105,9 +115,9 @@ pub fn export(
     embedded: &dyn Engine,
     path: &Path,
 ) -> Result<Exported, ExportError> {
-    let Net { genome, weights, scores } = *net;
+    let Net { genome, weights, metrics } = *net;
     let lookup = lookup(engine, embedded);
-    let bytes = assemble(genome, weights, dataset, scores, lookup)?;
+    let bytes = assemble(genome, weights, dataset, metrics, lookup)?;
     let notes = dataset.preprocessing.notes(lookup);
     let mut agreements = vec![verify(&bytes, genome, weights, dataset, engine, engine)?];
     if engine.name() != embedded.name() && notes.is_empty() {

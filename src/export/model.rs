@@ -1,14 +1,19 @@
 //! Assembling the exported model.
 
+use super::Metrics;
 use crate::data::{Dataset, Lookup, NetInputs, Schema};
 use crate::express::{self, FeatureInputs};
 use crate::genome::Genome;
-use crate::graph::{Graph, GraphError, Target, passes::fold_batch_norm, spell};
+use crate::graph::{DType, Dim, Graph, GraphError, Shape, Target, TensorType, passes::fold_batch_norm, spell};
 use crate::onnx::{self, Metadata};
-use crate::train::{Scores, Weights};
+use crate::train::Weights;
+use std::collections::BTreeSet;
 
 /// Key of the metadata entry that says which columns the model reads.
 pub const SCHEMA: &str = "evolve.schema";
+/// Key of the metadata entry that says of which cross-validation the metrics are, in words; missing where they are those on
+/// a validation part.
+pub const CROSS_VALIDATION: &str = "evolve.metrics.cross_validation";
 
 /// The bytes of the model: raw columns or pixels in, label and probabilities or value out. The same genome, weights and
 /// data give the same bytes.
@@ -19,7 +24,7 @@ pub fn assemble(
     genome: &Genome,
     weights: &Weights,
     dataset: &Dataset,
-    scores: &Scores,
+    metrics: Metrics<'_>,
     lookup: Lookup,
 ) -> Result<Vec<u8>, GraphError> {
     let mut graph = Graph::new();
@@ -29,18 +34,40 @@ pub fn assemble(
     let output = graph.scoped("net", |g| express::embed(g, genome, &dataset.task, inputs, weights))?;
     graph.scoped("output", |g| dataset.preprocessing.emit_outputs(g, output))?;
     let folded = fold_batch_norm(&graph)?;
-    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, scores, lookup)))
+    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, metrics, lookup)))
+}
+
+/// Operators of ONNX that every model of the data has around its net: in the preprocessing, however values of text are
+/// looked up, and behind the net.
+///
+/// # Errors
+/// Where the graph refuses a node: a mistake of this module.
+pub fn surroundings(dataset: &Dataset) -> Result<BTreeSet<&'static str>, GraphError> {
+    let mut operators = BTreeSet::new();
+    for lookup in [Lookup::Comparisons, Lookup::LabelEncoder] {
+        let mut graph = Graph::new();
+        let NetInputs { numeric, codes, image } = dataset.preprocessing.emit_inputs(&mut graph, lookup)?;
+        let read = [("numeric", numeric), ("codes", codes), ("image", image)];
+        read.into_iter().for_each(|(name, value)| value.into_iter().for_each(|value| graph.output(name, value)));
+        let ty = TensorType::new(DType::F32, Shape::batched(Dim::Batch, &[dataset.task.outputs()]));
+        let output = graph.input("net", ty);
+        dataset.preprocessing.emit_outputs(&mut graph, output)?;
+        operators.extend(spell(&graph, Target::Portable)?.nodes.iter().map(|node| node.op_type));
+    }
+    Ok(operators)
 }
 
 /// What the file says of itself: nothing of the machine, the day or the rows.
-fn metadata(genome: &Genome, dataset: &Dataset, scores: &Scores, lookup: Lookup) -> Metadata {
+fn metadata(genome: &Genome, dataset: &Dataset, metrics: Metrics<'_>, lookup: Lookup) -> Metadata {
     let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let schema = Schema { notes: dataset.preprocessing.notes(lookup), ..dataset.preprocessing.schema() };
-    vec![
+    let mut entries: Metadata = vec![
         ("evolve.version".into(), env!("CARGO_PKG_VERSION").into()),
         ("evolve.genome".into(), json(serde_json::to_string(&genome.canonical()))),
         ("evolve.task".into(), json(serde_json::to_string(&dataset.task.kind))),
         (SCHEMA.into(), json(serde_json::to_string(&schema))),
-        ("evolve.metrics".into(), json(serde_json::to_string(scores))),
-    ]
+        ("evolve.metrics".into(), json(serde_json::to_string(metrics.scores))),
+    ];
+    entries.extend(metrics.cross_validation.map(|cut| (CROSS_VALIDATION.into(), cut.to_string())));
+    entries
 }

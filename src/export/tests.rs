@@ -17,7 +17,8 @@ fn dataset(csv: &str) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.csv");
     std::fs::write(&path, csv).unwrap();
-    load(&Options { path, target: Some("y".into()), task: None, validation: Validation::Auto, seed: 3 }).unwrap()
+    load(&Options { path, target: Some("y".into()), task: None, validation: Validation::Auto, group: None, seed: 3 })
+        .unwrap()
 }
 
 /// The first seed of the preset space with weights none of which is zero, so that every output depends on the inputs.
@@ -36,7 +37,8 @@ fn net(dataset: &Dataset) -> (Genome, Weights) {
 
 fn model(dataset: &Dataset, lookup: Lookup) -> (Vec<u8>, Genome, Weights) {
     let (genome, weights) = net(dataset);
-    let bytes = assemble(&genome, &weights, dataset, &Scores::default(), lookup).unwrap();
+    let bytes = assemble(&genome, &weights, dataset, Metrics { scores: &Scores::default(), cross_validation: None }, lookup)
+        .unwrap();
     (bytes, genome, weights)
 }
 

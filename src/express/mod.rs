@@ -6,6 +6,7 @@ mod inherit;
 mod initialise;
 mod motifs;
 mod net;
+mod operators;
 mod schedule;
 mod step;
 mod table;
@@ -13,6 +14,7 @@ mod table;
 pub use inherit::inherit;
 pub use initialise::initialise;
 pub use net::{Axes, FeatureInputs, Init, Mask, Param, Source};
+pub use operators::{ForbiddenOperator, Permitted, operators, permitted, permitted_ancestors};
 pub use schedule::{Moments, learning_rate};
 pub use step::{Feed, TrainingStep, training_step};
 

@@ -6,7 +6,7 @@ mod norm;
 pub use conv::{ConvGenes, Convolution};
 pub use norm::BatchNormGenes;
 
-use crate::genome::{Act, Genome, Norm};
+use crate::genome::{Act, Genome, Net, Norm};
 use crate::graph::ops::activation::{Activation, ActivationKind};
 use crate::graph::ops::dropout::Dropout;
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
@@ -163,7 +163,7 @@ pub struct NetBuilder<'a> {
     source: Source<'a>,
     training: bool,
     norm: Norm,
-    activation: Act,
+    activation: Option<Act>,
     path: Vec<String>,
     params: Vec<Param>,
     values: Vec<Value>,
@@ -186,21 +186,22 @@ pub struct Built {
 impl<'a> NetBuilder<'a> {
     /// A builder of an inference net.
     pub fn inference(graph: &'a mut Graph, genome: &Genome, source: Source<'a>) -> Self {
-        NetBuilder::new(graph, genome, source, false)
+        let (norm, activation) = genes(genome);
+        NetBuilder::new(graph, norm, activation, source, false)
     }
 
     /// A builder of a net in training: batch statistics and dropout.
     pub fn training(graph: &'a mut Graph, genome: &Genome) -> Self {
-        NetBuilder::new(graph, genome, Source::Inputs, true)
+        let (norm, activation) = genes(genome);
+        NetBuilder::new(graph, norm, activation, Source::Inputs, true)
     }
 
-    fn new(graph: &'a mut Graph, genome: &Genome, source: Source<'a>, training: bool) -> Self {
-        let (norm, activation) = match &genome.net {
-            crate::genome::Net::Table(net) => (net.norm, net.activation),
-            crate::genome::Net::Image(net) => (net.norm, net.activation),
-            // An ancestor's layers name their own.
-            crate::genome::Net::Ancestor(_) => (Norm::None, Act::Relu),
-        };
+    /// A builder of a part of an inference net, with these genes of the whole net.
+    pub fn part(graph: &'a mut Graph, norm: Norm, activation: Option<Act>, source: Source<'a>) -> Self {
+        NetBuilder::new(graph, norm, activation, source, false)
+    }
+
+    fn new(graph: &'a mut Graph, norm: Norm, activation: Option<Act>, source: Source<'a>, training: bool) -> Self {
         NetBuilder {
             graph,
             source,
@@ -316,10 +317,12 @@ impl<'a> NetBuilder<'a> {
         self.param("weight", &[inputs, outputs], init, true, axes)
     }
 
-    /// The net's activation.
+    /// The net's activation, where it has one.
     pub fn act(&mut self, x: &Flow) -> Result<Flow, GraphError> {
-        let kind = kind(self.activation);
-        Ok(x.with(self.graph.apply(Activation(kind), &[x.value])?))
+        match self.activation {
+            Some(act) => Ok(x.with(self.graph.apply(Activation(kind(act)), &[x.value])?)),
+            None => Ok(x.clone()),
+        }
     }
 
     /// `a + b`, with the channels of `a`.
@@ -354,6 +357,15 @@ impl<'a> NetBuilder<'a> {
         let scale = self.graph.input(format!("scale.{}", self.masks.len()), TensorType::new(DType::F32, Shape::default()));
         self.masks.push(Mask { name, shape, rate });
         Ok(x.with(self.graph.apply(Dropout, &[x.value, mask, scale])?))
+    }
+}
+
+/// Normalisation and activation of a net. An ancestor's layers name their own.
+fn genes(genome: &Genome) -> (Norm, Option<Act>) {
+    match &genome.net {
+        Net::Table(net) => (net.norm, Some(net.activation)),
+        Net::Image(net) => (net.norm, Some(net.activation)),
+        Net::Ancestor(_) => (Norm::None, None),
     }
 }
 

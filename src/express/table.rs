@@ -41,7 +41,12 @@ fn by_feature(b: &NetBuilder<'_>, value: Value, extents: impl Iterator<Item = us
 }
 
 /// Numeric features as `[N, values]`.
-fn numbers(b: &mut NetBuilder<'_>, encoding: NumericEncoding, x: Value, knots: Vec<Vec<f32>>) -> Result<Flow, GraphError> {
+pub(super) fn numbers(
+    b: &mut NetBuilder<'_>,
+    encoding: NumericEncoding,
+    x: Value,
+    knots: Vec<Vec<f32>>,
+) -> Result<Flow, GraphError> {
     let features = knots.len();
     let (encoded, width, dim) = match encoding {
         NumericEncoding::Plain => return Ok(by_feature(b, x, std::iter::repeat_n(1, features))),
@@ -64,7 +69,7 @@ fn numbers(b: &mut NetBuilder<'_>, encoding: NumericEncoding, x: Value, knots: V
 }
 
 /// Categorical features as `[N, values]`.
-fn categories(
+pub(super) fn categories(
     b: &mut NetBuilder<'_>,
     encoding: CategoricalEncoding,
     codes: Value,
@@ -86,7 +91,8 @@ fn categories(
     }
 }
 
-fn table_block(b: &mut NetBuilder<'_>, block: &TableBlock, x: &Flow) -> Result<Flow, GraphError> {
+/// A block, `[N, values]`.
+pub(super) fn table_block(b: &mut NetBuilder<'_>, block: &TableBlock, x: &Flow) -> Result<Flow, GraphError> {
     let outputs = Segment::one(b.group("out"), block.width);
     match block.motif {
         TableMotif::Linear => {

@@ -4,6 +4,7 @@ mod align;
 mod alike;
 pub mod ancestor;
 mod canonical;
+mod choice;
 mod count;
 pub mod crossover;
 mod distance;
@@ -18,6 +19,8 @@ mod space;
 
 pub use align::{Alignment, align};
 pub use ancestor::{Ancestor, AncestorNet};
+pub(crate) use choice::near;
+pub use choice::{CategoricalKind, Choice, NumericKind, OptimizerKind, UnknownChoice};
 pub use count::{encoded_width, macs, parameters};
 pub use distance::distance;
 pub use domain::{Domain, InputDomain};
@@ -30,8 +33,8 @@ pub use genes::{
 pub use morphism::preserves;
 pub use shape::{BlockShape, ImageShape, Size, StageShape, bottleneck_width, dense_growth, downsampling, inception_width};
 pub use space::{
-    BadConstraint, Constraint, Cost, ImageLimits, Limits, MAX_WEIGHT_DECAY, SearchSpace, TableLimits, UnfitAncestor,
-    Unsatisfiable,
+    BadConstraint, BadSpaceFile, Builder, By, Constraint, Cost, ImageLimits, Limits, Part, Reals, ScaleLimits, SearchSpace,
+    SpaceError, SpaceFile, Span, StemLimits, TableLimits, TrainingLimits, UnfitAncestor, Unsatisfiable,
 };
 
 #[cfg(test)]

@@ -302,8 +302,8 @@ fn inherited(parent: &Genome, child: &Genome, old: &Weights, mut fresh: Weights)
 fn with_widths(space: &SearchSpace, widths: &[usize]) -> SearchSpace {
     let mut space = space.clone();
     match &mut space.limits {
-        Limits::Table(limits) => limits.widths = widths.to_vec(),
-        Limits::Image(limits) => limits.widths = widths.to_vec(),
+        Limits::Table(limits) => limits.widths = By::all(widths.to_vec()),
+        Limits::Image(limits) => (limits.stem.widths, limits.widths) = (widths.to_vec(), widths.to_vec()),
     }
     space
 }

@@ -109,7 +109,8 @@ pub fn downsampling(stage: &Stage) -> Downsample {
     if stage.down == Downsample::Stride && !strided { Downsample::MaxPool } else { stage.down }
 }
 
-fn has_no_stride(motif: ConvMotif) -> bool {
+/// Whether the motif has no convolution that can halve the resolution.
+pub(super) fn has_no_stride(motif: ConvMotif) -> bool {
     matches!(motif, ConvMotif::Inception | ConvMotif::Dense)
 }
 

@@ -1,7 +1,7 @@
 //! The fold over the journal that all sections share.
 
 use super::Input;
-use crate::study::{Candidate, Choice, Failure, Finalist, Outcome, Record};
+use crate::study::{Candidate, Choice, Failure, Finalist, Outcome, Record, Refit};
 use std::collections::BTreeMap;
 
 /// What the journal adds up to.
@@ -19,7 +19,7 @@ pub struct Digest {
     pub candidates: u64,
     /// Seconds until the last candidate or finalist ended.
     pub seconds: f64,
-    /// Training examples consumed by candidates and finalists.
+    /// Training examples consumed by candidates, finalists and a training on all rows.
     pub examples: u64,
     /// The study's metric of the exported net.
     pub value: Option<f64>,
@@ -76,6 +76,7 @@ impl Digest {
                     candidates.insert(candidate.number, candidate);
                 }
                 Record::Finalist(finalist) => digest.take_finalist(finalist),
+                Record::Refit(refit) => digest.take_refit(refit),
                 Record::Choice(choice) => digest.choice = Some(choice.clone()),
                 Record::Finals(_) => {}
             }
@@ -127,6 +128,11 @@ impl Digest {
     fn take_finalist(&mut self, finalist: &Finalist) {
         self.seconds = self.seconds.max(finalist.timing.ended());
         self.examples += finalist.outcome.costs().examples;
+    }
+
+    fn take_refit(&mut self, refit: &Refit) {
+        self.seconds = self.seconds.max(refit.timing.ended());
+        self.examples += refit.outcome.costs().examples;
     }
 }
 

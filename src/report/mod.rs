@@ -40,7 +40,8 @@ pub struct Input {
     pub records: Vec<Record>,
     /// Settings as they are shown, name and value.
     pub settings: Vec<(String, String)>,
-    /// What the exported model says about the validation part.
+    /// What the exported model says about the validation part; of a cross-validation, what the net of each fold says about
+    /// its rows.
     pub predictions: Predictions,
     /// What is true there.
     pub targets: Targets,
@@ -54,6 +55,28 @@ pub struct Input {
     pub front: Option<Front>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
+    /// How it was scored.
+    pub scored: Scored,
+}
+
+/// How a study scored its nets.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Scored {
+    /// On what, such as `5-fold cross-validation`; `None` where it was on a validation part.
+    pub cross_validation: Option<String>,
+    /// The study's metric on each fold, or from each of several seeds.
+    pub values: Vec<f64>,
+    /// Standard error of the mean over folds.
+    pub standard_error: Option<f64>,
+    /// What the exported net was trained on, where that is not what the scored ones were.
+    pub exported: Option<String>,
+}
+
+impl Scored {
+    /// Where a value was measured, to be put behind it: `on the validation part`, `in 5-fold cross-validation`.
+    pub fn place(&self) -> String {
+        self.cross_validation.as_ref().map_or_else(|| "on the validation part".to_owned(), |name| format!("in {name}"))
+    }
 }
 
 /// A simple model and the study's metric that it reaches on the validation part.

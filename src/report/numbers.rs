@@ -1,6 +1,6 @@
 //! `report.json`.
 
-use super::{Baseline, Digest, Front, Hypervolume, Input, Layer};
+use super::{Baseline, Digest, Front, Hypervolume, Input, Layer, Scored};
 use crate::{data::TaskKind, study::Failure, train::Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,8 +16,10 @@ pub struct Numbers {
     pub metric: &'static str,
     /// Whether higher is better.
     pub higher_is_better: bool,
-    /// That metric of the exported net on the validation part.
+    /// That metric of the exported net on the validation part, or of a cross-validation its mean over the folds.
     pub value: Option<f64>,
+    /// How it was scored.
+    pub scored: Scored,
     /// All its metrics there.
     pub scores: Scores,
     /// What any search has to beat.
@@ -89,6 +91,7 @@ pub fn numbers(input: &Input) -> Numbers {
         metric: input.metric.name,
         higher_is_better: input.metric.higher_is_better,
         value: digest.value,
+        scored: input.scored.clone(),
         scores: digest.choice.as_ref().map(|choice| choice.scores.clone()).unwrap_or_default(),
         baselines: input.baselines.clone(),
         candidate: digest.choice.as_ref().map(|choice| choice.candidate),

@@ -1,6 +1,6 @@
 //! `report.html`: the page around the sections.
 
-use super::{Digest, Input, bytes, escape, format::short, grouped, number, plot};
+use super::{Digest, Input, Scored, bytes, escape, format::short, grouped, number, plot};
 use crate::train::metric;
 use std::fmt::Write;
 
@@ -34,8 +34,10 @@ pub fn html(input: &Input) -> String {
 fn headline(input: &Input, digest: &Digest) -> String {
     let value = digest.value.map_or_else(|| "no result".to_owned(), number);
     let mut text = format!(
-        "<p class=\"headline\"><strong>{value}</strong> {} on the validation part</p>\n{}<ul class=\"facts\">",
+        "<p class=\"headline\"><strong>{value}</strong> {} {}</p>\n{}{}<ul class=\"facts\">",
         escape(input.metric.name),
+        escape(&input.scored.place()),
+        spread(input),
         verdict(input, digest)
     );
     let minutes = digest.seconds / 60.0;
@@ -52,6 +54,21 @@ fn headline(input: &Input, digest: &Digest) -> String {
     text.push_str("</ul>\n");
     if input.stopped {
         text.push_str("<p class=\"note\">Stopped by the user before its end.</p>\n");
+    }
+    text
+}
+
+/// The metric on each fold or from each seed, and what net it is then that was exported.
+fn spread(input: &Input) -> String {
+    let Scored { values, standard_error, exported, .. } = &input.scored;
+    let mut text = String::new();
+    if !values.is_empty() {
+        let each: Vec<String> = values.iter().map(|value| number(*value)).collect();
+        let error = standard_error.map(|error| format!(", standard error {}", number(error))).unwrap_or_default();
+        let _ = writeln!(text, "<p class=\"note\">each: {}{error}</p>", each.join(" · "));
+    }
+    if let Some(exported) = exported {
+        let _ = writeln!(text, "<p class=\"note\">{}</p>", escape(exported));
     }
     text
 }

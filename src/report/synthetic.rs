@@ -1,6 +1,6 @@
 //! Made-up studies for tests and for looking at the page.
 
-use super::{Baseline, Front, Input, Layer, Member};
+use super::{Baseline, Front, Input, Layer, Member, Scored};
 use crate::{
     data::{InputSpec, NumericFeature, OutputSpec, Targets, Task, TaskKind},
     genome::{Domain, Genome, InputDomain, SearchSpace},
@@ -111,6 +111,7 @@ fn input(
         bytes: 214_016,
         front: None,
         stopped: false,
+        scored: Scored::default(),
     }
 }
 
@@ -172,6 +173,7 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
                 violation: 0.0,
                 curve: vec![],
                 weights: String::new(),
+                trainings: vec![],
             }
         };
         records.push(Record::Candidate(Box::new(candidate(number, &genome, origin, outcome))));
@@ -185,6 +187,8 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         weights: String::new(),
         violation: 0.0,
         front: vec![],
+        training: 0,
+        refit: None,
         interrupted: false,
     }));
     records

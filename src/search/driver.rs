@@ -90,6 +90,11 @@ impl<S: Space> Search<S> {
         })
     }
 
+    /// The space that is searched.
+    pub fn space(&self) -> &S {
+        &self.space
+    }
+
     /// Proposes candidate `number`, a genome that was not proposed before. Numbers are asked for in order from 0.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use super::{Evaluated, Proposal, Search, SearchError, rng};
 use crate::genome::{
-    Act, Domain, Genome, InputDomain, Limits, Net, Norm, NumericEncoding, Optimizer, Schedule, SearchSpace, TableLimits,
-    TableMotif,
+    Act, By, CategoricalKind, Domain, Genome, InputDomain, Net, Norm, NumericEncoding, NumericKind, Optimizer, Schedule,
+    SearchSpace, Span, TableLimits, TableMotif,
 };
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -22,15 +22,13 @@ pub fn images() -> SearchSpace {
 
 /// A table's space with one width, one block at most, no encodings and one batch.
 pub fn tiny() -> SearchSpace {
-    let limits = TableLimits {
-        widths: vec![16],
-        max_blocks: 1,
-        bins: vec![],
-        frequencies: vec![],
-        encoding_dims: vec![],
-        embedding_dims: vec![],
+    let narrow = |nets: &mut TableLimits| {
+        nets.widths = By::all(vec![16]);
+        nets.blocks = Span::new(1, 1);
+        nets.numeric = vec![NumericKind::Plain];
+        nets.categorical = vec![CategoricalKind::OneHot];
     };
-    SearchSpace { limits: Limits::Table(limits), batches: vec![64], ..table() }
+    SearchSpace::builder(&table().domain).table(narrow).training(|training| training.batches = vec![64]).build().unwrap()
 }
 
 fn hump(x: f64, centre: f64, width: f64) -> f64 {

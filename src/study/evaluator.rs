@@ -1,7 +1,7 @@
 //! Evaluating candidates: jobs in, outcomes out.
 
 use super::memory::release_unused;
-use super::{Failure, Gauge, Measured, Memory, Outcome, Store, StudyError, Timing};
+use super::{Failure, Gauge, Measured, Memory, Outcome, SingleTraining, Store, StudyError, Timing, Trainings};
 use crate::express;
 use crate::genome::Genome;
 use crate::graph::{GraphError, Target};
@@ -30,10 +30,13 @@ pub struct Job {
     pub genome: Genome,
     /// Seed of its training.
     pub seed: u64,
-    /// Training examples.
+    /// Training examples; of several trainings those of each.
     pub examples: u64,
     /// What it starts from.
     pub start: Option<Start>,
+    /// Whether it is a single training on all rows of a cross-validation, instead of one on each fold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// Second of the study at which its training ends at the latest.
     pub deadline: Option<f64>,
 }
@@ -41,7 +44,8 @@ pub struct Job {
 impl Job {
     /// Whether both can be members of one graph from the first step to the last.
     fn trains_with(&self, other: &Job) -> bool {
-        self.examples == other.examples && self.deadline == other.deadline && self.genome.is_alike(&other.genome)
+        let alike = |a: &Job, b: &Job| (a.examples, a.deadline, a.whole) == (b.examples, b.deadline, b.whole);
+        alike(self, other) && self.genome.is_alike(&other.genome)
     }
 }
 
@@ -82,8 +86,12 @@ pub trait Evaluator {
 
 /// What the threads of a [`LocalPool`] work with.
 pub struct Workshop<'a> {
-    /// What all trainings share.
+    /// What all trainings share, with all rows and the validation part.
     pub setting: Setting<'a>,
+    /// The same with the parts of each fold; empty where there is a validation part.
+    pub folds: Vec<Setting<'a>>,
+    /// Seeds from which each candidate is trained.
+    pub executions: usize,
     /// Where weights are kept.
     pub store: &'a Store,
     /// What is measured on each trained net, where anything is.
@@ -94,7 +102,21 @@ pub struct Workshop<'a> {
     pub clock: Clock,
 }
 
-impl Workshop<'_> {
+impl<'a> Workshop<'a> {
+    /// How often each candidate is trained.
+    fn trainings(&self) -> Trainings {
+        Trainings::new(self.folds.len(), self.executions)
+    }
+
+    /// The trainings of a job, each with what it is trained on.
+    fn settings(&self, job: &Job) -> Vec<&Setting<'a>> {
+        let trainings = self.trainings();
+        match job.whole {
+            true => vec![&self.setting],
+            false => (0..trainings.count()).map(|i| self.folds.get(trainings.fold(i)).unwrap_or(&self.setting)).collect(),
+        }
+    }
+
     /// Whether a job had better train as one graph with others: where a step is so short that calling the engine takes a
     /// good part of it, and only with the kernels, since these do not change a bit of what becomes of a candidate.
     fn joins(&self, job: &Job) -> bool {
@@ -126,6 +148,12 @@ impl Clock {
     /// When it shows `seconds`; now, where that is past.
     fn when(&self, seconds: f64) -> Instant {
         Instant::now() + Duration::from_secs_f64((seconds - self.now()).max(0.0))
+    }
+
+    /// When the next of `several` trainings ends at the latest that share the time until it shows `seconds`.
+    fn shared(&self, seconds: f64, several: usize) -> Instant {
+        let now = self.now();
+        self.when(now + (seconds - now) / several as f64)
     }
 }
 
@@ -272,44 +300,82 @@ fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcom
         let message = format!("a step needs about {needed} bytes, {allowed} are allowed");
         return each_alone(workshop, jobs, || Outcome::Failed { kind: Failure::Memory, message: message.clone(), costs });
     }
-    let mut requests = vec![];
-    for job in jobs {
-        let start = match job.start.as_ref().map(|start| inherited(workshop, job, start)).transpose()? {
-            Some(Err(e)) => return each_alone(workshop, jobs, || failed(&TrainError::from(e.clone()), costs)),
-            Some(Ok(weights)) => Some(weights),
-            None => None,
+    // Of each job, the results of its trainings.
+    let mut results: Vec<Vec<Result<Trained, TrainError>>> = jobs.iter().map(|_| vec![]).collect();
+    let count = workshop.settings(&jobs[0]).len();
+    for training in 0..count {
+        let trained = {
+            let _taken = workshop.memory.take(memory);
+            train_once(workshop, jobs, training)?
         };
-        let deadline = job.deadline.map(|seconds| workshop.clock.when(seconds));
-        let rate = job.start.as_ref().map_or(1.0, |start| start.rate);
-        requests.push(Request { genome: &job.genome, seed: job.seed, examples: job.examples, start, rate, deadline });
-    }
-    let trained = {
-        let _taken = workshop.memory.take(memory);
-        train::train_population(setting, requests)
-    };
-    let trained = match trained {
-        Ok(trained) => trained,
-        Err(TrainError::Stopped) => return Ok(vec![None; jobs.len()]),
-        Err(e) => return each_alone(workshop, jobs, || failed(&e, costs)),
-    };
-    let outcome = |(job, trained): (&Job, Result<Trained, TrainError>)| {
-        let measured = trained.and_then(|trained| measured(workshop, job, trained));
-        match measured {
-            Ok((Trained { weights, scores, score, costs, curve }, Measured { objectives, violation })) => {
-                let weights = workshop.store.put(&weights)?;
-                Ok(Some(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights }))
-            }
-            Err(e) => Ok(Some(failed(&e, costs))),
+        match trained {
+            Ok(trained) => results.iter_mut().zip(trained).for_each(|(results, trained)| results.push(trained)),
+            Err(TrainError::Stopped) => return Ok(vec![None; jobs.len()]),
+            Err(e) => return each_alone(workshop, jobs, || failed(&e, costs)),
         }
-    };
-    jobs.iter().zip(trained).map(outcome).collect()
+        // Further folds cannot save a candidate that failed on one.
+        if workshop.executions <= 1 && results.iter().all(|results| results.iter().any(Result::is_err)) {
+            break;
+        }
+    }
+    let trainings = if count == 1 { Trainings::new(0, 1) } else { workshop.trainings() };
+    let each = jobs.iter().zip(results);
+    each.map(|(job, results)| outcome(workshop, job, trainings.combined(results), costs)).collect()
 }
 
-/// A trained net with its objectives.
-fn measured(workshop: &Workshop<'_>, job: &Job, trained: Trained) -> Result<(Trained, Measured), TrainError> {
+/// One training of each job.
+fn train_once(
+    workshop: &Workshop<'_>,
+    jobs: &[Job],
+    training: usize,
+) -> Result<Result<Vec<Result<Trained, TrainError>>, TrainError>, StudyError> {
+    let mut requests = vec![];
+    let settings = workshop.settings(&jobs[0]);
+    for job in jobs {
+        let start = match job.start.as_ref().map(|start| inherited(workshop, job, start, training)).transpose()? {
+            Some(Err(e)) => return Ok(Err(e.into())),
+            Some(Ok(weights)) => weights,
+            None => None,
+        };
+        requests.push(Request {
+            genome: &job.genome,
+            seed: workshop.trainings().seed(job.seed, training),
+            examples: job.examples,
+            rate: job.start.as_ref().filter(|_| start.is_some()).map_or(1.0, |start| start.rate),
+            start,
+            // No rows of a fold choose the state that is scored on them.
+            last: !workshop.folds.is_empty(),
+            deadline: job.deadline.map(|seconds| workshop.clock.shared(seconds, settings.len() - training)),
+        });
+    }
+    Ok(train::train_population(settings[training], requests))
+}
+
+/// What became of a job, with its weights stored; `costs` are those of the net with all rows.
+fn outcome(
+    workshop: &Workshop<'_>,
+    job: &Job,
+    combined: Result<(Trained, Vec<SingleTraining>), TrainError>,
+    costs: Costs,
+) -> Result<Option<Outcome>, StudyError> {
+    let (trained, trainings, measured) = match combined.and_then(|(trained, trainings)| {
+        let measured = measured(workshop, job, &trained)?;
+        Ok((trained, trainings, measured))
+    }) {
+        Ok(all) => all,
+        Err(e) => return Ok(Some(failed(&e, costs))),
+    };
+    let weights = workshop.store.put(&trained.weights)?;
+    let costs = Costs { examples: trained.costs.examples, ..if trainings.is_empty() { trained.costs } else { costs } };
+    let Trained { scores, score, curve, .. } = trained;
+    let Measured { objectives, violation } = measured;
+    Ok(Some(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights, trainings }))
+}
+
+/// The objectives of a trained net.
+fn measured(workshop: &Workshop<'_>, job: &Job, trained: &Trained) -> Result<Measured, TrainError> {
     let measure = |gauge: &Gauge<'_>| gauge.measure(&job.genome, &trained.costs, &trained.weights, &trained.scores);
-    let measured = workshop.gauge.as_ref().map(measure).transpose()?.unwrap_or_default();
-    Ok((trained, measured))
+    Ok(workshop.gauge.as_ref().map(measure).transpose()?.unwrap_or_default())
 }
 
 /// What goes wrong with several at once is tried with each alone, so that only those fail that would fail anyway.
@@ -327,14 +393,22 @@ fn each_alone(
     }
 }
 
-/// Weights to start from, fitted to the job's genome; the outer failure is the store's, the inner one the candidate's.
-fn inherited(workshop: &Workshop<'_>, job: &Job, start: &Start) -> Result<Result<Weights, GraphError>, StudyError> {
-    let weights = workshop.store.get(&start.weights)?;
+/// Weights that a training starts from, fitted to the job's genome; the outer failure is the store's, the inner one the
+/// candidate's.
+fn inherited(
+    workshop: &Workshop<'_>,
+    job: &Job,
+    start: &Start,
+    training: usize,
+) -> Result<Result<Option<Weights>, GraphError>, StudyError> {
+    let trainings = workshop.trainings();
+    let Some(weights) = trainings.weights(&workshop.store.get(&start.weights)?, training) else { return Ok(Ok(None)) };
     if start.genome.net == job.genome.net {
-        return Ok(Ok(weights));
+        return Ok(Ok(Some(weights)));
     }
-    let mut rng = train::random(job.seed, 4);
-    Ok(express::inherit(&start.genome, &weights, &job.genome, workshop.setting.task, &mut rng))
+    let mut rng = train::random(trainings.seed(job.seed, training), 4);
+    let task = workshop.settings(job)[training].task;
+    Ok(express::inherit(&start.genome, &weights, &job.genome, task, &mut rng).map(Some))
 }
 
 /// A panic is the candidate's failure.

@@ -1,6 +1,6 @@
 //! What a study tells whoever watches it.
 
-use super::{Candidate, Choice, Finalist, Finals};
+use super::{Candidate, Choice, Finalist, Finals, Refit};
 
 /// Something that happened in a study, in the order it happened.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub enum Event<'a> {
     Finals(&'a Finals),
     /// A finalist was trained and journaled.
     Finalist(&'a Finalist),
+    /// The best of a cross-validation was trained on all rows and journaled.
+    Refit(&'a Refit),
     /// The model to be exported was chosen.
     Choice(&'a Choice),
 }

@@ -4,11 +4,12 @@ use super::evaluator::{Clock, Evaluator, Job, Start, stopped};
 use super::front::State;
 use super::{
     Candidate, Choice, Event, FinalEntry, Finalist, Finals, Outcome, Record, Resources, Study, StudyError, TrainingSettings,
-    lengths,
+    lengths, refit, standard_error,
 };
 use crate::data::InputSpec;
-use crate::genome::{Loss, MAX_WEIGHT_DECAY, Optimizer, Training};
+use crate::genome::{Loss, Optimizer, Training};
 use crate::search::Search;
+use crate::train::metric::Metric;
 use crate::train::scoring;
 
 /// Stream from which the training of finalists is seeded.
@@ -27,6 +28,8 @@ const REGULARISED_EPOCHS: f64 = 100.0;
 const DECAY: f32 = 4.0;
 const LEAST_DECAY: (f32, f32) = (5e-4, 0.05);
 const SMOOTHING: f32 = 0.1;
+/// Most weight decay of those.
+const MOST_DECAY: f32 = 0.3;
 
 impl Study {
     pub(super) fn final_phase(
@@ -63,7 +66,11 @@ impl Study {
         };
         watch(Event::Finals(&finals));
         self.train_finalists(&finals, evaluator, watch)?;
-        let choice = self.decide(&finals, stopped(resources.stop), resources, watch)?;
+        let interrupted = stopped(resources.stop);
+        let choice = match resources.dataset.folds.is_empty() || interrupted {
+            true => self.decide(&finals, interrupted, resources, watch)?,
+            false => self.decide_and_refit(&finals, evaluator, resources, watch)?,
+        };
         if !choice.interrupted {
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
             let wanted: Vec<u64> = search.reachable().into_iter().chain(untold).collect();
@@ -80,7 +87,12 @@ impl Study {
         resources: &Resources<'_>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Choice, StudyError> {
-        let choice = Choice { interrupted, ..self.choose(finals, resources)? };
+        let choice = Choice { interrupted, ..self.choose(finals, interrupted, resources)? };
+        self.settle(choice, watch)
+    }
+
+    /// Journals what is exported.
+    pub(super) fn settle(&mut self, choice: Choice, watch: &mut dyn FnMut(Event<'_>)) -> Result<Choice, StudyError> {
         self.append(Record::Choice(choice.clone()))?;
         watch(Event::Choice(&choice));
         Ok(choice)
@@ -100,7 +112,10 @@ impl Study {
     /// Who is trained, and how long: as long as the budget allows, or a fixed multiple of a candidate's length.
     fn entries(&self, search: &Search, resources: &Resources<'_>, clock: Clock) -> Vec<FinalEntry> {
         let lengths = &self.settings.training;
-        let (rows, validation) = (resources.dataset.train.targets.len(), resources.dataset.validation.targets.len());
+        let trainings = self.trainings(resources);
+        // Folds are hardly larger or smaller than one another.
+        let data = resources.dataset.folds.first().unwrap_or(resources.dataset);
+        let (rows, validation) = (data.train.targets.len(), data.validation.targets.len());
         let side = match &resources.dataset.task.input {
             InputSpec::Image { height, width, .. } => Some(*height.min(width)),
             InputSpec::Table { .. } => None,
@@ -111,14 +126,15 @@ impl Study {
             .settings
             .search
             .budget
-            .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64);
+            .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64)
+            .map(|left| left * refit::share_of_finals(turns * trainings.count(), !resources.dataset.folds.is_empty()));
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let share = f64::from(c.proposal.genome.training.length);
             let full = lengths.candidate_examples(costs, share) as f64;
             let wanted = match left {
                 Some(left) => {
-                    let worth = scoring::with_scoring(costs.examples, validation);
+                    let worth = scoring::with_scoring(costs.examples / trainings.count() as u64, validation);
                     scoring::without_scoring(left * worth / c.timing.share().max(1e-3), validation) as f64
                 }
                 None => full * lengths.final_factor,
@@ -129,11 +145,14 @@ impl Study {
                 true => lengths::ladder(examples, rows),
                 false => vec![examples],
             };
-            let warm = ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
+            // A net that goes on from searched weights could not be trained alike on all rows.
+            let warm =
+                resources.dataset.folds.is_empty() && ladder.len() == 1 && (examples as f64) < WARM_EPOCHS * rows as f64;
             let (candidate, searched) = (c.number, c.proposal.genome.training);
             ladder.into_iter().map(move |examples| {
                 let epochs = examples as f64 / rows as f64;
-                let training = side.map(|side| lengthened(searched, side, epochs)).filter(|&t| t != searched);
+                let training = side.map(|side| search.space().settled_training(lengthened(searched, side, epochs)));
+                let training = training.filter(|&t| t != searched);
                 FinalEntry { candidate, examples, warm, training }
             })
         };
@@ -190,7 +209,7 @@ impl Study {
             });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
             let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
-            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, deadline });
+            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, whole: false, deadline });
         }
         while let Some(done) = evaluator.next()? {
             let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {
@@ -210,16 +229,53 @@ impl Study {
         Ok(())
     }
 
-    /// The best of all that could be exported, with the front where there are several objectives.
-    fn choose(&self, finals: &Finals, resources: &Resources<'_>) -> Result<Choice, StudyError> {
+    /// The best of all that could be exported, with the front where there are several objectives. Of a cross-validation,
+    /// what went on from inherited weights is not chosen where it is to be trained again on all rows, since that would be
+    /// another training. Of several executions the best is exported.
+    pub(super) fn choose(
+        &self,
+        finals: &Finals,
+        interrupted: bool,
+        resources: &Resources<'_>,
+    ) -> Result<Choice, StudyError> {
         let metric = self.metric(resources)?;
-        let rows = resources.dataset.validation.targets.len();
-        let choice = if self.settings.search.minimize.is_empty() {
-            State::best(self.states(finals), metric, rows).and_then(|best| best.choice(finals.after, vec![]))
-        } else {
-            self.choose_front(finals, metric, rows)
+        let error = |score: f64, outcome: &Outcome| self.standard_error(metric, score, outcome, resources);
+        if !self.settings.search.minimize.is_empty() {
+            return self.choose_front(finals, &error).ok_or_else(|| self.nothing_trained());
+        }
+        let again = !interrupted && !resources.dataset.folds.is_empty();
+        let states = self.states(finals).filter(|state| !again || !self.has_inherited(state));
+        let Some(best) = State::best(states, &error) else {
+            // Where every finalist failed, what inherited weights is better than nothing.
+            return if again { self.choose(finals, true, resources) } else { Err(self.nothing_trained()) };
         };
-        choice.ok_or_else(|| self.nothing_trained())
+        let choice = best.choice(finals.after, vec![]).ok_or_else(|| self.nothing_trained())?;
+        Ok(if resources.dataset.folds.is_empty() { best_execution(choice, best.outcome()) } else { choice })
+    }
+
+    /// Of a score: from the spread between folds, or by what the metric varies over as many rows.
+    pub(super) fn standard_error(&self, metric: &Metric, score: f64, outcome: &Outcome, resources: &Resources<'_>) -> f64 {
+        match self.settings.data.cross_validation {
+            Some(cut) => standard_error(outcome.trainings(), cut.folds),
+            None => {
+                let value = if metric.higher_is_better { score } else { -score };
+                metric.standard_error(value, resources.dataset.validation.targets.len())
+            }
+        }
+    }
+}
+
+/// The choice of the best of several executions, with its own metrics.
+fn best_execution(choice: Choice, outcome: &Outcome) -> Choice {
+    let mut best: Option<(f64, usize)> = None;
+    for (training, score) in outcome.trainings().iter().enumerate().filter_map(|(i, t)| Some((i, t.score?))) {
+        if best.is_none_or(|(most, _)| score > most) {
+            best = Some((score, training));
+        }
+    }
+    match best {
+        Some((_, training)) => Choice { training, scores: outcome.trainings()[training].scores.clone(), ..choice },
+        None => choice,
     }
 }
 
@@ -257,7 +313,7 @@ fn lengthened(searched: Training, side: usize, epochs: f64) -> Training {
                 LEAST_DECAY.1
             }
         };
-        training.weight_decay = (DECAY * training.weight_decay.max(least)).min(MAX_WEIGHT_DECAY);
+        training.weight_decay = (DECAY * training.weight_decay.max(least)).min(MOST_DECAY);
         if training.loss == Loss::CrossEntropy {
             training.label_smoothing = training.label_smoothing.max(SMOOTHING);
         }
@@ -305,7 +361,7 @@ mod tests {
         let held = lengthened(Training { label_smoothing: 0.05, ..sgd }, 28, 150.0);
         assert_eq!((held.weight_decay, held.label_smoothing), (2e-3, 0.1));
         let adam = Training { optimizer: Optimizer::AdamW { beta2: 0.99 }, weight_decay: 0.2, ..seed() };
-        assert_eq!(lengthened(adam, 28, 150.0).weight_decay, MAX_WEIGHT_DECAY);
+        assert_eq!(lengthened(adam, 28, 150.0).weight_decay, MOST_DECAY);
         assert_eq!(lengthened(Training { weight_decay: 0.0, ..adam }, 28, 150.0).weight_decay, 0.2);
         let regression = Training { loss: Loss::Mse, label_smoothing: 0.0, ..sgd };
         assert_eq!(lengthened(regression, 28, 150.0).label_smoothing, 0.0);

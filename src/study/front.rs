@@ -1,9 +1,11 @@
 //! What could be exported, and of it the best or the front.
 
-use super::{Choice, Finals, FrontMember, Objective, Outcome, Study};
+use super::{Candidate, Choice, Finals, FrontMember, Objective, Outcome, Study};
 use crate::search::{Front, dominance::Point, hypervolume};
-use crate::train::metric::Metric;
 use std::collections::BTreeMap;
+
+/// The standard error of a score, given what became of the training.
+pub(super) type StandardError<'e> = dyn Fn(f64, &Outcome) -> f64 + 'e;
 
 /// A trained net that could be exported.
 #[derive(Debug, Clone, Copy)]
@@ -15,30 +17,32 @@ pub(super) struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Whether it is better on the validation part; of states that violate caps the one that does so less. One as the search
+    /// What became of its training.
+    pub(super) fn outcome(&self) -> &'a Outcome {
+        self.outcome
+    }
+
+    /// Whether it is better where it was scored; of states that violate caps the one that does so less. One as the search
     /// left it is better than a finalist only by more than a standard error: its score is the best of many on the same
     /// rows, and so in part luck.
-    fn beats(&self, other: &State<'_>, metric: &Metric, rows: usize) -> bool {
+    fn beats(&self, other: &State<'_>, error: &StandardError<'_>) -> bool {
         let (Some(mine), Some(theirs)) = (self.outcome.score(), other.outcome.score()) else { return false };
         let (violation, others) = (self.outcome.violation(), other.outcome.violation());
         if violation != others {
             return violation < others;
         }
         let margin = match (other.finalist, self.finalist) {
-            (Some(_), None) => {
-                let value = if metric.higher_is_better { theirs } else { -theirs };
-                metric.standard_error(value, rows)
-            }
+            (Some(_), None) => error(theirs, other.outcome),
             _ => 0.0,
         };
         mine > theirs + margin
     }
 
     /// The best of several.
-    pub(super) fn best(states: impl IntoIterator<Item = State<'a>>, metric: &Metric, rows: usize) -> Option<State<'a>> {
+    pub(super) fn best(states: impl IntoIterator<Item = State<'a>>, error: &StandardError<'_>) -> Option<State<'a>> {
         let mut best: Option<State<'a>> = None;
         for state in states.into_iter().filter(|state| state.outcome.score().is_some()) {
-            if best.is_none_or(|best| state.beats(&best, metric, rows)) {
+            if best.is_none_or(|best| state.beats(&best, error)) {
                 best = Some(state);
             }
         }
@@ -48,9 +52,19 @@ impl<'a> State<'a> {
     /// The choice of it; `None` where it has no result.
     pub(super) fn choice(&self, after: u64, front: Vec<FrontMember>) -> Option<Choice> {
         let Outcome::Scored { scores, weights, violation, .. } = self.outcome else { return None };
-        let (scores, weights, violation) = (scores.clone(), weights.clone(), *violation);
         let State { candidate, finalist, .. } = *self;
-        Some(Choice { after, candidate, finalist, scores, weights, violation, front, interrupted: false })
+        Some(Choice {
+            after,
+            candidate,
+            finalist,
+            scores: scores.clone(),
+            weights: weights.clone(),
+            training: 0,
+            refit: None,
+            violation: *violation,
+            front,
+            interrupted: false,
+        })
     }
 
     fn member(&self) -> Option<FrontMember> {
@@ -82,15 +96,21 @@ impl Study {
         trained.chain(searched.map(|c| State { candidate: c.number, finalist: None, outcome: &c.outcome }))
     }
 
+    /// Whether a state is that of a search that went on from inherited weights.
+    pub(super) fn has_inherited(&self, state: &State<'_>) -> bool {
+        let inherits = |candidate: &Candidate| candidate.proposal.inherit.is_some();
+        state.finalist.is_none() && self.candidates.get(&state.candidate).is_some_and(inherits)
+    }
+
     /// The best state of each candidate that no other candidate's dominates, at most as many as there are finalists; the
     /// choice is the one that is best by the metric. `None` where nothing was trained.
-    pub(super) fn choose_front(&self, finals: &Finals, metric: &Metric, rows: usize) -> Option<Choice> {
+    pub(super) fn choose_front(&self, finals: &Finals, error: &StandardError<'_>) -> Option<Choice> {
         let minimize = &self.settings.search.minimize;
         let mut states: BTreeMap<u64, Vec<State<'_>>> = BTreeMap::new();
         for state in self.states(finals) {
             states.entry(state.candidate).or_default().push(state);
         }
-        let best = states.into_iter().filter_map(|(number, states)| Some((number, State::best(states, metric, rows)?)));
+        let best = states.into_iter().filter_map(|(number, states)| Some((number, State::best(states, error)?)));
         let best: BTreeMap<u64, State<'_>> = best.collect();
         let mut front = Front::new(usize::MAX);
         for (&number, state) in &best {

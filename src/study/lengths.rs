@@ -2,7 +2,7 @@
 
 use super::{StudyError, TrainingSettings};
 use crate::genome::{Genome, InputDomain, SearchSpace};
-use crate::train::{self, Request, Setting, TrainError};
+use crate::train::{self, ClassWeights, Request, Setting, TrainError};
 use std::time::{Duration, Instant};
 
 /// Least share of a budget for the search; what retraining cannot use is added.
@@ -48,11 +48,13 @@ pub fn from_data(space: &SearchSpace, finalists: usize) -> TrainingSettings {
         // Augmented images are hardly learnt by heart.
         ladder: !image,
         final_examples: (rows * FINAL_EPOCHS).max(6.0 * LEAST_EXAMPLES) as u64,
+        executions: 1,
+        class_weights: ClassWeights::Auto,
     }
 }
 
-/// Lengths that let a search of `seconds` on `workers` threads see enough candidates before so many `finalists` are
-/// trained. Also returns how many candidates to expect.
+/// Lengths that let a search of `seconds` on `workers` threads, with so many `trainings` of each candidate, see enough
+/// candidates before so many `finalists` are trained. Also returns how many candidates to expect.
 ///
 /// # Errors
 /// Where the probe fails.
@@ -63,11 +65,13 @@ pub fn from_budget(
     seconds: f64,
     workers: usize,
     finalists: usize,
+    trainings: usize,
 ) -> Result<(TrainingSettings, u64), StudyError> {
     let mut lengths = from_data(space, finalists);
     let costs = train::costs(probe, setting.task, setting.train.targets.len()).map_err(StudyError::Probe)?;
     let cost = costs.work as f64;
-    let speed = cost * examples_per_second(probe, setting, seconds)?;
+    // Of the trainings that make one score together.
+    let speed = cost * examples_per_second(probe, setting, seconds)? / trainings as f64;
     let final_seconds = lengths.final_examples as f64 * cost / speed;
     let rounds = lengths.finalists.div_ceil(workers.max(1)) as f64;
     lengths.search_share = SEARCH_SHARE.max(TRAINING_SHARE - 1.5 * rounds * final_seconds / seconds);
@@ -119,7 +123,7 @@ fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> R
     let mut examples = probe.training.batch as u64 * 4;
     loop {
         let began = Instant::now();
-        let request = Request { genome: probe, seed: 0, examples, start: None, rate: 1.0, deadline: None };
+        let request = Request { genome: probe, seed: 0, examples, start: None, rate: 1.0, last: false, deadline: None };
         train::train(setting, request).map_err(|e| match e {
             TrainError::Stopped => StudyError::Stopped,
             e => StudyError::Probe(e),

@@ -14,9 +14,11 @@ pub mod lengths;
 mod memory;
 pub mod objective;
 mod record;
+mod refit;
 mod search;
 mod settings;
 mod store;
+mod trainings;
 
 pub use error::StudyError;
 pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
@@ -26,9 +28,12 @@ pub use front::volume_share;
 pub use journal::Journal;
 pub use memory::Memory;
 pub use objective::{Assemble, Cap, Gauge, Measured, Objective, Objectives};
-pub use record::{Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, Outcome, Record, Timing};
+pub use record::{
+    Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, Outcome, Record, Refit, SingleTraining, Timing,
+};
 pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
+pub use trainings::{Trainings, standard_error};
 
 use crate::data::Dataset;
 use crate::engine::Engine;
@@ -37,7 +42,7 @@ use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{
-    Setting, Weights,
+    ClassWeights, Setting, Weights,
     metric::{self, Metric},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,8 +75,23 @@ pub struct Finished {
     pub weights: Weights,
     /// Candidates and weights of the front, in the order of [`Choice::front`].
     pub front: Vec<(Candidate, Weights)>,
+    /// Whether they were trained on all rows of a cross-validation; if not, on those outside of [`Finished::fold`].
+    pub refit: bool,
+    /// Fold of a cross-validation whose net is exported where none was trained on all rows.
+    pub fold: usize,
+    /// Weights trained outside of each fold of a cross-validation, in the order of [`Dataset::folds`].
+    pub folds: Vec<Weights>,
+    /// The trainings that it was chosen by, where they are several.
+    pub trainings: Vec<SingleTraining>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
+}
+
+impl Finished {
+    /// The data with the preprocessing that the weights were trained with: all of it, or that of their fold.
+    pub fn data<'a>(&self, dataset: &'a Dataset) -> &'a Dataset {
+        if self.refit { dataset } else { dataset.folds.get(self.fold).unwrap_or(dataset) }
+    }
 }
 
 /// A study whose folder is open and locked.
@@ -87,6 +107,7 @@ pub struct Study {
     proposals: BTreeMap<u64, Proposal>,
     finals: Vec<Finals>,
     finalists: Vec<Finalist>,
+    refits: Vec<Refit>,
     choice: Option<Choice>,
 }
 
@@ -122,6 +143,7 @@ impl Study {
             proposals: BTreeMap::new(),
             finals: vec![],
             finalists: vec![],
+            refits: vec![],
             choice: None,
         };
         for record in records {
@@ -169,7 +191,8 @@ impl Study {
     pub fn elapsed(&self) -> f64 {
         let candidates = self.candidates.values().map(|c| c.timing.ended());
         let finalists = self.finalists.iter().map(|f| f.timing.ended());
-        candidates.chain(finalists).fold(0.0, f64::max)
+        let refits = self.refits.iter().map(|r| r.timing.ended());
+        candidates.chain(finalists).chain(refits).fold(0.0, f64::max)
     }
 
     /// Searches, retrains the finalists and chooses what to export, as far as the journal does not hold it already.
@@ -185,16 +208,12 @@ impl Study {
         let metric = self.metric(resources)?;
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
+        let class_weights = self.settings.training.class_weights.clone();
+        let setting = |data| setting(data, resources, metric, kernels, &class_weights);
         let workshop = Workshop {
-            setting: Setting {
-                task: &resources.dataset.task,
-                train: &resources.dataset.train,
-                validation: &resources.dataset.validation,
-                engine: resources.engine,
-                target: if kernels { Target::CpuKernels } else { Target::Portable },
-                metric,
-                stop: resources.stop,
-            },
+            setting: setting(resources.dataset),
+            folds: resources.dataset.folds.iter().map(setting).collect(),
+            executions: self.settings.training.executions,
             store: &store,
             gauge: Gauge::new(
                 &self.settings.search.minimize,
@@ -211,14 +230,42 @@ impl Study {
             let told = self.search_phase(&mut search, pool, resources, clock, watch)?;
             self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
-        let trained = |number: u64, weights: &str| -> Result<(Candidate, Weights), StudyError> {
-            let candidate = self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number })?;
-            Ok((candidate, self.store.get(weights)?))
+        self.finished(choice, resources)
+    }
+
+    /// What was chosen, with its weights.
+    fn finished(&self, choice: Choice, resources: &Resources<'_>) -> Result<Finished, StudyError> {
+        let candidate = |number: u64| self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number });
+        let member = |m: &FrontMember| Ok((candidate(m.candidate)?, self.store.get(&m.weights)?));
+        let trainings = self.trainings(resources);
+        let stored = self.store.get(&choice.weights)?;
+        let of = |training| {
+            let lost =
+                || StudyError::Weights { hash: choice.weights.clone(), reason: format!("none of training {training}") };
+            trainings.weights(&stored, training).ok_or_else(lost)
         };
-        let (candidate, weights) = trained(choice.candidate, &choice.weights)?;
-        let front =
-            choice.front.iter().map(|member| trained(member.candidate, &member.weights)).collect::<Result<_, _>>()?;
-        Ok(Finished { choice, candidate, weights, front, stopped: evaluator::stopped(resources.stop) })
+        let weights = match &choice.refit {
+            Some(refit) => self.store.get(refit)?,
+            None => of(choice.training)?,
+        };
+        let outcomes = self.finalists.iter().map(|f| &f.outcome).chain(self.candidates.values().map(|c| &c.outcome));
+        let scored = outcomes.filter(|outcome| outcome.weights() == Some(&choice.weights));
+        Ok(Finished {
+            weights,
+            refit: choice.refit.is_some(),
+            fold: trainings.fold(choice.training),
+            folds: (0..resources.dataset.folds.len()).map(of).collect::<Result<_, _>>()?,
+            trainings: scored.map(|outcome| outcome.trainings().to_vec()).next().unwrap_or_default(),
+            candidate: candidate(choice.candidate)?,
+            front: choice.front.iter().map(member).collect::<Result<_, StudyError>>()?,
+            choice,
+            stopped: evaluator::stopped(resources.stop),
+        })
+    }
+
+    /// How often each candidate is trained.
+    fn trainings(&self, resources: &Resources<'_>) -> Trainings {
+        Trainings::new(resources.dataset.folds.len(), self.settings.training.executions)
     }
 
     /// The study's metric.
@@ -233,7 +280,11 @@ impl Study {
         let domain = express::domain(&resources.dataset.task, resources.dataset.train.targets.len());
         let bad = |reason: String| StudyError::Settings { path: self.folder.settings(), reason };
         let strategy = strategy::find(&settings.strategy).map_err(|e| bad(e.to_string()))?;
-        let space = SearchSpace::preset(&domain).with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
+        let space = match &self.settings.space {
+            Some(file) => SearchSpace::from_file(&domain, file).map_err(|e| bad(format!("space.{e}")))?,
+            None => SearchSpace::preset(&domain),
+        };
+        let space = space.with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
         let space = space.with_constraints(&settings.constraints).map_err(|e| bad(e.to_string()))?;
         Ok(Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?)
     }
@@ -257,6 +308,7 @@ impl Study {
             }
             Record::Finals(f) => self.finals.push(f),
             Record::Finalist(f) => self.finalists.push(f),
+            Record::Refit(r) => self.refits.push(r),
             Record::Choice(c) => self.choice = Some(c),
         }
     }
@@ -268,6 +320,7 @@ impl Study {
             .into_iter()
             .filter_map(|n| self.candidates.get(&n)?.outcome.weights())
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
+            .chain(self.refits.iter().filter_map(|r| r.outcome.weights()))
             .chain(self.choice.iter().map(|c| c.weights.as_str()))
             .chain(self.choice.iter().flat_map(|c| &c.front).map(|member| member.weights.as_str()))
             .collect();
@@ -276,6 +329,26 @@ impl Study {
         }
         self.stored = kept.into_iter().map(str::to_owned).collect();
         Ok(())
+    }
+}
+
+/// What all trainings on a dataset or on a fold share.
+fn setting<'a>(
+    data: &'a Dataset,
+    resources: &Resources<'a>,
+    metric: &'static Metric,
+    kernels: bool,
+    class_weights: &'a ClassWeights,
+) -> Setting<'a> {
+    Setting {
+        task: &data.task,
+        train: &data.train,
+        validation: &data.validation,
+        engine: resources.engine,
+        target: if kernels { Target::CpuKernels } else { Target::Portable },
+        metric,
+        class_weights,
+        stop: resources.stop,
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Record {
     Finals(Finals),
     /// A finalist was trained at full length.
     Finalist(Finalist),
+    /// The best of a cross-validation was trained on all rows.
+    Refit(Refit),
     /// The model to be exported was chosen.
     Choice(Choice),
 }
@@ -30,6 +32,7 @@ impl Record {
             Record::Candidate(c) => c.outcome.weights(),
             Record::Finals(_) => None,
             Record::Finalist(f) => f.outcome.weights(),
+            Record::Refit(r) => r.outcome.weights(),
             Record::Choice(c) => Some(&c.weights),
         }
     }
@@ -88,6 +91,21 @@ pub struct Finalist {
     pub timing: Timing,
 }
 
+/// A net trained on all rows as the best of a cross-validation was on its folds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refit {
+    /// SHA-256 of the weights of the folds that it follows.
+    pub folds: String,
+    /// Candidate that it is.
+    pub candidate: u64,
+    /// Training examples that it was to be trained on.
+    pub examples: u64,
+    /// What became of it, with metrics on the rows that it was trained on.
+    pub outcome: Outcome,
+    /// Clock and machine.
+    pub timing: Timing,
+}
+
 /// Which trained net is exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
@@ -97,10 +115,16 @@ pub struct Choice {
     pub candidate: u64,
     /// Which training of its finals gave the weights; `None` where the search did.
     pub finalist: Option<u64>,
-    /// Its metrics on the validation part.
+    /// Its metrics on the validation part; of a cross-validation their means over the folds.
     pub scores: Scores,
-    /// SHA-256 of its weights in the store.
+    /// SHA-256 in the store of the weights that were scored.
     pub weights: String,
+    /// Which of several trainings is exported, where none on all rows is.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub training: usize,
+    /// SHA-256 in the store of the weights trained on all rows, which are exported then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<String>,
     /// How far it violates caps on objectives: 0 unless every candidate does.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub violation: f64,
@@ -128,17 +152,21 @@ pub struct FrontMember {
     pub weights: String,
 }
 
-/// What became of a training.
+fn is_first(training: &usize) -> bool {
+    *training == 0
+}
+
+/// What became of a training, or of several that are scored by their mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Outcome {
     /// It was trained and scored.
     Scored {
-        /// Metrics on the validation part.
+        /// Metrics on the validation part; of several trainings their means.
         scores: Scores,
         /// The study's metric, turned so that higher is better.
         score: f64,
-        /// What it costs.
+        /// What it costs; the examples are those of all trainings together.
         costs: Costs,
         /// Objectives that are minimised or capped, as they were measured.
         #[serde(default, skip_serializing_if = "Objectives::is_empty")]
@@ -146,10 +174,13 @@ pub enum Outcome {
         /// How far it violates caps on them, 0 where it is feasible.
         #[serde(default, skip_serializing_if = "is_zero")]
         violation: f64,
-        /// Course of the training.
+        /// Course of the training; of several, its mean.
         curve: Vec<CurvePoint>,
         /// SHA-256 of its weights in the store.
         weights: String,
+        /// Each of several trainings, execution by execution and fold by fold; empty where there is one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        trainings: Vec<SingleTraining>,
     },
     /// It failed and is ranked last.
     Failed {
@@ -160,6 +191,22 @@ pub enum Outcome {
         /// What it costs, as far as known.
         costs: Costs,
     },
+}
+
+/// One of several trainings of a candidate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SingleTraining {
+    /// The study's metric, turned so that higher is better; `None` where the training failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Its metrics on the rows that it was not trained on.
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub scores: Scores,
+    /// Training examples consumed.
+    pub examples: u64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Kind of a failure.
@@ -217,6 +264,14 @@ impl Outcome {
     pub fn costs(&self) -> &Costs {
         match self {
             Outcome::Scored { costs, .. } | Outcome::Failed { costs, .. } => costs,
+        }
+    }
+
+    /// Each of its trainings, where they are several.
+    pub fn trainings(&self) -> &[SingleTraining] {
+        match self {
+            Outcome::Scored { trainings, .. } => trainings,
+            Outcome::Failed { .. } => &[],
         }
     }
 

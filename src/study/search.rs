@@ -123,6 +123,7 @@ impl Study {
             seed: crate::search::rng(self.settings.search.seed, number, TRAINING_STREAM).next_u64(),
             examples: self.settings.training.candidate_examples(&costs, length),
             start,
+            whole: false,
             deadline: self.settings.search.search_until,
         })
     }

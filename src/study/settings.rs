@@ -1,9 +1,9 @@
 //! `study.toml`: every setting, resolved. The same settings give the same study.
 
 use super::{Cap, Folder, Objective, StudyError, folder::write_whole};
-use crate::data::Task;
-use crate::genome::{Ancestor, Constraint};
-use crate::train::Costs;
+use crate::data::{CrossValidation, Task};
+use crate::genome::{Ancestor, Constraint, SpaceFile};
+use crate::train::{ClassWeights, Costs};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,9 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// What the nets read and say.
     pub schema: Task,
+    /// The genomes that are searched among; the preset for the data where a folder has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceFile>,
 }
 
 /// Where the data is and how it is read.
@@ -38,6 +41,12 @@ pub struct DataSettings {
     /// Share of the rows in the validation part, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_share: Option<f64>,
+    /// How the rows are cut for a cross-validation, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
+    /// Column whose rows of one value stay together in every split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Files that were read, with the SHA-256 of each.
     pub files: Vec<FileSettings>,
 }
@@ -106,6 +115,24 @@ pub struct TrainingSettings {
     pub final_examples: u64,
     /// Whether finalists are trained at several lengths.
     pub ladder: bool,
+    /// Seeds from which each candidate is trained; its score is the mean.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub executions: usize,
+    /// Weights of the classes in the loss.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    pub class_weights: ClassWeights,
+}
+
+fn once() -> usize {
+    1
+}
+
+fn is_once(executions: &usize) -> bool {
+    *executions == 1
+}
+
+fn is_auto(weights: &ClassWeights) -> bool {
+    *weights == ClassWeights::Auto
 }
 
 impl TrainingSettings {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     data::{InputSpec, NumericFeature, OutputSpec, Task, TaskKind},
+    genome::SpaceFile,
     graph::Tensor,
     search::{self, Origin},
     train::{Costs, Scores},
@@ -22,6 +23,8 @@ fn settings(space: &SearchSpace) -> Settings {
             target: None,
             validation_file: None,
             validation_share: None,
+            cross_validation: None,
+            group: None,
             files: vec![],
         },
         search: SearchSettings {
@@ -47,6 +50,7 @@ fn settings(space: &SearchSpace) -> Settings {
             memory: 1 << 30,
         },
         schema: task(),
+        space: Some(SpaceFile::of(space)),
     }
 }
 
@@ -69,6 +73,7 @@ fn study(root: &std::path::Path) -> (Study, [String; 2]) {
             violation: 0.0,
             curve: vec![],
             weights: hash.clone(),
+            trainings: vec![],
         };
         let proposal = Proposal { genome, origin, inherit: None, length: 1.0 };
         let hash = proposal.genome.hash();

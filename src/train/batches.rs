@@ -157,17 +157,13 @@ enum TargetKind {
 }
 
 impl TargetWriter {
-    /// For a task and a genome's training genes. `balanced` weighs each class by the inverse of its frequency.
-    pub fn new(task: &Task, training: &Training, balanced: bool) -> Self {
+    /// For a task and a genome's training genes, with the weight of a row of each class where they are weighed.
+    pub fn new(task: &Task, training: &Training, class_weights: Option<Vec<f32>>) -> Self {
         match &task.output {
-            OutputSpec::Classes { names, counts, .. } => {
-                let total: usize = counts.iter().sum();
-                let weight = |&n: &usize| total as f32 / (names.len() * n.max(1)) as f32;
-                TargetWriter {
-                    kind: TargetKind::Distribution { classes: names.len(), smoothing: training.label_smoothing },
-                    class_weights: balanced.then(|| counts.iter().map(weight).collect()),
-                }
-            }
+            OutputSpec::Classes { names, .. } => TargetWriter {
+                kind: TargetKind::Distribution { classes: names.len(), smoothing: training.label_smoothing },
+                class_weights,
+            },
             OutputSpec::Value { mean, std } => {
                 TargetWriter { kind: TargetKind::Standardised { mean: *mean as f32, std: *std as f32 }, class_weights: None }
             }

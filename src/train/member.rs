@@ -52,7 +52,7 @@ impl<'a> Member<'a> {
             rates: masks.iter().map(|mask| mask.rate).collect(),
             masks: random(request.seed, 2),
             augmentation: random(request.seed, 3),
-            targets: TargetWriter::new(setting.task, training, setting.metric.weighs_classes),
+            targets: TargetWriter::new(setting.task, training, setting.class_weights.of(setting.task, setting.metric)),
             learning_rate: 0.0,
             corrections: (1.0, 1.0),
             curve: vec![],
@@ -115,7 +115,7 @@ impl<'a> Member<'a> {
         self.losses = (0.0, 0);
         self.curve.push(CurvePoint { examples, loss, metric: value });
         let score = metric::score(setting.metric, value);
-        if self.best.as_ref().is_none_or(|b| score > b.score) {
+        if self.request.last || self.best.as_ref().is_none_or(|b| score > b.score) {
             let scores = metric::ALL
                 .iter()
                 .filter(|m| m.tasks.contains(&setting.task.kind))

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 mod batches;
+mod class_weights;
 mod evaluate;
 mod member;
 pub mod metric;
@@ -9,6 +10,7 @@ mod run;
 pub mod scoring;
 mod trainer;
 
+pub use class_weights::{ClassWeights, UnfitClassWeights};
 pub use evaluate::{Evaluator, predictions_from_output};
 pub use trainer::{Request, Setting, Trained, costs, load, load_population, random, shape, train, train_population};
 

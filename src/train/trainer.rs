@@ -2,7 +2,7 @@
 
 use super::metric::Metric;
 use super::run::Run;
-use super::{Costs, CurvePoint, Scores, TrainError, Weights};
+use super::{ClassWeights, Costs, CurvePoint, Scores, TrainError, Weights};
 use crate::data::{Part, Task};
 use crate::engine::{Engine, Plan, Session, Slot, StateSlot};
 use crate::express::{self, TrainingStep, training_step};
@@ -28,6 +28,8 @@ pub struct Setting<'a> {
     pub target: Target,
     /// The study's metric.
     pub metric: &'static Metric,
+    /// Weights of the classes in the loss.
+    pub class_weights: &'a ClassWeights,
     /// Set to end the training early with [`TrainError::Stopped`].
     pub stop: &'a AtomicBool,
 }
@@ -44,6 +46,8 @@ pub struct Request<'a> {
     pub start: Option<Weights>,
     /// Factor of the genome's learning rate: 1 for a training from scratch.
     pub rate: f32,
+    /// Whether the last state is the result, instead of the best on the validation part.
+    pub last: bool,
     /// When the training ends at the latest, with as many examples as it had until then.
     pub deadline: Option<Instant>,
 }
@@ -55,7 +59,8 @@ impl Request<'_> {
     }
 }
 
-/// The result of a training: the state with the best metric on the validation part.
+/// The result of a training: the state with the best metric on the validation part, or the last one where
+/// [`Request::last`] asks for it.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// Weights.

@@ -3,7 +3,7 @@
 use super::{Note, Watcher};
 use crate::{
     cli::Output,
-    study::{Candidate, Choice, Event, Finalist, Finals},
+    study::{Candidate, Choice, Event, Finalist, Finals, Refit},
     train::metric::Metric,
 };
 use serde::Serialize;
@@ -33,6 +33,7 @@ enum Line<'a> {
     },
     Finals(&'a Finals),
     Finalist(&'a Finalist),
+    Refit(&'a Refit),
     Choice(&'a Choice),
     Phase {
         name: &'a str,
@@ -71,6 +72,7 @@ impl Watcher for Json {
             Event::Candidate { candidate, best } => Line::Candidate { best, candidate },
             Event::Finals(finals) => Line::Finals(finals),
             Event::Finalist(finalist) => Line::Finalist(finalist),
+            Event::Refit(refit) => Line::Refit(refit),
             Event::Choice(choice) => Line::Choice(choice),
         });
     }

@@ -69,6 +69,7 @@ impl State {
                     *done += 1;
                 }
             }
+            Event::Refit(_) => self.set_phase("trained on all rows"),
             Event::Choice(_) => self.set_phase("exporting"),
         }
     }

@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
 
 fn options(name: &str, target: Option<&str>) -> Options {
     let target = target.map(Into::into);
-    Options { path: fixture(name), target, task: None, validation: Validation::Auto, seed: 7 }
+    Options { path: fixture(name), target, task: None, validation: Validation::Auto, group: None, seed: 7 }
 }
 
 fn array<T: Datum + Clone>(shape: &[usize], values: &[T]) -> TractTensor {

@@ -41,13 +41,14 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         None => None,
     };
     let target_name = target.map(|i| header[i].clone());
+    let group = request.group.map(|name| group_position(path, &header, name, target)).transpose()?;
     let mut warnings = Vec::new();
     let plan = match request.purpose {
-        Purpose::Learn => inferred(&records, &header, target, &mut warnings)?,
+        Purpose::Learn => inferred(&records, &header, [target, group], &mut warnings)?,
         Purpose::Apply(fields) => given(path, &mut header, fields, target)?,
     };
-    let (inputs, target_column) = fill(&records, &header, plan, target)?;
-    Ok(Source { inputs, target: target_column, target_name, files, warnings })
+    let (inputs, [target, group]) = fill(&records, &header, plan, [target, group])?;
+    Ok(Source { inputs, target, target_name, group, files, warnings })
 }
 
 /// The content as text without a byte order mark.
@@ -156,6 +157,20 @@ fn position(path: &Path, header: &[String], name: &str) -> Result<usize, DataErr
     })
 }
 
+/// Position of the column of groups, which must not be the target.
+fn group_position(path: &Path, header: &[String], name: &str, target: Option<usize>) -> Result<usize, DataError> {
+    let at = find(header, name).ok_or_else(|| DataError::UnknownGroup {
+        path: path.into(),
+        column: name.into(),
+        near: near_names(name, header),
+    })?;
+    if Some(at) == target {
+        let problem = format!("the target {name:?} cannot be the column of groups, too; leave --group out, or name another");
+        return Err(DataError::file(path, problem));
+    }
+    Ok(at)
+}
+
 /// What to do with a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plan {
@@ -164,11 +179,11 @@ enum Plan {
     Text,
 }
 
-/// Kinds of the columns from all their cells.
+/// Kinds of the columns from all their cells; the `labels` are no inputs.
 fn inferred(
     records: &Records<'_>,
     header: &[String],
-    target: Option<usize>,
+    labels: [Option<usize>; 2],
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Plan>, DataError> {
     let mut kinds = vec![Kinds::default(); header.len()];
@@ -184,7 +199,7 @@ fn inferred(
     let mut plan = Vec::with_capacity(header.len());
     for (i, (name, kinds)) in header.iter().zip(kinds).enumerate() {
         plan.push(match kinds.resolve() {
-            _ if Some(i) == target => Plan::Skip,
+            _ if labels.contains(&Some(i)) => Plan::Skip,
             _ if name.trim().is_empty() => {
                 warnings.push(format!("column {} has no name and is left out", i + 1));
                 Plan::Skip
@@ -246,13 +261,13 @@ enum Filling {
     Text(TextBuilder),
 }
 
-/// Typed columns, and the target as text.
+/// Typed columns, and the labels as text: those of the columns asked for.
 fn fill(
     records: &Records<'_>,
     header: &[String],
     plan: Vec<Plan>,
-    target: Option<usize>,
-) -> Result<(RawBatch, Option<TextColumn>), DataError> {
+    labels: [Option<usize>; 2],
+) -> Result<(RawBatch, [Option<TextColumn>; 2]), DataError> {
     let mut filling: Vec<Filling> = plan
         .into_iter()
         .map(|p| match p {
@@ -261,7 +276,7 @@ fn fill(
             Plan::Text => Filling::Text(TextBuilder::new(0)),
         })
         .collect();
-    let mut targets = target.map(|_| TextBuilder::new(0));
+    let mut labelled = labels.map(|at| at.map(|at| (at, TextBuilder::new(0))));
     let mut rows = 0;
     records.each(header.len(), |line, record| {
         rows += 1;
@@ -275,8 +290,8 @@ fn fill(
                 Filling::Text(builder) => builder.push(cell),
             }
         }
-        if let (Some(targets), Some(at)) = (&mut targets, target) {
-            if is_missing(record[at].trim()) { targets.push_missing() } else { targets.push(&record[at]) }
+        for (at, cells) in labelled.iter_mut().flatten() {
+            if is_missing(record[*at].trim()) { cells.push_missing() } else { cells.push(&record[*at]) }
         }
         Ok(())
     })?;
@@ -289,7 +304,7 @@ fn fill(
             Filling::Text(builder) => Some((name.clone(), Column::Text(builder.finish()))),
         })
         .collect();
-    Ok((RawBatch::Table { columns, rows }, targets.map(TextBuilder::finish)))
+    Ok((RawBatch::Table { columns, rows }, labelled.map(|label| label.map(|(_, cells)| cells.finish()))))
 }
 
 #[cfg(test)]

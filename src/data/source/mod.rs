@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub path: &'a Path,
     /// Column with the target, where the format has named columns.
     pub target: Option<&'a str>,
+    /// Column that says which rows belong together, where the format has named columns; no input.
+    pub group: Option<&'a str>,
     /// What for.
     pub purpose: Purpose<'a>,
 }
@@ -61,6 +63,8 @@ pub struct Source {
     pub target: Option<TextColumn>,
     /// Name of the target, where it has one.
     pub target_name: Option<String>,
+    /// Group of all rows as spelled in the file, where a column of groups was asked for and the format has columns.
+    pub group: Option<TextColumn>,
     /// Files read.
     pub files: Vec<FileDigest>,
     /// What was repaired or left out.

@@ -39,7 +39,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let rows = x.shape.first().copied().unwrap_or(0);
     let inputs = inputs(path, x, &mut warnings)?;
     let target = y.map(|y| labels(path, y, rows)).transpose()?;
-    Ok(Source { inputs, target, target_name: None, files, warnings })
+    Ok(Source { inputs, target, target_name: None, group: None, files, warnings })
 }
 
 /// An array in memory.

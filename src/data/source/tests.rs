@@ -24,7 +24,7 @@ fn write(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) {
 
 fn try_load(folder: &TempDir, name: &str, target: Option<&str>) -> Result<Dataset, DataError> {
     let target = target.map(Into::into);
-    load(&Options { path: folder.path().join(name), target, task: None, validation: Validation::Auto, seed: 1 })
+    load(&Options { path: folder.path().join(name), target, task: None, validation: Validation::Auto, group: None, seed: 1 })
 }
 
 /// The message of an error, without the folder that the test made.
@@ -106,7 +106,8 @@ fn bad_targets_are_refused() {
         let folder = folder();
         write(&folder, "t.csv", content);
         let path = folder.path().join("t.csv");
-        let result = load(&Options { path, target: Some("y".into()), task, validation: Validation::Auto, seed: 1 });
+        let result =
+            load(&Options { path, target: Some("y".into()), task, validation: Validation::Auto, group: None, seed: 1 });
         assert_eq!(message(&folder, result), expected);
     }
 }
@@ -181,7 +182,9 @@ fn delimiters_quotes_and_marks_are_understood() {
     };
     for d in [",", ";", "\t"] {
         write(&folder, "t", format!("\u{feff}{}\r\n{}", ["x", "text", "y"].join(d), body(d)));
-        let source = read(&Request { path: &folder.path().join("t"), target: Some("y"), purpose: Purpose::Learn }).unwrap();
+        let source =
+            read(&Request { path: &folder.path().join("t"), target: Some("y"), group: None, purpose: Purpose::Learn })
+                .unwrap();
         let RawBatch::Table { columns, rows } = &source.inputs else { panic!() };
         assert_eq!(*rows, 20);
         assert_eq!(columns[0], ("x".into(), Column::Number(vec![1.5; 20])));
@@ -385,7 +388,14 @@ fn a_validation_file_is_scored_on_and_not_trained_on() {
     write(&folder, "t.csv", format!("x,z,y\n{}", rows(60)));
     write(&folder, "v.csv", "y,z,x\na,3,1\nb,2,2\nc,2,2\n");
     let validation = Validation::File(folder.path().join("v.csv"));
-    let options = Options { path: folder.path().join("t.csv"), target: Some("y".into()), task: None, validation, seed: 1 };
+    let options = Options {
+        path: folder.path().join("t.csv"),
+        target: Some("y".into()),
+        task: None,
+        validation,
+        group: None,
+        seed: 1,
+    };
     let dataset = load(&options).unwrap();
     assert_eq!(dataset.train.targets.len(), 60);
     assert_eq!(dataset.validation.targets, crate::data::Targets::Classes(vec![0, 1]));
@@ -416,7 +426,7 @@ proptest! {
         // A letter keeps the column text and the cell present.
         cells.iter().for_each(|(text, y)| writer.write_record([&format!("{text}z"), y]).unwrap());
         write(&folder, "t.csv", writer.into_inner().unwrap());
-        let request = Request { path: &folder.path().join("t.csv"), target: Some("y"), purpose: Purpose::Learn };
+        let request = Request { path: &folder.path().join("t.csv"), target: Some("y"), group: None, purpose: Purpose::Learn };
         let source = read(&request).unwrap();
         let RawBatch::Table { columns, .. } = &source.inputs else { panic!() };
         let Column::Text(text) = &columns[0].1 else { panic!() };

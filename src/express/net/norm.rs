@@ -23,7 +23,7 @@ pub struct BatchNormGenes {
 impl NetBuilder<'_> {
     /// The net's normalisation, then its activation where `activate` says so. `gamma` is the scale before training.
     pub fn norm_act(&mut self, name: &str, x: &Flow, activate: bool, gamma: f32) -> Result<Flow, GraphError> {
-        let activation = activate.then(|| kind(self.activation));
+        let activation = self.activation.filter(|_| activate).map(kind);
         match (self.norm, activation) {
             (Norm::None, Some(_)) => self.act(x),
             (Norm::None, None) => Ok(x.clone()),

@@ -1,6 +1,7 @@
 //! Ancestors by name.
 
 use super::{ALL, Entry};
+use crate::genome::choice::near;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
@@ -76,11 +77,6 @@ pub struct UnknownAncestor {
 pub fn find(name: &str) -> Result<Ancestor, UnknownAncestor> {
     Ancestor::all().find(|ancestor| ancestor.0.name == name).ok_or_else(|| {
         let known: Vec<&'static str> = ALL.iter().map(|entry| entry.name).collect();
-        let folded = name.to_lowercase();
-        let mut near: Vec<(f64, &'static str)> =
-            known.iter().map(|&known| (strsim::jaro_winkler(&folded, known), known)).collect();
-        near.retain(|(likeness, _)| *likeness > 0.8);
-        near.sort_by(|a, b| b.0.total_cmp(&a.0));
-        UnknownAncestor { name: name.to_owned(), near: near.into_iter().map(|(_, name)| name).collect(), known }
+        UnknownAncestor { name: name.to_owned(), near: near(name, &known), known }
     })
 }

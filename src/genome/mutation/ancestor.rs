@@ -2,10 +2,10 @@
 
 use super::{Edit, Kind, Mutation, repaired};
 use crate::genome::{
-    ancestor::{AncestorNet, PUBLISHED, SCALES},
+    ancestor::{AncestorNet, PUBLISHED},
     draw::{above, below, one_of},
     genes::{Genome, Net},
-    space::SearchSpace,
+    space::{Limits, ScaleLimits, SearchSpace},
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ pub(super) static WIDTH: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
-    apply: |space, parent, rng| stepped(space, parent, rng, "width", |net| &mut net.width),
+    apply: |space, parent, rng| stepped(space, parent, rng, "width", |scales| &scales.widths, |net| &mut net.width),
 };
 
 pub(super) static DEPTH: Mutation = Mutation {
@@ -34,7 +34,9 @@ pub(super) static RESOLUTION: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
-    apply: |space, parent, rng| stepped(space, parent, rng, "resolution", |net| &mut net.resolution),
+    apply: |space, parent, rng| {
+        stepped(space, parent, rng, "resolution", |scales| &scales.resolutions, |net| &mut net.resolution)
+    },
 };
 
 pub(super) static COMPOUND: Mutation = Mutation {
@@ -46,10 +48,10 @@ pub(super) static COMPOUND: Mutation = Mutation {
     apply: compound,
 };
 
-fn ancestor(genome: &Genome) -> Option<AncestorNet> {
-    match genome.net {
-        Net::Ancestor(net) => Some(net),
-        Net::Table(_) | Net::Image(_) => None,
+fn ancestor<'a>(space: &'a SearchSpace, genome: &Genome) -> Option<(&'a ScaleLimits, AncestorNet)> {
+    match (&space.limits, &genome.net) {
+        (Limits::Image(limits), &Net::Ancestor(net)) => Some((&limits.ancestors, net)),
+        _ => None,
     }
 }
 
@@ -63,31 +65,36 @@ fn stepped(
     parent: &Genome,
     rng: &mut ChaCha8Rng,
     name: &str,
+    choices: fn(&ScaleLimits) -> &[usize],
     gene: fn(&mut AncestorNet) -> &mut usize,
 ) -> Option<Edit> {
-    let mut net = ancestor(parent)?;
+    let (scales, mut net) = ancestor(space, parent)?;
     let factor = gene(&mut net);
     let old = *factor;
-    *factor = one_of(rng, &neighbours(&SCALES, old))?;
+    *factor = one_of(rng, &neighbours(choices(scales), old))?;
     let words = format!("ancestor {name} {old}/{PUBLISHED} → {factor}/{PUBLISHED}");
     repaired(space, parent, with_ancestor(parent, net), words)
 }
 
 /// As [`stepped`], over the choices that give other numbers of blocks.
 fn depth(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let net = ancestor(parent)?;
-    let differs = |&depth: &usize| depth == AncestorNet { depth, ..net }.plain_depth();
-    let choices: Vec<usize> = SCALES.into_iter().filter(differs).collect();
+    let (scales, net) = ancestor(space, parent)?;
+    let plain = |&depth: &usize| AncestorNet { depth, ..net }.plain_depth();
+    let mut choices: Vec<usize> = scales.depths.iter().map(plain).collect();
+    choices.sort_unstable();
+    choices.dedup();
     let depth = one_of(rng, &neighbours(&choices, net.plain_depth()))?;
     let words = format!("ancestor depth {}/{PUBLISHED} → {depth}/{PUBLISHED}", net.depth);
     repaired(space, parent, with_ancestor(parent, AncestorNet { depth, ..net }), words)
 }
 
 fn compound(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let mut net = ancestor(parent)?;
+    let (scales, mut net) = ancestor(space, parent)?;
     let up = rng.random_bool(0.5);
-    for factor in [&mut net.width, &mut net.depth, &mut net.resolution] {
-        let next = if up { above(&SCALES, *factor) } else { below(&SCALES, *factor) };
+    let factors =
+        [(&scales.widths, &mut net.width), (&scales.depths, &mut net.depth), (&scales.resolutions, &mut net.resolution)];
+    for (choices, factor) in factors {
+        let next = if up { above(choices, *factor) } else { below(choices, *factor) };
         *factor = next.unwrap_or(*factor);
     }
     let words = format!("ancestor compound {}", if up { "up" } else { "down" });

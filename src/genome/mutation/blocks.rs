@@ -2,7 +2,8 @@
 
 use super::{Edit, Kind, Mutation, positions, preserved, repaired, with_image, with_table};
 use crate::genome::{
-    draw::{another, one_of, pick},
+    choice::Choice,
+    draw::{another, nearest, one_of, pick},
     genes::{ConvBlock, ConvMotif, Genome, Net, TableBlock, TableMotif},
     shape::{always_skips, has_branches},
     space::{Limits, SearchSpace, conv_block, table_block},
@@ -29,14 +30,22 @@ fn deepen(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<
             child.blocks.insert(at, TableBlock { motif: TableMotif::Residual, width, dropout });
             preserved(space, parent, with_table(parent, child), format!("deepen blocks.{at} residual {width}"))
         }
-        (Limits::Image(_), Net::Image(net)) => {
+        (Limits::Image(limits), Net::Image(net)) => {
             let (stage, block) = one_of(rng, &positions(net))?;
             let at = block + 1;
             let motif = pick(rng, &[(0.75, ConvMotif::Residual), (0.25, ConvMotif::Bottleneck)]);
-            let added = ConvBlock { motif, kernel: 3, dilation: 1, groups: 1, quarters: 2, branches: 1, skip: true };
+            let added = ConvBlock {
+                motif,
+                kernel: nearest(limits.kernels.of(motif), 3),
+                dilation: nearest(limits.dilations.of(motif), 1),
+                groups: nearest(limits.groups.of(motif), 1),
+                quarters: nearest(limits.quarters.of(motif), 2),
+                branches: 1,
+                skip: true,
+            };
             let mut child = net.clone();
             child.stages[stage].blocks.insert(at, added);
-            let words = format!("deepen stages.{stage}.blocks.{at} {}", conv_name(motif));
+            let words = format!("deepen stages.{stage}.blocks.{at} {}", motif.name());
             preserved(space, parent, with_image(parent, child), words)
         }
         _ => None,
@@ -54,25 +63,25 @@ pub(super) static INSERT_BLOCK: Mutation = Mutation {
 
 fn insert_block(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     match (&space.limits, &parent.net) {
-        (Limits::Table(limits), Net::Table(net)) if net.blocks.len() < limits.max_blocks => {
+        (Limits::Table(limits), Net::Table(net)) if net.blocks.len() < limits.blocks.high => {
             let at = rng.random_range(0..=net.blocks.len());
             let block = table_block(limits, net.blocks[at.saturating_sub(1)].width, rng);
             let mut child = net.clone();
             child.blocks.insert(at, block);
-            let words = format!("insert blocks.{at} {} {}", table_name(block.motif), block.width);
+            let words = format!("insert blocks.{at} {} {}", block.motif.name(), block.width);
             repaired(space, parent, with_table(parent, child), words)
         }
         (Limits::Image(limits), Net::Image(net)) => {
             let stage = rng.random_range(0..net.stages.len());
             let blocks = &net.stages[stage].blocks;
-            if blocks.len() >= limits.max_blocks {
+            if blocks.len() >= limits.blocks.high {
                 return None;
             }
             let at = rng.random_range(0..=blocks.len());
             let block = conv_block(limits, rng);
             let mut child = net.clone();
             child.stages[stage].blocks.insert(at, block);
-            let words = format!("insert stages.{stage}.blocks.{at} {}", conv_name(block.motif));
+            let words = format!("insert stages.{stage}.blocks.{at} {}", block.motif.name());
             repaired(space, parent, with_image(parent, child), words)
         }
         _ => None,
@@ -90,7 +99,7 @@ pub(super) static DUPLICATE_BLOCK: Mutation = Mutation {
 
 fn duplicate_block(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     match (&space.limits, &parent.net) {
-        (Limits::Table(limits), Net::Table(net)) if net.blocks.len() < limits.max_blocks => {
+        (Limits::Table(limits), Net::Table(net)) if net.blocks.len() < limits.blocks.high => {
             let at = rng.random_range(0..net.blocks.len());
             let mut child = net.clone();
             child.blocks.insert(at, net.blocks[at]);
@@ -98,7 +107,7 @@ fn duplicate_block(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -
         }
         (Limits::Image(limits), Net::Image(net)) => {
             let (stage, at) = one_of(rng, &positions(net))?;
-            if net.stages[stage].blocks.len() >= limits.max_blocks {
+            if net.stages[stage].blocks.len() >= limits.blocks.high {
                 return None;
             }
             let mut child = net.clone();
@@ -119,24 +128,24 @@ pub(super) static REMOVE_BLOCK: Mutation = Mutation {
 };
 
 fn remove_block(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    match &parent.net {
-        Net::Table(net) if net.blocks.len() > 1 => {
+    match (&space.limits, &parent.net) {
+        (Limits::Table(limits), Net::Table(net)) if net.blocks.len() > limits.blocks.low => {
             let at = rng.random_range(0..net.blocks.len());
             let mut child = net.clone();
             let block = child.blocks.remove(at);
-            let words = format!("remove blocks.{at} {} {}", table_name(block.motif), block.width);
+            let words = format!("remove blocks.{at} {} {}", block.motif.name(), block.width);
             repaired(space, parent, with_table(parent, child), words)
         }
-        Net::Table(_) | Net::Ancestor(_) => None,
-        Net::Image(net) => {
+        (Limits::Image(limits), Net::Image(net)) => {
             let mut spare = positions(net);
-            spare.retain(|&(stage, _)| net.stages[stage].blocks.len() > 1);
+            spare.retain(|&(stage, _)| net.stages[stage].blocks.len() > limits.blocks.low);
             let (stage, at) = one_of(rng, &spare)?;
             let mut child = net.clone();
             let block = child.stages[stage].blocks.remove(at);
-            let words = format!("remove stages.{stage}.blocks.{at} {}", conv_name(block.motif));
+            let words = format!("remove stages.{stage}.blocks.{at} {}", block.motif.name());
             repaired(space, parent, with_image(parent, child), words)
         }
+        _ => None,
     }
 }
 
@@ -150,61 +159,30 @@ pub(super) static MOTIF: Mutation = Mutation {
 };
 
 fn motif(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    match &parent.net {
-        Net::Table(net) => {
+    match (&space.limits, &parent.net) {
+        (Limits::Table(limits), Net::Table(net)) => {
             let at = rng.random_range(0..net.blocks.len());
             let mut child = net.clone();
             let block = &mut child.blocks[at];
             let old = block.motif;
-            block.motif = another(rng, &TABLE_MOTIFS, old)?;
-            let words = format!("motif blocks.{at} {} → {}", table_name(old), table_name(block.motif));
+            block.motif = another(rng, &limits.motifs, old)?;
+            let words = format!("motif blocks.{at} {} → {}", old.name(), block.motif.name());
             repaired(space, parent, with_table(parent, child), words)
         }
-        Net::Image(net) => {
+        (Limits::Image(limits), Net::Image(net)) => {
             let (stage, at) = one_of(rng, &positions(net))?;
             let mut child = net.clone();
             let block = &mut child.stages[stage].blocks[at];
             let old = block.motif;
-            block.motif = another(rng, &CONV_MOTIFS, old)?;
+            block.motif = another(rng, &limits.motifs, old)?;
             // A skip that came with the old motif goes with it.
             block.skip = always_skips(block.motif) || block.skip && !always_skips(old);
             if has_branches(block.motif) {
                 block.branches = block.branches.max(2);
             }
-            let words = format!("motif stages.{stage}.blocks.{at} {} → {}", conv_name(old), conv_name(block.motif));
+            let words = format!("motif stages.{stage}.blocks.{at} {} → {}", old.name(), block.motif.name());
             repaired(space, parent, with_image(parent, child), words)
         }
-        Net::Ancestor(_) => None,
-    }
-}
-
-const TABLE_MOTIFS: [TableMotif; 3] = [TableMotif::Linear, TableMotif::Residual, TableMotif::Gated];
-const CONV_MOTIFS: [ConvMotif; 7] = [
-    ConvMotif::ConvNormAct,
-    ConvMotif::ConvAct,
-    ConvMotif::ConvDepthwise,
-    ConvMotif::Residual,
-    ConvMotif::Bottleneck,
-    ConvMotif::Inception,
-    ConvMotif::Dense,
-];
-
-fn table_name(motif: TableMotif) -> &'static str {
-    match motif {
-        TableMotif::Linear => "linear",
-        TableMotif::Residual => "residual",
-        TableMotif::Gated => "gated",
-    }
-}
-
-fn conv_name(motif: ConvMotif) -> &'static str {
-    match motif {
-        ConvMotif::ConvNormAct => "conv_norm_act",
-        ConvMotif::ConvAct => "conv_act",
-        ConvMotif::ConvDepthwise => "conv_depthwise",
-        ConvMotif::Residual => "residual",
-        ConvMotif::Bottleneck => "bottleneck",
-        ConvMotif::Inception => "inception",
-        ConvMotif::Dense => "dense",
+        _ => None,
     }
 }

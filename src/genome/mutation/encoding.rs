@@ -2,9 +2,10 @@
 
 use super::{Edit, Kind, Mutation, repaired, with_table};
 use crate::genome::{
-    draw::{above, below, log_uniform, nearest, one_of, round},
+    choice::{CategoricalKind, Choice},
+    draw::{above, below, log_uniform, nearest, one_of},
     genes::{CategoricalEncoding, Genome, Net, NumericEncoding, TableNet},
-    space::{Limits, SIGMA, SearchSpace, TableLimits},
+    space::{Limits, SearchSpace, TableLimits},
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -25,13 +26,13 @@ fn numeric(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option
         NumericEncoding::Piecewise { dim, .. } | NumericEncoding::Periodic { dim, .. } => dim,
     };
     let piecewise = one_of(rng, &limits.bins).map(|bins| NumericEncoding::Piecewise { bins, dim });
-    let sigma = log_uniform(rng, 0.05, 1.0);
+    let sigma = limits.sigma.draw_within(rng, 0.05, 1.0);
     let periodic = one_of(rng, &limits.frequencies).map(|frequencies| NumericEncoding::Periodic { frequencies, sigma, dim });
     let mut others: Vec<NumericEncoding> =
         [Some(NumericEncoding::Plain), piecewise, periodic].into_iter().flatten().collect();
-    others.retain(|other| name(other) != name(&net.numeric));
+    others.retain(|other| other.kind() != net.numeric.kind() && limits.numeric.contains(&other.kind()));
     let new = one_of(rng, &others)?;
-    let words = format!("numeric {} → {}", name(&net.numeric), name(&new));
+    let words = format!("numeric {} → {}", net.numeric.kind().name(), new.kind().name());
     repaired(space, parent, with_table(parent, TableNet { numeric: new, ..net.clone() }), words)
 }
 
@@ -62,7 +63,7 @@ fn numeric_size(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> O
             _ => {
                 let factor = log_uniform(rng, 1.3, 4.0);
                 let old = *sigma;
-                *sigma = round(if rng.random_bool(0.5) { old * factor } else { old / factor }).clamp(SIGMA.0, SIGMA.1);
+                *sigma = limits.sigma.towards(old, if rng.random_bool(0.5) { old * factor } else { old / factor })?;
                 format!("sigma {old} → {sigma}")
             }
         },
@@ -85,10 +86,17 @@ fn categorical(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Op
     let words = match &mut child.categorical {
         CategoricalEncoding::OneHot => {
             let dim = one_of(rng, &limits.embedding_dims)?;
+            if !limits.categorical.contains(&CategoricalKind::Embedding) {
+                return None;
+            }
             child.categorical = CategoricalEncoding::Embedding { dim };
             format!("one_hot → embedding {dim}")
         }
-        CategoricalEncoding::Embedding { dim } if rng.random_bool(0.5) => stepped(rng, "dim", &limits.embedding_dims, dim)?,
+        CategoricalEncoding::Embedding { dim }
+            if rng.random_bool(0.5) || !limits.categorical.contains(&CategoricalKind::OneHot) =>
+        {
+            stepped(rng, "dim", &limits.embedding_dims, dim)?
+        }
         CategoricalEncoding::Embedding { .. } => {
             child.categorical = CategoricalEncoding::OneHot;
             "embedding → one_hot".to_owned()
@@ -110,12 +118,4 @@ fn stepped(rng: &mut ChaCha8Rng, gene: &str, choices: &[usize], size: &mut usize
     let near: Vec<usize> = below(choices, old).into_iter().chain(above(choices, old)).collect();
     *size = one_of(rng, &near)?;
     Some(format!("{gene} {old} → {size}"))
-}
-
-fn name(encoding: &NumericEncoding) -> &'static str {
-    match encoding {
-        NumericEncoding::Plain => "plain",
-        NumericEncoding::Piecewise { .. } => "piecewise",
-        NumericEncoding::Periodic { .. } => "periodic",
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::{Edit, Kind, Mutation, repaired, with_image};
 use crate::genome::{
+    choice::Choice,
     draw::another,
-    genes::{Genome, GlobalPool, Net},
+    genes::{Genome, Net},
     space::{Limits, SearchSpace},
 };
 use rand_chacha::ChaCha8Rng;
@@ -21,7 +22,7 @@ fn stem_kernel(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Op
     let (Limits::Image(limits), Net::Image(net)) = (&space.limits, &parent.net) else { return None };
     let mut child = net.clone();
     let old = net.stem.kernel;
-    child.stem.kernel = another(rng, &limits.kernels, old)?;
+    child.stem.kernel = another(rng, &limits.stem.kernels, old)?;
     let words = format!("stem_kernel {old} → {}", child.stem.kernel);
     repaired(space, parent, with_image(parent, child), words)
 }
@@ -39,7 +40,7 @@ fn stem_stride(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Op
     let (Limits::Image(limits), Net::Image(net)) = (&space.limits, &parent.net) else { return None };
     let mut child = net.clone();
     let old = net.stem.stride;
-    child.stem.stride = another(rng, &limits.stem_strides, old)?;
+    child.stem.stride = another(rng, &limits.stem.strides, old)?;
     let words = format!("stem_stride {old} → {}", child.stem.stride);
     repaired(space, parent, with_image(parent, child), words)
 }
@@ -54,14 +55,11 @@ pub(super) static HEAD_POOL: Mutation = Mutation {
 };
 
 fn head_pool(space: &SearchSpace, parent: &Genome, _: &mut ChaCha8Rng) -> Option<Edit> {
-    let Net::Image(net) = &parent.net else { return None };
+    let (Limits::Image(limits), Net::Image(net)) = (&space.limits, &parent.net) else { return None };
     let mut child = net.clone();
-    let (pool, words) = match net.head.pool {
-        GlobalPool::Average => (GlobalPool::Max, "head_pool average → max"),
-        GlobalPool::Max => (GlobalPool::Average, "head_pool max → average"),
-    };
-    child.head.pool = pool;
-    repaired(space, parent, with_image(parent, child), words.to_owned())
+    child.head.pool = limits.pools.iter().copied().find(|&pool| pool != net.head.pool)?;
+    let words = format!("head_pool {} → {}", net.head.pool.name(), child.head.pool.name());
+    repaired(space, parent, with_image(parent, child), words)
 }
 
 pub(super) static HEAD_HIDDEN: Mutation = Mutation {

@@ -19,7 +19,7 @@ pub(super) static GROW_KERNEL: Mutation = Mutation {
 };
 
 fn grow_kernel(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let change: Change = |limits, block, _| swap(&mut block.kernel, |kernel| above(&limits.kernels, kernel));
+    let change: Change = |limits, block, _| swap(&mut block.kernel, |kernel| above(limits.kernels.of(block.motif), kernel));
     let (genome, words) = changed(space, parent, rng, "grow_kernel", |_| true, change)?;
     preserved(space, parent, genome, words)
 }
@@ -34,7 +34,7 @@ pub(super) static SHRINK_KERNEL: Mutation = Mutation {
 };
 
 fn shrink_kernel(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let change: Change = |limits, block, _| swap(&mut block.kernel, |kernel| below(&limits.kernels, kernel));
+    let change: Change = |limits, block, _| swap(&mut block.kernel, |kernel| below(limits.kernels.of(block.motif), kernel));
     let (genome, words) = changed(space, parent, rng, "shrink_kernel", |_| true, change)?;
     repaired(space, parent, genome, words)
 }
@@ -49,7 +49,8 @@ pub(super) static DILATION: Mutation = Mutation {
 };
 
 fn dilation(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let change: Change = |limits, block, rng| swap(&mut block.dilation, |old| another(rng, &limits.dilations, old));
+    let change: Change =
+        |limits, block, rng| swap(&mut block.dilation, |old| another(rng, limits.dilations.of(block.motif), old));
     let (genome, words) = changed(space, parent, rng, "dilation", |block| block.kernel > 1, change)?;
     repaired(space, parent, genome, words)
 }
@@ -64,7 +65,8 @@ pub(super) static GROUPS: Mutation = Mutation {
 };
 
 fn groups(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let change: Change = |limits, block, rng| swap(&mut block.groups, |old| another(rng, &limits.groups, old));
+    let change: Change =
+        |limits, block, rng| swap(&mut block.groups, |old| another(rng, limits.groups.of(block.motif), old));
     let (genome, words) = changed(space, parent, rng, "groups", |block| has_groups(block.motif), change)?;
     repaired(space, parent, genome, words)
 }
@@ -79,10 +81,8 @@ pub(super) static QUARTERS: Mutation = Mutation {
 };
 
 fn quarters(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let change: Change = |limits, block, rng| {
-        let choices: Vec<usize> = (1..=limits.max_quarters).collect();
-        swap(&mut block.quarters, |old| another(rng, &choices, old))
-    };
+    let change: Change =
+        |limits, block, rng| swap(&mut block.quarters, |old| another(rng, limits.quarters.of(block.motif), old));
     let hidden = |block: &ConvBlock| hidden_width(block, 1, 1).is_some();
     let (genome, words) = changed(space, parent, rng, "quarters", hidden, change)?;
     repaired(space, parent, genome, words)
@@ -99,9 +99,9 @@ pub(super) static BRANCHES: Mutation = Mutation {
 
 fn branches(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let change: Change = |limits, block, rng| {
-        let near = |&number: &usize| number.abs_diff(block.branches) == 1;
-        let choices: Vec<usize> = (1..=limits.max_branches).filter(near).collect();
-        swap(&mut block.branches, |_| one_of(rng, &choices))
+        let choices = limits.branches.of(block.motif);
+        let near: Vec<usize> = below(choices, block.branches).into_iter().chain(above(choices, block.branches)).collect();
+        swap(&mut block.branches, |_| one_of(rng, &near))
     };
     let (genome, words) = changed(space, parent, rng, "branches", |block| has_branches(block.motif), change)?;
     repaired(space, parent, genome, words)

@@ -2,9 +2,10 @@
 
 use super::{Edit, Kind, Mutation, repaired};
 use crate::genome::{
+    choice::Choice,
     draw::another,
     genes::{Act, Genome, Net, Norm},
-    space::{ACTIVATIONS, SearchSpace},
+    space::{Limits, SearchSpace},
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -19,14 +20,14 @@ pub(super) static NORM: Mutation = Mutation {
 
 fn norm(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let mut child = parent.clone();
-    let gene = match &mut child.net {
-        Net::Table(net) => &mut net.norm,
-        Net::Image(net) => &mut net.norm,
-        Net::Ancestor(_) => return None,
+    let (gene, allowed): (&mut Norm, &[Norm]) = match (&mut child.net, &space.limits) {
+        (Net::Table(net), Limits::Table(limits)) => (&mut net.norm, &limits.norms),
+        (Net::Image(net), Limits::Image(limits)) => (&mut net.norm, &limits.norms),
+        _ => return None,
     };
-    let (old, new) = (*gene, another(rng, &[Norm::None, Norm::Batch, Norm::Layer], *gene)?);
+    let (old, new) = (*gene, another(rng, allowed, *gene)?);
     *gene = new;
-    repaired(space, parent, child, format!("norm {} → {}", norm_name(old), norm_name(new)))
+    repaired(space, parent, child, format!("norm {} → {}", old.name(), new.name()))
 }
 
 pub(super) static ACTIVATION: Mutation = Mutation {
@@ -40,32 +41,12 @@ pub(super) static ACTIVATION: Mutation = Mutation {
 
 fn activation(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let mut child = parent.clone();
-    let gene = match &mut child.net {
-        Net::Table(net) => &mut net.activation,
-        Net::Image(net) => &mut net.activation,
-        Net::Ancestor(_) => return None,
+    let (gene, allowed): (&mut Act, &[Act]) = match (&mut child.net, &space.limits) {
+        (Net::Table(net), Limits::Table(limits)) => (&mut net.activation, &limits.activations),
+        (Net::Image(net), Limits::Image(limits)) => (&mut net.activation, &limits.activations),
+        _ => return None,
     };
-    let (old, new) = (*gene, another(rng, &ACTIVATIONS, *gene)?);
+    let (old, new) = (*gene, another(rng, allowed, *gene)?);
     *gene = new;
-    repaired(space, parent, child, format!("activation {} → {}", act_name(old), act_name(new)))
-}
-
-fn norm_name(norm: Norm) -> &'static str {
-    match norm {
-        Norm::None => "none",
-        Norm::Batch => "batch",
-        Norm::Layer => "layer",
-    }
-}
-
-fn act_name(act: Act) -> &'static str {
-    match act {
-        Act::Relu => "relu",
-        Act::LeakyRelu => "leaky_relu",
-        Act::Elu => "elu",
-        Act::Gelu => "gelu",
-        Act::Silu => "silu",
-        Act::Tanh => "tanh",
-        Act::Sigmoid => "sigmoid",
-    }
+    repaired(space, parent, child, format!("activation {} → {}", old.name(), new.name()))
 }

@@ -24,7 +24,8 @@ fn weight_decay(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> O
         Optimizer::Sgd { .. } | Optimizer::Adam { .. } => &[0.0, 3e-5, 1e-4, 3e-4, 5e-4, 1e-3, 3e-3],
     };
     let old = parent.training.weight_decay;
-    let new = another(rng, choices, old)?;
+    let kind = space.training.kind_of(&parent.training);
+    let new = space.training.weight_decay.of(kind).another(rng, choices, old)?;
     trained(space, parent, Training { weight_decay: new, ..parent.training }, format!("weight_decay {old} → {new}"))
 }
 
@@ -44,7 +45,8 @@ fn dropout(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option
         Net::Table(net) => {
             let at = rng.random_range(0..net.blocks.len());
             let old = net.blocks[at].dropout;
-            let new = another(rng, &rates, old)?;
+            let Limits::Table(limits) = &space.limits else { return None };
+            let new = limits.dropout.of(net.blocks[at].motif).another(rng, &rates, old)?;
             if rng.random_bool(0.5) {
                 net.blocks.iter_mut().for_each(|block| block.dropout = new);
                 format!("dropout {new}")
@@ -55,12 +57,14 @@ fn dropout(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option
         }
         Net::Image(net) => {
             let old = net.head.dropout;
-            net.head.dropout = another(rng, &rates, old)?;
+            let Limits::Image(limits) = &space.limits else { return None };
+            net.head.dropout = limits.dropout.another(rng, &rates, old)?;
             format!("dropout head {old} → {}", net.head.dropout)
         }
         Net::Ancestor(net) => {
             let old = net.dropout;
-            net.dropout = another(rng, &rates, old)?;
+            let Limits::Image(limits) = &space.limits else { return None };
+            net.dropout = limits.ancestors.dropout.another(rng, &rates, old)?;
             format!("dropout {old} → {}", net.dropout)
         }
     };
@@ -81,7 +85,7 @@ fn label_smoothing(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -
         return None;
     }
     let old = parent.training.label_smoothing;
-    let new = another(rng, &[0.0, 0.02, 0.05, 0.1, 0.15], old)?;
+    let new = space.training.label_smoothing.another(rng, &[0.0, 0.02, 0.05, 0.1, 0.15], old)?;
     let words = format!("label_smoothing {old} → {new}");
     trained(space, parent, Training { label_smoothing: new, ..parent.training }, words)
 }
@@ -97,6 +101,9 @@ pub(super) static FLIP: Mutation = Mutation {
 
 fn flip(space: &SearchSpace, parent: &Genome, _: &mut ChaCha8Rng) -> Option<Edit> {
     let old = parent.training.augmentation;
+    if !space.training.flips.contains(&!old.flip) {
+        return None;
+    }
     augmented(space, parent, Augmentation { flip: !old.flip, ..old }, format!("flip {} → {}", old.flip, !old.flip))
 }
 
@@ -110,9 +117,8 @@ pub(super) static SHIFT: Mutation = Mutation {
 };
 
 fn shift(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let Limits::Image(limits) = &space.limits else { return None };
-    let old = parent.training.augmentation;
-    let shifts: Vec<usize> = (0..=limits.max_shift).collect();
+    let (old, limits) = (parent.training.augmentation, space.training.shift);
+    let shifts: Vec<usize> = (limits.low..=limits.high).collect();
     let shift = another(rng, &shifts, old.shift)?;
     augmented(space, parent, Augmentation { shift, ..old }, format!("shift {} → {shift}", old.shift))
 }
@@ -127,9 +133,9 @@ pub(super) static CUTOUT: Mutation = Mutation {
 };
 
 fn cutout(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let Limits::Image(limits) = &space.limits else { return None };
-    let old = parent.training.augmentation;
-    let sides: Vec<usize> = [0, limits.max_cutout / 4, limits.max_cutout / 2, limits.max_cutout].to_vec();
+    let (old, limits) = (parent.training.augmentation, space.training.cutout);
+    let mut sides: Vec<usize> = [0, limits.high / 4, limits.high / 2, limits.high].to_vec();
+    sides.retain(|&side| limits.contains(side));
     let cutout = another(rng, &sides, old.cutout)?;
     augmented(space, parent, Augmentation { cutout, ..old }, format!("cutout {} → {cutout}", old.cutout))
 }

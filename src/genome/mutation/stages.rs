@@ -2,8 +2,9 @@
 
 use super::{Edit, Kind, Mutation, repaired, with_image};
 use crate::genome::{
+    choice::Choice,
     draw::{another, one_of},
-    genes::{Downsample, Genome, Net},
+    genes::{Genome, Net},
     space::{Limits, SearchSpace, stage},
 };
 use rand::RngExt;
@@ -20,7 +21,7 @@ pub(super) static INSERT_STAGE: Mutation = Mutation {
 
 fn insert_stage(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let (Limits::Image(limits), Net::Image(net)) = (&space.limits, &parent.net) else { return None };
-    if net.stages.len() >= limits.max_stages {
+    if net.stages.len() >= limits.stages.high {
         return None;
     }
     let at = rng.random_range(0..=net.stages.len());
@@ -42,8 +43,8 @@ pub(super) static REMOVE_STAGE: Mutation = Mutation {
 };
 
 fn remove_stage(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let Net::Image(net) = &parent.net else { return None };
-    if net.stages.len() < 2 {
+    let (Limits::Image(limits), Net::Image(net)) = (&space.limits, &parent.net) else { return None };
+    if net.stages.len() <= limits.stages.low {
         return None;
     }
     let at = rng.random_range(0..net.stages.len());
@@ -62,21 +63,11 @@ pub(super) static DOWN: Mutation = Mutation {
 };
 
 fn down(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
-    let Net::Image(net) = &parent.net else { return None };
+    let (Limits::Image(limits), Net::Image(net)) = (&space.limits, &parent.net) else { return None };
     let at = rng.random_range(0..net.stages.len());
     let old = net.stages[at].down;
-    let kinds = [Downsample::None, Downsample::MaxPool, Downsample::AveragePool, Downsample::Stride];
-    let new = another(rng, &kinds, old)?;
+    let new = another(rng, &limits.downs, old)?;
     let mut child = net.clone();
     child.stages[at].down = new;
-    repaired(space, parent, with_image(parent, child), format!("down stages.{at} {} → {}", name(old), name(new)))
-}
-
-fn name(down: Downsample) -> &'static str {
-    match down {
-        Downsample::None => "none",
-        Downsample::MaxPool => "max_pool",
-        Downsample::AveragePool => "average_pool",
-        Downsample::Stride => "stride",
-    }
+    repaired(space, parent, with_image(parent, child), format!("down stages.{at} {} → {}", old.name(), new.name()))
 }

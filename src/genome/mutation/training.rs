@@ -2,9 +2,10 @@
 
 use super::{Edit, Kind, Mutation, trained};
 use crate::genome::{
+    choice::{Choice, OptimizerKind},
     draw::{above, another, below, log_uniform, one_of, round},
-    genes::{Genome, Initialisation, Loss, Optimizer, Schedule, Training},
-    space::{self, SearchSpace},
+    genes::{Genome, Loss, Optimizer, Training},
+    space::SearchSpace,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -24,9 +25,11 @@ const SGD_TO_ADAM: f32 = 30.0;
 fn optimizer(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let old = parent.training.optimizer;
     let all = [Optimizer::Sgd { momentum: 0.9 }, Optimizer::Adam { beta2: 0.999 }, Optimizer::AdamW { beta2: 0.999 }];
-    let others: Vec<Optimizer> = all.into_iter().filter(|other| name(other) != name(&old)).collect();
+    let allowed = &space.training.optimizers;
+    let differs = |other: &Optimizer| other.kind() != old.kind() && allowed.contains(&other.kind());
+    let others: Vec<Optimizer> = all.into_iter().filter(differs).collect();
     let new = one_of(rng, &others)?;
-    let is_sgd = |optimizer: &Optimizer| matches!(optimizer, Optimizer::Sgd { .. });
+    let is_sgd = |optimizer: &Optimizer| optimizer.kind() == OptimizerKind::Sgd;
     // Decay that is added to the gradient is about as much smaller.
     let scale = match (is_sgd(&old), is_sgd(&new)) {
         (false, true) => SGD_TO_ADAM,
@@ -39,15 +42,7 @@ fn optimizer(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Opti
         weight_decay: round(parent.training.weight_decay / scale),
         ..parent.training
     };
-    trained(space, parent, training, format!("optimizer {} → {}", name(&old), name(&new)))
-}
-
-fn name(optimizer: &Optimizer) -> &'static str {
-    match optimizer {
-        Optimizer::Sgd { .. } => "sgd",
-        Optimizer::Adam { .. } => "adam",
-        Optimizer::AdamW { .. } => "adam_w",
-    }
+    trained(space, parent, training, format!("optimizer {} → {}", old.kind().name(), new.kind().name()))
 }
 
 pub(super) static MOMENTUM: Mutation = Mutation {
@@ -61,11 +56,12 @@ pub(super) static MOMENTUM: Mutation = Mutation {
 
 fn momentum(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let mut optimizer = parent.training.optimizer;
-    let (gene, choices): (&mut f32, &[f32]) = match &mut optimizer {
-        Optimizer::Sgd { momentum } => (momentum, &[0.0, 0.8, 0.9, 0.95, 0.98]),
-        Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => (beta2, &[0.95, 0.98, 0.99, 0.995, 0.999]),
+    let limits = &space.training;
+    let (gene, allowed, steps): (&mut f32, _, &[f32]) = match &mut optimizer {
+        Optimizer::Sgd { momentum } => (momentum, &limits.momentum, &[0.0, 0.8, 0.9, 0.95, 0.98]),
+        Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => (beta2, &limits.beta2, &[0.95, 0.98, 0.99, 0.995, 0.999]),
     };
-    let (old, new) = (*gene, another(rng, choices, *gene)?);
+    let (old, new) = (*gene, allowed.another(rng, steps, *gene)?);
     *gene = new;
     trained(space, parent, Training { optimizer, ..parent.training }, format!("momentum {old} → {new}"))
 }
@@ -82,9 +78,9 @@ pub(super) static LEARNING_RATE: Mutation = Mutation {
 fn learning_rate(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let factor = log_uniform(rng, 1.2, 3.0);
     let old = parent.training.learning_rate;
-    let new = if rng.random_bool(0.5) { old * factor } else { old / factor };
-    let (low, high) = space::LEARNING_RATE;
-    let new = round(new).clamp(low, high);
+    let wanted = if rng.random_bool(0.5) { old * factor } else { old / factor };
+    let kind = space.training.kind_of(&parent.training);
+    let new = space.training.learning_rate.of(kind).towards(old, wanted)?;
     let words = format!("learning_rate {old} → {new}");
     trained(space, parent, Training { learning_rate: new, ..parent.training }, words)
 }
@@ -100,18 +96,9 @@ pub(super) static SCHEDULE: Mutation = Mutation {
 
 fn schedule(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let old = parent.training.schedule;
-    let new = another(rng, &[Schedule::Constant, Schedule::Cosine, Schedule::WarmupCosine, Schedule::OneCycle], old)?;
-    let words = format!("schedule {} → {}", schedule_name(old), schedule_name(new));
+    let new = another(rng, &space.training.schedules, old)?;
+    let words = format!("schedule {} → {}", old.name(), new.name());
     trained(space, parent, Training { schedule: new, ..parent.training }, words)
-}
-
-fn schedule_name(schedule: Schedule) -> &'static str {
-    match schedule {
-        Schedule::Constant => "constant",
-        Schedule::Cosine => "cosine",
-        Schedule::WarmupCosine => "warmup_cosine",
-        Schedule::OneCycle => "one_cycle",
-    }
 }
 
 pub(super) static BATCH: Mutation = Mutation {
@@ -125,7 +112,8 @@ pub(super) static BATCH: Mutation = Mutation {
 
 fn batch(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let old = parent.training.batch;
-    let near: Vec<usize> = below(&space.batches, old).into_iter().chain(above(&space.batches, old)).collect();
+    let batches = &space.training.batches;
+    let near: Vec<usize> = below(batches, old).into_iter().chain(above(batches, old)).collect();
     let new = one_of(rng, &near)?;
     // The noise of a step stays about the same (Hoffer et al., 2017).
     let learning_rate = round(parent.training.learning_rate * (new as f32 / old as f32).sqrt());
@@ -144,18 +132,9 @@ pub(super) static INITIALISATION: Mutation = Mutation {
 
 fn initialisation(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let old = parent.training.initialisation;
-    let all = [Initialisation::HeNormal, Initialisation::GlorotUniform, Initialisation::LecunNormal];
-    let new = another(rng, &all, old)?;
-    let words = format!("initialisation {} → {}", initialisation_name(old), initialisation_name(new));
+    let new = another(rng, &space.training.initialisations, old)?;
+    let words = format!("initialisation {} → {}", old.name(), new.name());
     trained(space, parent, Training { initialisation: new, ..parent.training }, words)
-}
-
-fn initialisation_name(initialisation: Initialisation) -> &'static str {
-    match initialisation {
-        Initialisation::HeNormal => "he_normal",
-        Initialisation::GlorotUniform => "glorot_uniform",
-        Initialisation::LecunNormal => "lecun_normal",
-    }
 }
 
 pub(super) static LOSS: Mutation = Mutation {
@@ -173,6 +152,9 @@ fn loss(space: &SearchSpace, parent: &Genome, _: &mut ChaCha8Rng) -> Option<Edit
         Loss::Mse => (Loss::Huber, "loss mse → huber"),
         Loss::Huber => (Loss::Mse, "loss huber → mse"),
     };
+    if !space.training.losses.contains(&loss) {
+        return None;
+    }
     trained(space, parent, Training { loss, ..parent.training }, words.to_owned())
 }
 
@@ -187,6 +169,6 @@ pub(super) static LENGTH: Mutation = Mutation {
 
 fn length(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let old = parent.training.length;
-    let new = another(rng, space.lengths(), old)?;
+    let new = space.training.lengths.another(rng, &[], old)?;
     trained(space, parent, Training { length: new, ..parent.training }, format!("length {old} → {new}"))
 }

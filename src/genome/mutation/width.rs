@@ -74,10 +74,10 @@ fn scale(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<E
     let mut genome = parent.clone();
     match (&space.limits, &mut genome.net) {
         (Limits::Table(limits), Net::Table(net)) => {
-            net.blocks.iter_mut().for_each(|block| step(&limits.widths, &mut block.width));
+            net.blocks.iter_mut().for_each(|block| step(limits.widths.of(block.motif), &mut block.width));
         }
         (Limits::Image(limits), Net::Image(net)) => {
-            step(&limits.widths, &mut net.stem.width);
+            step(&limits.stem.widths, &mut net.stem.width);
             net.stages.iter_mut().for_each(|stage| step(&limits.widths, &mut stage.width));
         }
         _ => return None,
@@ -99,14 +99,12 @@ fn rewidened(
     let mut genome = parent.clone();
     let (place, choices, gene) = match (&space.limits, &mut genome.net) {
         (Limits::Table(limits), Net::Table(net)) => {
-            let numbered = (0..).zip(net.blocks.iter_mut().map(|block| &mut block.width));
-            let mut places: Vec<(usize, &mut usize)> = numbered.collect();
-            let index = one_of(rng, &(0..places.len()).collect::<Vec<_>>())?;
-            let (number, gene) = places.swap_remove(index);
-            (format!("blocks.{number}"), &limits.widths, gene)
+            let number = one_of(rng, &(0..net.blocks.len()).collect::<Vec<_>>())?;
+            let block = &mut net.blocks[number];
+            (format!("blocks.{number}"), limits.widths.of(block.motif), &mut block.width)
         }
         (Limits::Image(limits), Net::Image(net)) => {
-            let mut places = vec![("stem".to_owned(), &limits.widths, &mut net.stem.width)];
+            let mut places = vec![("stem".to_owned(), &limits.stem.widths, &mut net.stem.width)];
             for (number, stage) in net.stages.iter_mut().enumerate() {
                 places.push((format!("stages.{number}"), &limits.widths, &mut stage.width));
             }

@@ -60,7 +60,7 @@ pub enum Unsatisfiable {
         name: String,
         /// The constraint.
         constraint: Constraint,
-        /// Its cost as published.
+        /// Its cost as it starts.
         cost: u64,
     },
 }
@@ -126,7 +126,7 @@ impl SearchSpace {
 
     fn check_ancestors(&self, constraint: Constraint) -> Result<(), Unsatisfiable> {
         for &name in &self.ancestors {
-            let net = Net::Ancestor(AncestorNet::published(name));
+            let net = Net::Ancestor(self.home(name).unwrap_or(AncestorNet::published(name)));
             let tally = count(&Genome { net, training: self.plain().training }, &self.domain).unwrap_or_default();
             let cost = match constraint.cost {
                 Cost::Parameters => tally.parameters,

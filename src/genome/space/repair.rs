@@ -1,37 +1,54 @@
 //! Making any genome valid.
 
 use super::{
-    BETA2, ImageLimits, LEARNING_RATE, Limits, MAX_DROPOUT, MAX_LABEL_SMOOTHING, MAX_MOMENTUM, MAX_WEIGHT_DECAY, SIGMA,
-    SearchSpace, TableLimits,
-    valid::{MIN_SIDE_TO_HALVE, groups_fit},
+    ImageLimits, Limits, SearchSpace, TableLimits, TrainingLimits,
+    valid::{groups_fit, quarters_fit},
 };
 use crate::genome::{
-    ancestor::{AncestorNet, SCALES},
-    count::count,
+    choice::{CategoricalKind, NumericKind, OptimizerKind},
     domain::InputDomain,
     draw::{below, nearest},
     genes::{
-        Augmentation, CategoricalEncoding, ConvBlock, Downsample, Genome, ImageNet, Loss, Net, NumericEncoding, Optimizer,
-        TableNet, Training,
+        CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, ImageNet, Net, NumericEncoding, Optimizer, TableNet,
+        Training,
     },
-    shape::{BlockShape, ImageShape, Size, always_skips, downsampling, padding},
+    shape::{BlockShape, ImageShape, Size, always_skips, downsampling, has_branches, has_groups, has_no_stride, padding},
 };
 
 impl SearchSpace {
     /// Makes any genome valid and canonical, changing as little as it can: genes move to the nearest choice, a net for
-    /// another kind of input is replaced by a plain one, and what exceeds the caps is narrowed, then shortened.
+    /// another kind of input is replaced by a plain one, and what exceeds the caps is narrowed, then shortened; where that
+    /// leads nowhere the smallest net takes its place.
     ///
     /// Caps below the cost of the smallest net ([`SearchSpace::preset`] has none such) are met as nearly as possible.
     pub fn repair(&self, genome: &mut Genome) {
-        self.settle(genome);
-        while self.exceeds(genome) {
-            let Some(smaller) = self.reduced(genome) else { break };
-            *genome = smaller;
+        *genome = self.descended(genome.clone());
+        if !self.exceeds(genome) {
+            return;
+        }
+        let home = match &genome.net {
+            Net::Ancestor(net) => self.home(net.name).map(Net::Ancestor),
+            Net::Table(_) | Net::Image(_) => None,
+        };
+        for net in home.into_iter().chain([self.smallest().net]) {
+            genome.net = net;
+            self.settle(genome);
+            if !self.exceeds(genome) {
+                return;
+            }
         }
     }
 
+    /// The training within the space, each gene at the nearest choice.
+    #[must_use]
+    pub fn settled_training(&self, training: Training) -> Training {
+        let mut genome = Genome { training, ..self.plain() };
+        self.settle(&mut genome);
+        genome.training
+    }
+
     /// Makes everything valid but the caps.
-    fn settle(&self, genome: &mut Genome) {
+    pub(super) fn settle(&self, genome: &mut Genome) {
         match (&self.limits, &genome.net) {
             (Limits::Table(_), Net::Table(_)) | (Limits::Image(_), Net::Image(_)) => {}
             (_, &Net::Ancestor(net)) => {
@@ -40,140 +57,144 @@ impl SearchSpace {
             _ => genome.net = self.plain().net,
         }
         match (&self.domain.input, &self.limits, &mut genome.net) {
-            (InputDomain::Table { .. }, Limits::Table(limits), Net::Table(net)) => {
+            (InputDomain::Table { knots, slots }, Limits::Table(limits), Net::Table(net)) => {
+                net.numeric = numbers(limits, net.numeric, knots.len());
+                net.categorical = categories(limits, net.categorical, slots.len());
                 table(limits, net);
-                genome.training.augmentation = Augmentation::default();
             }
             (&InputDomain::Image { height, width, .. }, Limits::Image(limits), Net::Image(net)) => {
                 image(limits, net, Size { height, width });
-                augmentation(limits, &mut genome.training.augmentation);
             }
-            (_, Limits::Image(limits), Net::Ancestor(_)) => augmentation(limits, &mut genome.training.augmentation),
-            // Limits of another kind than the domain's: no genome is valid, and `contains` says so.
+            // Ancestors are settled; with limits of another kind than the domain's no genome is valid, and `contains` says
+            // so.
             _ => {}
         }
-        self.settle_training(&mut genome.training);
+        self.training.settle(&mut genome.training);
         *genome = genome.canonical();
     }
+}
 
-    fn settle_training(&self, training: &mut Training) {
-        match &mut training.optimizer {
-            Optimizer::Sgd { momentum } => *momentum = within(*momentum, (0.0, MAX_MOMENTUM), 0.9),
-            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => *beta2 = within(*beta2, BETA2, 0.999),
-        }
-        training.learning_rate = within(training.learning_rate, LEARNING_RATE, 1e-3);
-        training.weight_decay = within(training.weight_decay, (0.0, MAX_WEIGHT_DECAY), 0.0);
-        training.label_smoothing = within(training.label_smoothing, (0.0, MAX_LABEL_SMOOTHING), 0.0);
+impl TrainingLimits {
+    fn settle(&self, training: &mut Training) {
+        let kind = listed(&self.optimizers, self.kind_of(training));
+        let (momentum, beta2) = match training.optimizer {
+            Optimizer::Sgd { momentum } => (momentum, f32::NAN),
+            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => (f32::NAN, beta2),
+        };
+        let beta2 = self.beta2.nearest(beta2, 0.999);
+        training.optimizer = match kind {
+            OptimizerKind::Sgd => Optimizer::Sgd { momentum: self.momentum.nearest(momentum, 0.9) },
+            OptimizerKind::Adam => Optimizer::Adam { beta2 },
+            OptimizerKind::AdamW => Optimizer::AdamW { beta2 },
+        };
+        training.learning_rate = self.learning_rate.of(kind).nearest(training.learning_rate, 1e-3);
+        training.weight_decay = self.weight_decay.of(kind).nearest(training.weight_decay, 0.0);
+        training.label_smoothing = self.label_smoothing.nearest(training.label_smoothing, 0.0);
+        training.schedule = listed(&self.schedules, training.schedule);
         training.batch = nearest(&self.batches, training.batch);
-        if !self.lengths().contains(&training.length) {
-            training.length = 1.0;
+        training.initialisation = listed(&self.initialisations, training.initialisation);
+        training.loss = listed(&self.losses, training.loss);
+        if !self.lengths.contains(training.length) {
+            training.length = self.lengths.nearest(1.0, 1.0);
         }
-        match (self.domain.classification, training.loss) {
-            (true, _) => training.loss = Loss::CrossEntropy,
-            (false, Loss::CrossEntropy) => training.loss = Loss::Mse,
-            (false, Loss::Mse | Loss::Huber) => {}
-        }
-    }
-
-    /// The genome made smaller by the one step that saves most of what exceeds its cap; `None` where no step is left.
-    /// Narrowing comes before shortening.
-    fn reduced(&self, genome: &Genome) -> Option<Genome> {
-        for steps in [narrower(self, genome), shorter(genome)] {
-            let best = steps
-                .into_iter()
-                .filter_map(|mut step| {
-                    self.settle(&mut step);
-                    Some((self.excess(&step)?, step))
-                })
-                .min_by(|a, b| a.0.total_cmp(&b.0));
-            if let Some((excess, step)) = best
-                && self.excess(genome).is_some_and(|now| excess < now)
-            {
-                return Some(step);
-            }
-        }
-        None
-    }
-
-    /// Whether the genome costs more than the caps allow.
-    fn exceeds(&self, genome: &Genome) -> bool {
-        let caps = self.caps(genome);
-        count(genome, &self.domain).is_some_and(|tally| tally.parameters > caps.parameters || tally.macs > caps.macs)
-    }
-
-    /// How far the genome is above the caps, as a sum of ratios.
-    fn excess(&self, genome: &Genome) -> Option<f64> {
-        let (tally, caps) = (count(genome, &self.domain)?, self.caps(genome));
-        let over = |value: u64, cap: u64| (value as f64 / cap.max(1) as f64).max(1.0);
-        Some(over(tally.parameters, caps.parameters) + over(tally.macs, caps.macs))
+        let augmentation = &mut training.augmentation;
+        augmentation.flip = listed(&self.flips, augmentation.flip);
+        augmentation.shift = self.shift.nearest(augmentation.shift);
+        augmentation.cutout = self.cutout.nearest(augmentation.cutout);
     }
 }
 
-/// The value clamped into the range; `otherwise` where it is not a number.
-pub(super) fn within(value: f32, (low, high): (f32, f32), otherwise: f32) -> f32 {
-    if value.is_nan() { otherwise } else { value.clamp(low, high) }
+/// The value where it is allowed, else the first that is.
+fn listed<T: Copy + PartialEq>(allowed: &[T], value: T) -> T {
+    if allowed.contains(&value) { value } else { allowed.first().copied().unwrap_or(value) }
 }
 
-fn augmentation(limits: &ImageLimits, augmentation: &mut Augmentation) {
-    augmentation.shift = augmentation.shift.min(limits.max_shift);
-    augmentation.cutout = augmentation.cutout.min(limits.max_cutout);
+fn numbers(limits: &TableLimits, numeric: NumericEncoding, features: usize) -> NumericEncoding {
+    if features == 0 {
+        return NumericEncoding::Plain;
+    }
+    // Sizes of an encoding that another one is replaced by are about the best of the seeds'.
+    let (size, sigma, dim) = match numeric {
+        NumericEncoding::Plain => (16, 0.3, 8),
+        NumericEncoding::Piecewise { bins, dim } => (bins, 0.3, dim),
+        NumericEncoding::Periodic { frequencies, sigma, dim } => (frequencies, sigma, dim),
+    };
+    let dim = nearest(&limits.encoding_dims, dim);
+    match listed(&limits.numeric, numeric.kind()) {
+        NumericKind::Plain => NumericEncoding::Plain,
+        NumericKind::Piecewise => NumericEncoding::Piecewise { bins: nearest(&limits.bins, size), dim },
+        NumericKind::Periodic => {
+            let sigma = limits.sigma.nearest(sigma, 0.1);
+            NumericEncoding::Periodic { frequencies: nearest(&limits.frequencies, size), sigma, dim }
+        }
+    }
+}
+
+fn categories(limits: &TableLimits, categorical: CategoricalEncoding, features: usize) -> CategoricalEncoding {
+    if features == 0 {
+        return CategoricalEncoding::OneHot;
+    }
+    let dim = match categorical {
+        CategoricalEncoding::OneHot => 8,
+        CategoricalEncoding::Embedding { dim } => dim,
+    };
+    match listed(&limits.categorical, categorical.kind()) {
+        CategoricalKind::OneHot => CategoricalEncoding::OneHot,
+        CategoricalKind::Embedding => CategoricalEncoding::Embedding { dim: nearest(&limits.embedding_dims, dim) },
+    }
 }
 
 fn table(limits: &TableLimits, net: &mut TableNet) {
-    match &mut net.numeric {
-        NumericEncoding::Plain => {}
-        NumericEncoding::Piecewise { .. } if limits.bins.is_empty() => net.numeric = NumericEncoding::Plain,
-        NumericEncoding::Periodic { .. } if limits.frequencies.is_empty() => net.numeric = NumericEncoding::Plain,
-        NumericEncoding::Piecewise { bins, dim } => {
-            *bins = nearest(&limits.bins, *bins);
-            *dim = nearest(&limits.encoding_dims, *dim);
-        }
-        NumericEncoding::Periodic { frequencies, sigma, dim } => {
-            *frequencies = nearest(&limits.frequencies, *frequencies);
-            *sigma = within(*sigma, SIGMA, 0.1);
-            *dim = nearest(&limits.encoding_dims, *dim);
-        }
-    }
-    match &mut net.categorical {
-        CategoricalEncoding::Embedding { dim } if !limits.embedding_dims.is_empty() => {
-            *dim = nearest(&limits.embedding_dims, *dim);
-        }
-        encoding => *encoding = CategoricalEncoding::OneHot,
-    }
+    net.norm = listed(&limits.norms, net.norm);
+    net.activation = listed(&limits.activations, net.activation);
     if net.blocks.is_empty() {
         net.blocks.push(super::seeds::linear(64, 0.0));
     }
-    net.blocks.truncate(limits.max_blocks);
+    resize(&mut net.blocks, limits.blocks.low, limits.blocks.high);
     for block in &mut net.blocks {
-        block.width = nearest(&limits.widths, block.width);
-        block.dropout = within(block.dropout, (0.0, MAX_DROPOUT), 0.0);
+        block.motif = listed(&limits.motifs, block.motif);
+        block.width = nearest(limits.widths.of(block.motif), block.width);
+        block.dropout = limits.dropout.of(block.motif).nearest(block.dropout, 0.0);
+    }
+}
+
+/// Cuts the list off at `most` and repeats its last item until there are `least`.
+fn resize<T: Clone>(list: &mut Vec<T>, least: usize, most: usize) {
+    list.truncate(most);
+    while let Some(last) = list.last().filter(|_| list.len() < least).cloned() {
+        list.push(last);
     }
 }
 
 fn image(limits: &ImageLimits, net: &mut ImageNet, input: Size) {
-    net.stem.width = nearest(&limits.widths, net.stem.width);
-    net.stem.kernel = nearest(&limits.kernels, net.stem.kernel);
-    net.stem.stride = if input.side() < MIN_SIDE_TO_HALVE { 1 } else { nearest(&limits.stem_strides, net.stem.stride) };
+    let stem = &limits.stem;
+    net.norm = listed(&limits.norms, net.norm);
+    net.activation = listed(&limits.activations, net.activation);
+    net.stem.width = nearest(&stem.widths, net.stem.width);
+    net.stem.kernel = nearest(&stem.kernels, net.stem.kernel);
+    net.stem.stride = nearest(&stem.strides, if limits.halves(input) { net.stem.stride } else { 1 });
+    net.head.pool = listed(&limits.pools, net.head.pool);
     net.head.hidden = nearest(&limits.hidden, net.head.hidden);
-    net.head.dropout = within(net.head.dropout, (0.0, MAX_DROPOUT), 0.0);
+    net.head.dropout = limits.dropout.nearest(net.head.dropout, 0.0);
     if net.stages.is_empty() {
         net.stages.push(super::seeds::stage(Downsample::None, net.stem.width, &[]));
     }
-    net.stages.truncate(limits.max_stages);
+    resize(&mut net.stages, limits.stages.low, limits.stages.high);
     for stage in &mut net.stages {
         stage.width = nearest(&limits.widths, stage.width);
         if stage.blocks.is_empty() {
             stage.blocks.push(super::seeds::CONV);
         }
-        stage.blocks.truncate(limits.max_blocks);
+        resize(&mut stage.blocks, limits.blocks.low, limits.blocks.high);
+        stage.blocks.iter_mut().for_each(|block| block.motif = listed(&limits.motifs, block.motif));
     }
-    for index in 0..net.stages.len() {
-        // Each stage is settled before the next, whose resolution depends on it.
-        let from = ImageShape::of(net, input).stages[index].from;
-        if downsampling(&net.stages[index]) != Downsample::None && from.side() < MIN_SIDE_TO_HALVE {
-            net.stages[index].down = Downsample::None;
-        }
+    let mut fitting = downs(limits, net, input);
+    if fitting < limits.stages.low {
+        // A stem that halves leaves too little to be halved by as many stages as there have to be.
+        net.stem.stride = nearest(&stem.strides, 1);
+        fitting = downs(limits, net, input);
     }
+    net.stages.truncate(fitting);
     let shape = ImageShape::of(net, input);
     for (stage, shapes) in net.stages.iter_mut().zip(&shape.stages) {
         for (block, shape) in stage.blocks.iter_mut().zip(&shapes.blocks) {
@@ -182,152 +203,54 @@ fn image(limits: &ImageLimits, net: &mut ImageNet, input: Size) {
     }
 }
 
+/// Settles how each stage halves the resolution. Gives the number of stages that fit: all, unless each has to halve it.
+fn downs(limits: &ImageLimits, net: &mut ImageNet, input: Size) -> usize {
+    for index in 0..net.stages.len() {
+        // Each stage is settled before the next, whose resolution depends on it.
+        let from = ImageShape::of(net, input).stages[index].from;
+        let stage = &mut net.stages[index];
+        if !limits.halves(from) {
+            if !limits.downs.contains(&Downsample::None) {
+                return index;
+            }
+            stage.down = Downsample::None;
+            continue;
+        }
+        if limits.downs.contains(&downsampling(stage)) {
+            continue;
+        }
+        let works = limits.downs.iter().find(|&&down| down != Downsample::Stride || !has_no_stride(stage.blocks[0].motif));
+        stage.down = works.copied().unwrap_or(Downsample::Stride);
+        if works.is_none() {
+            let strided = limits.motifs.iter().find(|&&motif| !has_no_stride(motif));
+            stage.blocks[0].motif = strided.copied().unwrap_or(ConvMotif::ConvNormAct);
+        }
+    }
+    net.stages.len()
+}
+
 fn conv_block(limits: &ImageLimits, block: &mut ConvBlock, shape: &BlockShape) {
-    block.kernel = nearest(&limits.kernels, block.kernel);
-    block.dilation = nearest(&limits.dilations, block.dilation);
-    block.quarters = block.quarters.clamp(1, limits.max_quarters);
-    block.branches = block.branches.clamp(1, limits.max_branches);
-    block.skip |= always_skips(block.motif);
+    let motif = block.motif;
+    let (kernels, dilations, groups) = (limits.kernels.of(motif), limits.dilations.of(motif), limits.groups.of(motif));
+    block.kernel = nearest(kernels, block.kernel);
+    block.dilation = nearest(dilations, block.dilation);
     while padding(block) > 0 && padding(block) >= shape.from.side() {
-        match below(&limits.dilations, block.dilation) {
+        match below(dilations, block.dilation) {
             Some(less) => block.dilation = less,
-            None => block.kernel = below(&limits.kernels, block.kernel).unwrap_or(1),
+            None => block.kernel = below(kernels, block.kernel).unwrap_or(1),
         }
     }
-    block.groups = nearest(&limits.groups, block.groups);
-    while block.groups > 1 && !groups_fit(block, shape, block.groups) {
-        block.groups = below(&limits.groups, block.groups).unwrap_or(1);
-    }
-}
-
-/// Every genome with one extent one choice lower.
-fn narrower(space: &SearchSpace, genome: &Genome) -> Vec<Genome> {
-    let mut steps = Vec::new();
-    match (&space.limits, &genome.net) {
-        (Limits::Table(limits), Net::Table(net)) => {
-            let mut add = |change: &dyn Fn(&mut TableNet)| steps.push(edited_table(genome, net, change));
-            for (index, block) in net.blocks.iter().enumerate() {
-                if let Some(width) = below(&limits.widths, block.width) {
-                    add(&|net| net.blocks[index].width = width);
-                }
-            }
-            for numeric in narrower_encodings(limits, net.numeric) {
-                add(&|net| net.numeric = numeric);
-            }
-            if let CategoricalEncoding::Embedding { dim } = net.categorical
-                && let Some(dim) = below(&limits.embedding_dims, dim)
-            {
-                add(&|net| net.categorical = CategoricalEncoding::Embedding { dim });
-            }
-        }
-        (Limits::Image(limits), Net::Image(net)) => {
-            let mut add = |change: &dyn Fn(&mut ImageNet)| steps.push(edited_image(genome, net, change));
-            if let Some(width) = below(&limits.widths, net.stem.width) {
-                add(&|net| net.stem.width = width);
-            }
-            if let Some(hidden) = below(&limits.hidden, net.head.hidden) {
-                add(&|net| net.head.hidden = hidden);
-            }
-            for (index, stage) in net.stages.iter().enumerate() {
-                if let Some(width) = below(&limits.widths, stage.width) {
-                    add(&|net| net.stages[index].width = width);
-                }
-            }
-            // Narrowing one place alone may cost more, where skips then need projections.
-            add(&|net| {
-                let stages = net.stages.iter_mut().map(|stage| &mut stage.width);
-                for width in stages.chain([&mut net.stem.width]) {
-                    *width = below(&limits.widths, *width).unwrap_or(*width);
-                }
-            });
-        }
-        (_, &Net::Ancestor(net)) => {
-            let width = below(&SCALES, net.width).map(|width| AncestorNet { width, ..net });
-            let resolution = below(&SCALES, net.resolution).map(|resolution| AncestorNet { resolution, ..net });
-            let smaller = width.into_iter().chain(resolution);
-            steps.extend(smaller.map(|net| Genome { net: Net::Ancestor(net), training: genome.training }));
-        }
-        _ => {}
-    }
-    steps
-}
-
-fn narrower_encodings(limits: &TableLimits, numeric: NumericEncoding) -> Vec<NumericEncoding> {
-    match numeric {
-        NumericEncoding::Plain => vec![],
-        NumericEncoding::Piecewise { bins, dim } => {
-            let fewer = below(&limits.bins, bins).map(|bins| NumericEncoding::Piecewise { bins, dim });
-            let shorter = below(&limits.encoding_dims, dim).map(|dim| NumericEncoding::Piecewise { bins, dim });
-            fewer.into_iter().chain(shorter).collect()
-        }
-        NumericEncoding::Periodic { frequencies, sigma, dim } => {
-            let fewer = below(&limits.frequencies, frequencies).map(|frequencies| NumericEncoding::Periodic {
-                frequencies,
-                sigma,
-                dim,
-            });
-            let shorter = below(&limits.encoding_dims, dim).map(|dim| NumericEncoding::Periodic { frequencies, sigma, dim });
-            fewer.into_iter().chain(shorter).collect()
+    if has_groups(motif) {
+        block.groups = nearest(groups, block.groups);
+        while block.groups > 1 && !groups_fit(block, shape, block.groups) {
+            block.groups = below(groups, block.groups).unwrap_or(1);
         }
     }
-}
-
-/// Every genome with one part less.
-fn shorter(genome: &Genome) -> Vec<Genome> {
-    let mut steps = Vec::new();
-    match &genome.net {
-        Net::Table(net) => {
-            let mut add = |change: &dyn Fn(&mut TableNet)| steps.push(edited_table(genome, net, change));
-            add(&|net| net.numeric = NumericEncoding::Plain);
-            if net.blocks.len() > 1 {
-                for index in 0..net.blocks.len() {
-                    add(&|net| {
-                        net.blocks.remove(index);
-                    });
-                }
-            }
-        }
-        Net::Image(net) => {
-            let mut add = |change: &dyn Fn(&mut ImageNet)| steps.push(edited_image(genome, net, change));
-            add(&|net| net.stem.kernel = net.stem.kernel.min(3));
-            if net.stages.len() > 1 {
-                for index in 0..net.stages.len() {
-                    add(&|net| {
-                        net.stages.remove(index);
-                    });
-                }
-            }
-            for (index, stage) in net.stages.iter().enumerate() {
-                for (number, block) in stage.blocks.iter().enumerate() {
-                    if stage.blocks.len() > 1 {
-                        add(&|net| {
-                            net.stages[index].blocks.remove(number);
-                        });
-                    }
-                    if *block != super::seeds::CONV {
-                        add(&|net| net.stages[index].blocks[number] = super::seeds::CONV);
-                    }
-                }
-            }
-        }
-        &Net::Ancestor(net) => {
-            // Depths below that give as many blocks would be settled to this one again.
-            let shallower = SCALES.into_iter().rev().map(|depth| AncestorNet { depth, ..net });
-            let fewer = shallower.filter(|other| other.depth < net.depth).find(|other| other.repeats() != net.repeats());
-            steps.extend(fewer.map(|net| Genome { net: Net::Ancestor(net), training: genome.training }));
-        }
+    if !quarters_fit(block, shape.outputs, limits.quarters.of(motif)) {
+        block.quarters = nearest(limits.quarters.of(motif), block.quarters);
     }
-    steps
-}
-
-fn edited_table(genome: &Genome, net: &TableNet, change: &dyn Fn(&mut TableNet)) -> Genome {
-    let mut net = net.clone();
-    change(&mut net);
-    Genome { net: Net::Table(net), training: genome.training }
-}
-
-fn edited_image(genome: &Genome, net: &ImageNet, change: &dyn Fn(&mut ImageNet)) -> Genome {
-    let mut net = net.clone();
-    change(&mut net);
-    Genome { net: Net::Image(net), training: genome.training }
+    if has_branches(motif) {
+        block.branches = nearest(limits.branches.of(motif), block.branches);
+    }
+    block.skip = always_skips(motif) || listed(limits.skips.of(motif), block.skip);
 }

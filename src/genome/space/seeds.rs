@@ -17,6 +17,11 @@ pub(super) const CONV: ConvBlock =
     ConvBlock { motif: ConvMotif::ConvNormAct, kernel: 3, dilation: 1, groups: 1, quarters: 4, branches: 1, skip: false };
 const RESIDUAL: ConvBlock = ConvBlock { motif: ConvMotif::Residual, skip: true, ..CONV };
 
+/// A block of this motif with every other gene as in the plainest.
+pub(super) fn block(motif: ConvMotif) -> ConvBlock {
+    ConvBlock { motif, ..CONV }
+}
+
 /// A linear block for tables.
 pub(super) fn linear(width: usize, dropout: f32) -> TableBlock {
     TableBlock { motif: TableMotif::Linear, width, dropout }
@@ -75,7 +80,7 @@ impl SearchSpace {
             schedule: Schedule::OneCycle,
             weight_decay,
             label_smoothing: 0.0,
-            batch: nearest(&self.batches, if self.domain.rows < 5_000 { 32 } else { 128 }),
+            batch: nearest(&self.training.batches, if self.domain.rows < 5_000 { 32 } else { 128 }),
             initialisation: Initialisation::HeNormal,
             loss: if self.domain.classification { Loss::CrossEntropy } else { Loss::Mse },
             augmentation: Augmentation::default(),

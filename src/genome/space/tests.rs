@@ -140,7 +140,8 @@ fn spaces_round_trip_and_know_their_smallest_net() {
     for (domain, space) in domains().iter().zip(spaces()) {
         let text = serde_json::to_string(&space).unwrap();
         assert_eq!(serde_json::from_str::<SearchSpace>(&text).unwrap(), space);
-        assert!(!space.batches.is_empty() && space.batches.is_sorted() && space.batches[0] <= domain.rows);
+        let batches = &space.training.batches;
+        assert!(!batches.is_empty() && batches.is_sorted() && batches[0] <= domain.rows);
         let smallest = space.smallest_cost();
         assert!(4 * smallest.parameters <= space.max_parameters && 4 * smallest.macs <= space.max_macs);
         assert!(parameters(&space.plain(), domain) < u64::MAX);

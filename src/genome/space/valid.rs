@@ -1,22 +1,25 @@
-//! Whether a genome lies in the space, and why not.
+//! Whether a genome lies in the space, and why not. Genes without an effect are not judged: canonical genomes have them at
+//! their defaults, whatever the space says.
 
-use super::{
-    BETA2, ImageLimits, LEARNING_RATE, Limits, MAX_DROPOUT, MAX_LABEL_SMOOTHING, MAX_MOMENTUM, MAX_WEIGHT_DECAY, SIGMA,
-    SearchSpace, TableLimits,
-};
+use super::{By, ImageLimits, Limits, Reals, SearchSpace, Span, TableLimits, TrainingLimits};
 use crate::genome::{
-    ancestor::{AncestorNet, SCALES},
+    ancestor::AncestorNet,
+    choice::{Choice, NumericKind, OptimizerKind},
     count::count,
     domain::InputDomain,
     genes::{
-        Augmentation, CategoricalEncoding, ConvBlock, Downsample, Genome, ImageNet, Loss, Net, NumericEncoding, Optimizer,
-        TableNet, Training,
+        Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, ImageNet, Loss, Net, NumericEncoding,
+        Optimizer, TableMotif, TableNet, Training,
     },
-    shape::{BlockShape, ImageShape, Size, always_skips, bottleneck_width, downsampling, has_groups, padding},
+    shape::{
+        BlockShape, ImageShape, Size, always_skips, bottleneck_width, downsampling, has_branches, has_groups, hidden_width,
+        padding,
+    },
 };
+use std::fmt::Debug;
 
-/// Sides shorter than this are not halved, so that no feature map falls below 2×2.
-pub(super) const MIN_SIDE_TO_HALVE: usize = 4;
+/// No feature map falls below 2×2.
+const LEAST_SIDE: usize = 2;
 
 impl SearchSpace {
     /// Whether the genome lies in the space.
@@ -26,126 +29,223 @@ impl SearchSpace {
     /// The first gene that does not, with its value and what is allowed.
     pub fn contains(&self, genome: &Genome) -> Result<(), String> {
         match (&self.domain.input, &self.limits, &genome.net) {
-            (InputDomain::Table { .. }, Limits::Table(limits), Net::Table(net)) => {
+            (InputDomain::Table { knots, slots }, Limits::Table(limits), Net::Table(net)) => {
+                numbers(limits, net.numeric, knots.len())?;
+                categories(limits, net.categorical, slots.len())?;
                 table(limits, net)?;
-                augmentation(&genome.training.augmentation, 0, 0)?;
             }
             (&InputDomain::Image { height, width, .. }, Limits::Image(limits), Net::Image(net)) => {
                 image(limits, net, Size { height, width })?;
-                augmentation(&genome.training.augmentation, limits.max_shift, limits.max_cutout)?;
             }
-            (InputDomain::Image { .. }, Limits::Image(limits), Net::Ancestor(net)) => {
-                self.contains_ancestor(net)?;
-                augmentation(&genome.training.augmentation, limits.max_shift, limits.max_cutout)?;
-            }
+            (InputDomain::Image { .. }, Limits::Image(limits), Net::Ancestor(net)) => self.contains_ancestor(limits, net)?,
             _ => return Err("net: not for the space's kind of input".into()),
         }
-        self.contains_training(&genome.training)?;
+        self.training.contains(&genome.training, self.domain.classification)?;
         let tally = count(genome, &self.domain).ok_or("net: not for the domain's kind of input")?;
         let caps = self.caps(genome);
         at_most("parameters", tally.parameters, caps.parameters)?;
         at_most("multiply-accumulates", tally.macs, caps.macs)
     }
 
-    fn contains_ancestor(&self, net: &AncestorNet) -> Result<(), String> {
+    fn contains_ancestor(&self, limits: &ImageLimits, net: &AncestorNet) -> Result<(), String> {
         if !self.ancestors.contains(&net.name) {
             return Err(format!("name: {} is not one of {:?}", net.name, self.ancestors));
         }
-        among("width", net.width, &SCALES)?;
-        among("depth", net.depth, &SCALES)?;
-        among("resolution", net.resolution, &SCALES)?;
-        between("dropout", net.dropout, (0.0, MAX_DROPOUT))?;
+        let scales = &limits.ancestors;
+        among("width", net.width, &scales.widths)?;
+        if !scales.depths.iter().any(|&depth| AncestorNet { depth, ..*net }.repeats() == net.repeats()) {
+            among("depth", net.depth, &scales.depths)?;
+        }
+        among("resolution", net.resolution, &scales.resolutions)?;
+        within("dropout", net.dropout, &scales.dropout)?;
         self.fits(net)
     }
+}
 
-    fn contains_training(&self, training: &Training) -> Result<(), String> {
-        match training.optimizer {
-            Optimizer::Sgd { momentum } => between("momentum", momentum, (0.0, MAX_MOMENTUM))?,
-            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => between("beta2", beta2, BETA2)?,
+impl TrainingLimits {
+    fn contains(&self, training: &Training, classification: bool) -> Result<(), String> {
+        let kinds = optimizer_kinds(training);
+        if !kinds.iter().any(|&kind| self.optimizer(training, kind).is_ok()) {
+            self.optimizer(training, self.kind_of(training))?;
         }
-        between("learning_rate", training.learning_rate, LEARNING_RATE)?;
-        between("weight_decay", training.weight_decay, (0.0, MAX_WEIGHT_DECAY))?;
-        let smoothing = if self.domain.classification { MAX_LABEL_SMOOTHING } else { 0.0 };
-        between("label_smoothing", training.label_smoothing, (0.0, smoothing))?;
+        one_of("schedule", training.schedule, &self.schedules)?;
+        within("label_smoothing", training.label_smoothing, &self.label_smoothing)?;
         among("batch", training.batch, &self.batches)?;
-        if !self.lengths().contains(&training.length) {
-            return Err(format!("length: {} is none of {:?}", training.length, self.lengths()));
-        }
-        if (training.loss == Loss::CrossEntropy) != self.domain.classification {
+        one_of("initialisation", training.initialisation, &self.initialisations)?;
+        within("length", training.length, &self.lengths)?;
+        if (training.loss == Loss::CrossEntropy) != classification {
             return Err(format!("loss: {:?} is not for this task", training.loss));
         }
-        Ok(())
+        one_of("loss", training.loss, &self.losses)?;
+        let Augmentation { flip, shift, cutout } = training.augmentation;
+        if !self.flips.contains(&flip) {
+            return Err(format!("augmentation flip: {flip} is not one of {:?}", self.flips));
+        }
+        number("augmentation shift", shift, self.shift)?;
+        number("augmentation cutout", cutout, self.cutout)
+    }
+
+    /// Whether the training is one of an optimizer of this kind.
+    fn optimizer(&self, training: &Training, kind: OptimizerKind) -> Result<(), String> {
+        one_of("optimizer", kind, &self.optimizers)?;
+        match training.optimizer {
+            Optimizer::Sgd { momentum } => within("momentum", momentum, &self.momentum)?,
+            Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => within("beta2", beta2, &self.beta2)?,
+        }
+        within("learning_rate", training.learning_rate, self.learning_rate.of(kind))?;
+        within("weight_decay", training.weight_decay, self.weight_decay.of(kind))
+    }
+
+    /// The kind of optimizer whose limits hold for the training.
+    pub(in crate::genome) fn kind_of(&self, training: &Training) -> OptimizerKind {
+        let kinds = optimizer_kinds(training);
+        let fitting = kinds.iter().find(|&&kind| self.optimizer(training, kind).is_ok());
+        let allowed = || kinds.iter().find(|kind| self.optimizers.contains(kind));
+        fitting.or_else(allowed).copied().unwrap_or(training.optimizer.kind())
+    }
+}
+
+/// The kinds of optimizer that the training may be of: without decay, Adam's canonical form is AdamW.
+fn optimizer_kinds(training: &Training) -> Vec<OptimizerKind> {
+    match training.optimizer {
+        Optimizer::AdamW { .. } if training.weight_decay == 0.0 => vec![OptimizerKind::AdamW, OptimizerKind::Adam],
+        optimizer => vec![optimizer.kind()],
+    }
+}
+
+fn numbers(limits: &TableLimits, numeric: NumericEncoding, features: usize) -> Result<(), String> {
+    if features == 0 && numeric.kind() == NumericKind::Plain {
+        return Ok(());
+    }
+    one_of("numeric", numeric.kind(), &limits.numeric)?;
+    match numeric {
+        NumericEncoding::Plain => Ok(()),
+        NumericEncoding::Piecewise { bins, dim } => {
+            among("numeric bins", bins, &limits.bins)?;
+            among("numeric dim", dim, &limits.encoding_dims)
+        }
+        NumericEncoding::Periodic { frequencies, sigma, dim } => {
+            among("numeric frequencies", frequencies, &limits.frequencies)?;
+            within("numeric sigma", sigma, &limits.sigma)?;
+            among("numeric dim", dim, &limits.encoding_dims)
+        }
+    }
+}
+
+fn categories(limits: &TableLimits, categorical: CategoricalEncoding, features: usize) -> Result<(), String> {
+    match categorical {
+        CategoricalEncoding::OneHot if features == 0 => Ok(()),
+        CategoricalEncoding::OneHot => one_of("categorical", categorical.kind(), &limits.categorical),
+        CategoricalEncoding::Embedding { dim } => {
+            one_of("categorical", categorical.kind(), &limits.categorical)?;
+            among("categorical dim", dim, &limits.embedding_dims)
+        }
     }
 }
 
 fn table(limits: &TableLimits, net: &TableNet) -> Result<(), String> {
-    match net.numeric {
-        NumericEncoding::Plain => {}
-        NumericEncoding::Piecewise { bins, dim } => {
-            among("numeric bins", bins, &limits.bins)?;
-            among("numeric dim", dim, &limits.encoding_dims)?;
-        }
-        NumericEncoding::Periodic { frequencies, sigma, dim } => {
-            among("numeric frequencies", frequencies, &limits.frequencies)?;
-            between("numeric sigma", sigma, SIGMA)?;
-            among("numeric dim", dim, &limits.encoding_dims)?;
-        }
+    one_of("norm", net.norm, &limits.norms)?;
+    // Gated blocks have no activation.
+    if net.blocks.iter().any(|block| block.motif != TableMotif::Gated) {
+        one_of("activation", net.activation, &limits.activations)?;
     }
-    if let CategoricalEncoding::Embedding { dim } = net.categorical {
-        among("categorical dim", dim, &limits.embedding_dims)?;
-    }
-    number("blocks", net.blocks.len(), limits.max_blocks)?;
+    number("blocks", net.blocks.len(), limits.blocks)?;
     for (index, block) in net.blocks.iter().enumerate() {
-        among(&format!("blocks.{index} width"), block.width, &limits.widths)?;
-        between(&format!("blocks.{index} dropout"), block.dropout, (0.0, MAX_DROPOUT))?;
+        one_of(&format!("blocks.{index} motif"), block.motif, &limits.motifs)?;
+        among(&format!("blocks.{index} width"), block.width, limits.widths.of(block.motif))?;
+        within(&format!("blocks.{index} dropout"), block.dropout, limits.dropout.of(block.motif))?;
     }
     Ok(())
 }
 
 fn image(limits: &ImageLimits, net: &ImageNet, input: Size) -> Result<(), String> {
-    among("stem width", net.stem.width, &limits.widths)?;
-    among("stem kernel", net.stem.kernel, &limits.kernels)?;
-    among("stem stride", net.stem.stride, &limits.stem_strides)?;
-    if net.stem.stride > 1 && input.side() < MIN_SIDE_TO_HALVE {
+    one_of("norm", net.norm, &limits.norms)?;
+    one_of("activation", net.activation, &limits.activations)?;
+    among("stem width", net.stem.width, &limits.stem.widths)?;
+    among("stem kernel", net.stem.kernel, &limits.stem.kernels)?;
+    among("stem stride", net.stem.stride, &limits.stem.strides)?;
+    if net.stem.stride > 1 && !limits.halves(input) {
         return Err(format!("stem stride: {} at a side of {}", net.stem.stride, input.side()));
     }
-    number("stages", net.stages.len(), limits.max_stages)?;
+    number("stages", net.stages.len(), limits.stages)?;
     let shape = ImageShape::of(net, input);
     for (index, (stage, shapes)) in net.stages.iter().zip(&shape.stages).enumerate() {
         among(&format!("stages.{index} width"), stage.width, &limits.widths)?;
-        number(&format!("stages.{index} blocks"), stage.blocks.len(), limits.max_blocks)?;
-        if downsampling(stage) != Downsample::None && shapes.from.side() < MIN_SIDE_TO_HALVE {
+        number(&format!("stages.{index} blocks"), stage.blocks.len(), limits.blocks)?;
+        let down = downsampling(stage);
+        one_of(&format!("stages.{index} down"), down, &limits.downs)?;
+        if down != Downsample::None && !limits.halves(shapes.from) {
             return Err(format!("stages.{index} down: cannot halve a side of {}", shapes.from.side()));
         }
         for (number, (block, shape)) in stage.blocks.iter().zip(&shapes.blocks).enumerate() {
             conv_block(limits, block, shape).map_err(|reason| format!("stages.{index}.blocks.{number} {reason}"))?;
         }
     }
+    one_of("head pool", net.head.pool, &limits.pools)?;
     among("head hidden", net.head.hidden, &limits.hidden)?;
-    between("head dropout", net.head.dropout, (0.0, MAX_DROPOUT))
+    within("head dropout", net.head.dropout, &limits.dropout)
 }
 
 fn conv_block(limits: &ImageLimits, block: &ConvBlock, shape: &BlockShape) -> Result<(), String> {
-    among("kernel", block.kernel, &limits.kernels)?;
-    among("dilation", block.dilation, &limits.dilations)?;
-    among("groups", block.groups, &limits.groups)?;
-    number("quarters", block.quarters, limits.max_quarters.max(4))?;
-    number("branches", block.branches, limits.max_branches)?;
+    let motif = block.motif;
+    one_of("motif", motif, &limits.motifs)?;
+    // An inception of its 1×1 branch alone has no spatial convolution.
+    if motif != ConvMotif::Inception || block.branches > 1 {
+        among("kernel", block.kernel, limits.kernels.of(motif))?;
+    }
+    if block.kernel > 1 {
+        among("dilation", block.dilation, limits.dilations.of(motif))?;
+    }
+    if has_groups(motif) {
+        among("groups", block.groups, limits.groups.of(motif))?;
+    }
+    if !quarters_fit(block, shape.outputs, limits.quarters.of(motif)) {
+        among("quarters", block.quarters, limits.quarters.of(motif))?;
+    }
+    if has_branches(motif) {
+        among("branches", block.branches, limits.branches.of(motif))?;
+    }
     if padding(block) > 0 && padding(block) >= shape.from.side() {
         return Err(format!("kernel: {} at dilation {} reads only padding", block.kernel, block.dilation));
     }
     if !groups_fit(block, shape, block.groups) {
         return Err(format!("groups: {} do not divide {} and {} channels", block.groups, shape.inputs, shape.outputs));
     }
-    if always_skips(block.motif) && !block.skip {
-        return Err(format!("skip: {:?} always has one", block.motif));
+    let skips = limits.skips.of(motif);
+    match always_skips(motif) {
+        true if !block.skip => Err(format!("skip: {motif:?} always has one")),
+        false if !skips.contains(&block.skip) => Err(format!("skip: {} is not one of {skips:?}", block.skip)),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+impl ImageLimits {
+    /// Whether so large a map may be halved: no map falls below 2×2, or below what the least kernel reads.
+    pub(in crate::genome) fn halves(&self, from: Size) -> bool {
+        from.side() >= 2 * self.least_side()
+    }
+
+    /// The least side that a map may be halved to.
+    pub(super) fn least_side(&self) -> usize {
+        LEAST_SIDE.max(self.least_padding() + 1)
+    }
+
+    /// Zeros at each end that the least kernel at the least dilation reads, of the motif that needs the most.
+    pub(super) fn least_padding(&self) -> usize {
+        let least = |by: &By<ConvMotif, Vec<usize>>, motif| by.of(motif).first().copied().unwrap_or(1);
+        let padding = |&motif: &ConvMotif| least(&self.dilations, motif) * (least(&self.kernels, motif).max(1) / 2);
+        self.motifs.iter().map(padding).max().unwrap_or(0)
+    }
+}
+
+/// Whether one of the numbers of quarters gives the block the hidden width that it has.
+pub(super) fn quarters_fit(block: &ConvBlock, width: usize, quarters: &[usize]) -> bool {
+    let hidden = hidden_width(block, width, block.quarters);
+    hidden.is_none() || quarters.iter().any(|&quarters| hidden_width(block, width, quarters) == hidden)
 }
 
 /// Whether this number of groups divides the channels of the block's grouped convolution.
 pub(in crate::genome) fn groups_fit(block: &ConvBlock, shape: &BlockShape, groups: usize) -> bool {
-    use crate::genome::genes::ConvMotif;
     match block.motif {
         ConvMotif::Bottleneck => bottleneck_width(shape.outputs, block.quarters, groups).is_multiple_of(groups),
         motif if has_groups(motif) => shape.inputs.is_multiple_of(groups) && shape.outputs.is_multiple_of(groups),
@@ -153,23 +253,27 @@ pub(in crate::genome) fn groups_fit(block: &ConvBlock, shape: &BlockShape, group
     }
 }
 
-fn augmentation(augmentation: &Augmentation, max_shift: usize, max_cutout: usize) -> Result<(), String> {
-    at_most("augmentation shift", augmentation.shift as u64, max_shift as u64)?;
-    at_most("augmentation cutout", augmentation.cutout as u64, max_cutout as u64)
+fn one_of<C: Choice>(gene: &str, value: C, choices: &[C]) -> Result<(), String> {
+    let names = || choices.iter().map(|choice| choice.name()).collect::<Vec<_>>().join(", ");
+    if choices.contains(&value) { Ok(()) } else { Err(format!("{gene}: {} is not one of [{}]", value.name(), names())) }
 }
 
-fn among(gene: &str, value: usize, choices: &[usize]) -> Result<(), String> {
-    if choices.contains(&value) { Ok(()) } else { Err(format!("{gene}: {value} is not one of {choices:?}")) }
+fn among<T: PartialEq + Debug>(gene: &str, value: T, choices: &[T]) -> Result<(), String> {
+    if choices.contains(&value) { Ok(()) } else { Err(format!("{gene}: {value:?} is not one of {choices:?}")) }
 }
 
-fn between(gene: &str, value: f32, (low, high): (f32, f32)) -> Result<(), String> {
-    if (low..=high).contains(&value) { Ok(()) } else { Err(format!("{gene}: {value} is not within {low} to {high}")) }
+fn within(gene: &str, value: f32, reals: &Reals) -> Result<(), String> {
+    match reals {
+        _ if reals.contains(value) => Ok(()),
+        Reals::Range { low, high, .. } => Err(format!("{gene}: {value} is not within {low} to {high}")),
+        Reals::List(list) => Err(format!("{gene}: {value} is not one of {list:?}")),
+    }
 }
 
 fn at_most(gene: &str, value: u64, most: u64) -> Result<(), String> {
     if value <= most { Ok(()) } else { Err(format!("{gene}: {value} is more than {most}")) }
 }
 
-fn number(gene: &str, value: usize, most: usize) -> Result<(), String> {
-    if (1..=most).contains(&value) { Ok(()) } else { Err(format!("{gene}: {value} is not within 1 to {most}")) }
+fn number(gene: &str, value: usize, span: Span) -> Result<(), String> {
+    if span.contains(value) { Ok(()) } else { Err(format!("{gene}: {value} is not within {} to {}", span.low, span.high)) }
 }

@@ -11,7 +11,7 @@ const CLASSES: usize = 20;
 
 pub(super) static SECTION: Section = Section {
     title: "Confusion",
-    note: "Rows of the validation part: true class down, predicted class across. Darker is a larger share of the class.",
+    note: "Rows that the net was not trained on: true class down, predicted class across. Darker is a larger share of the class.",
     draw,
 };
 

@@ -15,7 +15,7 @@ const DOTS: usize = 1500;
 
 pub(super) static SECTION: Section = Section {
     title: "Predicted against true",
-    note: "Rows of the validation part; the closer to the diagonal, the better.",
+    note: "Rows that the net was not trained on; the closer to the diagonal, the better.",
     draw,
 };
 

@@ -5,7 +5,7 @@ use crate::report::{escape, number};
 
 pub(super) static SECTION: Section = Section {
     title: "All metrics",
-    note: "On the validation part. It steered the search, so new data is judged a little less well.",
+    note: "On rows that the net was not trained on. They steered the search, so new data is judged a little less well.",
     draw,
 };
 

@@ -19,7 +19,8 @@ fn dataset() -> Dataset {
     let mut csv = String::from("a,b,y\n");
     (0..90).for_each(|i| writeln!(csv, "{},{},{}", i % 30, ["u", "v"][i % 2], ["one", "two"][i % 30 / 15]).unwrap());
     std::fs::write(&path, csv).unwrap();
-    load(&Options { path, target: Some("y".into()), task: None, validation: Validation::Auto, seed: 3 }).unwrap()
+    load(&Options { path, target: Some("y".into()), task: None, validation: Validation::Auto, group: None, seed: 3 })
+        .unwrap()
 }
 
 fn net(dataset: &Dataset) -> (Genome, Weights, Costs) {
@@ -52,7 +53,7 @@ fn all_are_measured_on_what_would_be_exported() {
     let dataset = dataset();
     let (genome, weights, costs) = net(&dataset);
     let assemble = |genome: &Genome, weights: &Weights, scores: &Scores| {
-        export::assemble(genome, weights, &dataset, scores, Lookup::Comparisons)
+        export::assemble(genome, weights, &dataset, export::Metrics { scores, cross_validation: None }, Lookup::Comparisons)
     };
     let all: Vec<Objective> = Objective::all().collect();
     let caps = ["size<1k".parse::<Cap>().unwrap(), "params<100M".parse().unwrap()];

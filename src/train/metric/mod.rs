@@ -56,6 +56,15 @@ impl Predictions {
         self.len() == 0
     }
 
+    /// Adds what was said about further rows, of the same kind.
+    pub fn append(&mut self, more: Predictions) {
+        match (self, more) {
+            (Predictions::Probabilities { values, .. }, Predictions::Probabilities { values: more, .. })
+            | (Predictions::Values(values), Predictions::Values(more)) => values.extend(more),
+            _ => unreachable!("predictions of one task are of one kind"),
+        }
+    }
+
     /// The most probable class of each row, the first among equals as the operator ArgMax of ONNX has it; `None` for
     /// values.
     pub fn labels(&self) -> Option<Vec<u32>> {
