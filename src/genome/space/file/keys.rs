@@ -115,13 +115,13 @@ pub(super) static KEYS: &[Key] = &[
         |space| one(Slot::Reals(&mut space.training.lengths)),
     ),
     key("augmentation.flips", "Whether they are mirrored left and right, half of the time.", IMAGES, |space| {
-        on_images(space).then(|| Place::One(Slot::Flags(&mut space.training.flips)))
+        on_images(space).then_some(Place::One(Slot::Flags(&mut space.training.flips)))
     }),
     key("augmentation.shift", "Pixels by which they are shifted at most.", IMAGES, |space| {
-        on_images(space).then(|| Place::One(Slot::Span(&mut space.training.shift)))
+        on_images(space).then_some(Place::One(Slot::Span(&mut space.training.shift)))
     }),
     key("augmentation.cutout", "Side in pixels of a square that is blanked; 0 for none.", IMAGES, |space| {
-        on_images(space).then(|| Place::One(Slot::Span(&mut space.training.cutout)))
+        on_images(space).then_some(Place::One(Slot::Span(&mut space.training.cutout)))
     }),
     key("table.blocks", "How many.", TABLES, |space| one(Slot::Span(&mut table(space)?.blocks))),
     key("table.norms", "Normalisation in the blocks: none, batch, layer", TABLES, |space| {
