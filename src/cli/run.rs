@@ -224,6 +224,11 @@ impl Args {
             }
         }
         let strategy = self.strategy.unwrap_or_else(|| strategy::default_for(!minimize.is_empty()).to_owned());
+        let seeded = strategy::find::<SearchSpace>(&strategy).is_ok_and(|entry| entry.seeded);
+        if !self.ancestors.is_empty() && !seeded {
+            let why = format!("the strategy {strategy} starts from random networks, never from an ancestor");
+            return Err(Failure::bad_input(why).hint("leave out --ancestor, or choose another --strategy, such as ga"));
+        }
         let (constraints, caps) = Bound::sorted(&self.constraints);
         let several = self.cross_validation.is_some() || self.executions > 1;
         if several && !(minimize.is_empty() && caps.is_empty()) {

@@ -182,8 +182,9 @@ impl<S: Space> Breeding<S> {
     }
 
     /// Takes a member in, and starts anew where the best has not changed for long. What was under way then and is no
-    /// better than what was found before would only lead back there.
-    fn survive(&mut self, member: Option<Member<S::Genome>>) {
+    /// better than what was found before would only lead back there; nor does it count as a candidate without gain, as
+    /// otherwise a search with more candidates under way than its patience would start anew for ever.
+    fn survive(&mut self, number: u64, member: Option<Member<S::Genome>>) {
         let best = |population: &Population<S>| population.best().map(|member| member.number);
         let before = best(&self.state.population);
         let surpasses = |member: &Member<S::Genome>| member.is_feasible() && member.value() > self.summit;
@@ -191,7 +192,7 @@ impl<S: Space> Breeding<S> {
             self.state.population.insert(member);
         }
         let changed = best(&self.state.population) != before;
-        self.fruitless = if changed { 0 } else { self.fruitless + 1 };
+        self.fruitless = if changed { 0 } else { self.fruitless + u64::from(number >= self.since) };
         let patience = (self.composition.patience)(&self.state.settings);
         if patience.is_some_and(|patience| self.fruitless >= patience) {
             let best = self.state.population.best().filter(|best| best.is_feasible());
@@ -258,7 +259,7 @@ impl<S: Space> Strategy<S> for Breeding<S> {
             let value = member.as_ref().filter(|member| member.is_feasible()).map(Member::value);
             self.screen.told(evaluated.number, features, value);
         }
-        self.survive(member);
+        self.survive(evaluated.number, member);
         if let Some(open) = open
             && let Some(arm) = open.arm
         {

@@ -20,11 +20,19 @@ pub fn normal_scores(values: &[Option<f64>]) -> Vec<f64> {
     scores
 }
 
+/// Standard deviations below the best from which on an expected improvement is that of its asymptotic series.
+const FAR: f64 = -5.0;
+
 /// How much above `best` a normal variable is in the mean, where being below counts as 0 (Močkus, 1975).
 #[must_use]
 pub fn expected_improvement(mean: f64, variance: f64, best: f64) -> f64 {
     let deviation = variance.max(1e-12).sqrt();
     let z = (mean - best) / deviation;
+    if z < FAR {
+        // Of two numbers that are almost equal the difference below would be error alone.
+        let series = 1.0 - 3.0 / (z * z) + 15.0 / z.powi(4) - 105.0 / z.powi(6);
+        return deviation * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt() * series / (z * z);
+    }
     (mean - best) * cumulative(z) + deviation * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()
 }
 
@@ -74,5 +82,7 @@ mod tests {
         assert!((expected_improvement(0.0, 1.0, 0.0) - 0.398_942_28).abs() < 1e-6);
         assert!((expected_improvement(3.0, 1e-9, 1.0) - 2.0).abs() < 1e-6);
         assert!(expected_improvement(-1.0, 1.0, 0.0) < expected_improvement(-1.0, 4.0, 0.0));
+        let falling: Vec<f64> = (0..370).map(|i| expected_improvement(f64::from(i) * -0.1, 1.0, 0.0)).collect();
+        assert!(falling.windows(2).all(|pair| pair[0] > pair[1] && pair[1] > 0.0), "{falling:?}");
     }
 }

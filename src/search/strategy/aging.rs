@@ -20,6 +20,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "aging",
         doc: "regularised evolution: tournament, one edit, the oldest dies",
+        seeded: COMPOSITION.seeded,
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }
 }

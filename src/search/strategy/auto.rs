@@ -28,6 +28,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: NAME,
         doc: "as ga, with the most promising of many drafts by a model of what was seen; starts anew where nothing gains",
+        seeded: COMPOSITION.seeded,
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }
 }

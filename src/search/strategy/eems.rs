@@ -22,6 +22,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "eems",
         doc: "small edits of good genomes, each trained on from its parent's weights",
+        seeded: COMPOSITION.seeded,
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }
 }

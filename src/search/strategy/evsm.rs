@@ -20,6 +20,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "evsm",
         doc: "rings of neighbours around the incumbent, anew from random births where they bring no gain",
+        seeded: COMPOSITION.seeded,
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }
 }

@@ -21,6 +21,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "ga",
         doc: "elitist population with crossover, mutation and refinement around the best by EVSM and EEMS",
+        seeded: COMPOSITION.seeded,
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }
 }

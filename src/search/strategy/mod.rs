@@ -17,6 +17,8 @@ pub struct Entry<S: Space = SearchSpace> {
     pub name: &'static str,
     /// What it does, in one line.
     pub doc: &'static str,
+    /// Whether it starts from the seeds of the space, such as ancestors of nets; if not, from random births alone.
+    pub seeded: bool,
     /// Builds it for a search space.
     pub make: fn(&Settings, &S) -> Box<dyn Strategy<S>>,
 }

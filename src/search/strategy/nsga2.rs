@@ -26,6 +26,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: NAME,
         doc: "several objectives: parents and survivors by fronts of what nothing dominates, and by crowding",
+        seeded: COMPOSITION.seeded,
         make: |settings: &Settings, space: &S| Box::new(Breeding::new(COMPOSITION, settings, space)),
     }
 }

@@ -8,6 +8,7 @@ pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
         name: "random",
         doc: "random births only; the baseline of the others",
+        seeded: false,
         make: |_: &Settings, space: &S| Box::new(Random { space: space.clone() }),
     }
 }

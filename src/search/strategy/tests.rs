@@ -69,6 +69,17 @@ fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
     }
 }
 
+#[test]
+fn a_lag_beyond_every_patience_does_not_stop_the_breeding() {
+    for entry in <Entry>::ALL.iter().filter(|entry| entry.name != "random") {
+        let mut search = search(entry, table(), 1, 128);
+        let flat = |number, proposal: Proposal| Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(0.5)) };
+        let proposals = run(&mut search, 128, 900, flat).unwrap();
+        let bred = proposals[600..].iter().filter(|proposal| !proposal.origin.parents.is_empty()).count();
+        assert!(bred > 30, "{}: of the last 300 {bred} have parents", entry.name);
+    }
+}
+
 /// Hashes of the first 120 proposals in the synthetic world. Change one only with a change that is meant to alter the
 /// search: of the strategy itself, of the genome's births and mutations, or of the random streams. Studies that were
 /// journalled before such a change cannot be resumed after it.
