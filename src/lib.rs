@@ -52,6 +52,12 @@
 //! Named ancestors ([`genome::ancestor`]) are published architectures as genomes, scaled by three genes and at home at any
 //! input size. Their layers are described once; what they cost is counted from that, and what runs is built from it.
 //!
+//! Every limit of the space of nets is data ([`genome::SearchSpace`]): the preset of a domain, changed from Rust or by a
+//! TOML file whose keys stand in one list with the comments that it is printed with. Whatever is made is drawn from the
+//! choices and repaired into them, and choices that would leave some genome without a repair are refused beforehand. Which
+//! genes lead to which ONNX operators is found by building each part of a net alone and spelling it
+//! ([`express::permitted`]).
+//!
 //! Strategies know a search space only as [`search::Space`]: births, edits, crossing, distance, features, identity. Nets are
 //! one such space, [`search::Parameters`] is another, so that the very code that searches nets can be judged on tables of
 //! results. Strategies that keep a population are compositions of one engine: arms, survival, whether a model screens

@@ -142,6 +142,18 @@ fn parts_of_a_space_are_all_that_can_be_excluded() {
     assert_eq!(space.without(&all), Err("image.head.pools"));
 }
 
+#[test]
+fn the_example_of_the_readme_is_a_space() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let dataset = dataset("credit_g.csv", Some("class"));
+    let domain = domain(&dataset.task, dataset.train.targets.len());
+    let space = SearchSpace::from_file(&domain, &example.parse().expect("TOML")).expect("a space");
+    let permitted = permitted(space, &dataset.task, &surroundings(&dataset).expect("operators")).expect("a space is left");
+    assert!(permitted.idle.is_empty() || permitted.idle == ["Elu"], "{:?}", permitted.idle);
+    assert!(!permitted.space.seeds().is_empty());
+}
+
 fn evolve(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(cargo_bin("evolve"));
     command.current_dir(folder).args(args).stdin(Stdio::null()).output().expect("the binary runs")
@@ -150,7 +162,21 @@ fn evolve(folder: &Path, args: &[&str]) -> Output {
 fn iris(folder: &Path, out: &str, more: &[&str]) -> Output {
     let data = fixture("iris.csv");
     let data = data.to_str().expect("a path");
-    let few = ["run", data, "--target", "species", "--candidates", "6", "--examples", "400", "--quiet", "--out", out];
+    let few = [
+        "run",
+        data,
+        "--target",
+        "species",
+        "--candidates",
+        "6",
+        "--examples",
+        "400",
+        "--memory-limit",
+        "2GiB",
+        "--quiet",
+        "--out",
+        out,
+    ];
     evolve(folder, &[&few[..], more].concat())
 }
 
@@ -174,6 +200,7 @@ fn an_unchanged_file_gives_the_search_that_there_is_without_it() {
     }
     let read = |name: &str| fs::read(folder.path().join(name)).expect("a file");
     assert!(read("with/best.onnx") == read("without/best.onnx"), "the models differ");
+    assert!(read("with/journal.jsonl").len() > 1_000);
     let settings = |out: &str| String::from_utf8(read(&format!("{out}/study.toml"))).expect("text");
     assert_eq!(settings("with"), settings("without"));
 }

@@ -270,7 +270,7 @@ pub struct Training {
     /// Augmentation of images; none for tables.
     pub augmentation: Augmentation,
     /// Share of the training examples that a study grants: a net that learns a table by heart in a few passes is better
-    /// off when its learning rate falls before that. Always 1 for images.
+    /// off when its learning rate falls before that. Always 1 for images, unless their space says otherwise.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub length: f32,
 }

@@ -3,7 +3,9 @@
 //! [`Search`] drives one [`Strategy`] from the list [`strategy::Entry::ALL`] in one [`Space`]: it hands out proposals by number, keeps a genome
 //! from being proposed twice, passes results on in order and with a fixed lag, and remembers the finalists.
 //!
-//! The space need not be one of nets, nor the objective a training:
+//! The space need not be one of nets, nor the objective a training. [`Parameters`] are a space of choices, whole and real
+//! numbers, some of them there only where another has a certain value; the objective is whatever is told, the higher the
+//! better, and `None` where it failed:
 //!
 //! ```
 //! use evolve::search::{Evaluated, Parameters, Search, Settings, strategy};
@@ -28,6 +30,38 @@
 //! assert!(best > 1.8);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Nets in a space of one's own ([`SearchSpace::builder`]) can be searched for an objective of one's own, too; here, for
+//! about ten thousand parameters in as few blocks as that takes:
+//!
+//! ```
+//! use evolve::genome::{self, Act, Domain, InputDomain, Net, SearchSpace, Span};
+//! use evolve::search::{Evaluated, Search, Settings, strategy};
+//!
+//! let input = InputDomain::Table { knots: vec![33; 4], slots: vec![] };
+//! let domain = Domain { input, outputs: 3, classification: true, rows: 2_000 };
+//! let space = SearchSpace::builder(&domain)
+//!     .table(|nets| (nets.blocks, nets.activations) = (Span::new(1, 3), vec![Act::Relu, Act::Silu]))
+//!     .build()?;
+//! // Up to four candidates may be under way: candidate k is bred from the results of those before k − 3.
+//! let mut search = Search::new(strategy::find("ga")?, &Settings::default(), space, 0, 4)?;
+//! let mut best = (f64::NEG_INFINITY, None);
+//! for number in 0..60 {
+//!     let proposal = search.ask(number)?;
+//!     let Net::Table(net) = &proposal.genome.net else { continue };
+//!     let parameters = genome::parameters(&proposal.genome, &domain);
+//!     let score = -(parameters as f64 / 10_000.0).ln().abs() - 0.1 * net.blocks.len() as f64;
+//!     if score > best.0 {
+//!         best = (score, Some(proposal.genome.clone()));
+//!     }
+//!     search.tell(Evaluated { number, proposal, score: Some(score), parameters, examples: 0 })?;
+//! }
+//! assert!(best.0 > -0.5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Any other space is an implementation of [`Space`]: births, edits, crossing, distance, features and identity of its
+//! genomes.
 
 pub mod arm;
 mod breeding;

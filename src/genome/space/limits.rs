@@ -18,6 +18,7 @@ const LENGTHS: [f32; 4] = [0.125, 0.25, 0.5, 1.0];
 /// Choices for the genes of the net, by kind of input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a search has one of them")]
 pub enum Limits {
     /// For tables.
     Table(TableLimits),

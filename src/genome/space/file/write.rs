@@ -6,17 +6,17 @@ use super::{SearchSpace, VERSION};
 use std::fmt::Write;
 
 /// Columns that comments are wrapped at.
-const WIDTH: usize = 96;
+const WIDTH: usize = 116;
 
 const HEAD: &str = "The nets that evolve searches among, for `evolve run DATA --space THIS_FILE`.
 
-What is left out is as evolve would choose it for the data, which is what stands here; so a file may be a few lines.
-One value pins a gene:            learning_rate = 0.003        activations = \"relu\"
-A list is what is chosen from:    activations = [\"relu\", \"silu\"]      widths = [16, 32, 64]
-Ends of a range, either or both:  blocks = { high = 3 }        learning_rate = { low = 1e-4, high = 1e-2 }
-  of whole numbers, those that stand here within it; or every so many:  { low = 8, high = 64, step = 8 },
-  or two an octave:  { low = 16, high = 256, log = true }
-  of real numbers, drawn on a logarithmic scale with log = true.";
+What a file leaves out is as evolve chooses it for the data, so one may be a few lines: version, kind and what
+differs. Here stands all of it. A gene is written as
+  one value, which pins it:      learning_rate = 0.003      activations = \"relu\"
+  a list to choose from:         widths = [16, 32, 64]      activations = [\"relu\", \"silu\"]
+  a range, or one end of it:     blocks = { high = 3 }      learning_rate = { low = 1e-4, high = 1e-2 }
+A range of whole numbers holds those that stand here between its ends; with step = 8 every eighth from its low end
+on, with log = true two to an octave. Real numbers with log = true are drawn on a logarithmic scale.";
 
 impl SearchSpace {
     /// The text of a file with every choice of the space and what it means; [`SearchSpace::from_file`] reads the same space
