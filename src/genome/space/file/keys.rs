@@ -3,7 +3,7 @@
 use super::slot::{Place, Slot};
 use crate::genome::{
     domain::InputDomain,
-    space::{ImageLimits, Limits, SearchSpace, TableLimits, limits::most_bins},
+    space::{ImageLimits, Limits, SearchSpace, TableLimits, TrainingLimits, limits::most_bins},
 };
 
 /// A key.
@@ -115,13 +115,13 @@ pub(super) static KEYS: &[Key] = &[
         |space| one(Slot::Reals(&mut space.training.lengths)),
     ),
     key("augmentation.flips", "Whether they are mirrored left and right, half of the time.", IMAGES, |space| {
-        on_images(space).then_some(Place::One(Slot::Flags(&mut space.training.flips)))
+        one(Slot::Flags(&mut augmented(space)?.flips))
     }),
     key("augmentation.shift", "Pixels by which they are shifted at most.", IMAGES, |space| {
-        on_images(space).then_some(Place::One(Slot::Span(&mut space.training.shift)))
+        one(Slot::Span(&mut augmented(space)?.shift))
     }),
     key("augmentation.cutout", "Side in pixels of a square that is blanked; 0 for none.", IMAGES, |space| {
-        on_images(space).then_some(Place::One(Slot::Span(&mut space.training.cutout)))
+        one(Slot::Span(&mut augmented(space)?.cutout))
     }),
     key("table.blocks", "How many.", TABLES, |space| one(Slot::Span(&mut table(space)?.blocks))),
     key("table.norms", "Normalisation in the blocks: none, batch, layer", TABLES, |space| {
@@ -286,8 +286,9 @@ fn one(slot: Slot<'_>) -> Option<Place<'_>> {
     Some(Place::One(slot))
 }
 
-fn on_images(space: &SearchSpace) -> bool {
-    matches!(space.domain.input, InputDomain::Image { .. })
+/// Where images are augmented.
+fn augmented(space: &mut SearchSpace) -> Option<&mut TrainingLimits> {
+    matches!(space.domain.input, InputDomain::Image { .. }).then_some(&mut space.training)
 }
 
 fn table(space: &mut SearchSpace) -> Option<&mut TableLimits> {
