@@ -65,6 +65,13 @@ fn births_are_valid() {
     for (space, mut rng) in each(1) {
         for _ in 0..1_000 {
             assert_valid(&space, &space.birth(&mut rng), "birth");
+            let small = space.small(&mut rng);
+            assert_valid(&space, &small, "small birth");
+            assert!(match &small.net {
+                Net::Table(net) => net.blocks.len() == 1,
+                Net::Image(net) => net.stages.len() == 1 && net.stages[0].blocks.len() == 1,
+                Net::Ancestor(_) => false,
+            });
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     arm::{self, Arm, Draft, State, Told},
     credit::EditCredit,
     head_start::HeadStart,
+    model::Model,
     population::{Niche, Survival},
     screen::Screen,
     shares::Shares,
@@ -26,12 +27,34 @@ pub struct Composition {
     pub initial: fn(&Settings) -> u64,
     /// Whether the space's seeds are among them.
     pub seeded: bool,
+    /// Members of the population.
+    pub capacity: fn(&Settings) -> usize,
     /// Who stays.
     pub survival: fn(&Settings) -> Survival,
-    /// Drafts of an arm for each candidate, of which the most promising by a model is taken; 1 for no model.
-    pub drafts: usize,
+    /// How drafts are screened by a model; `None` for the first draft as it is.
+    pub screening: Option<Screening>,
     /// Candidates without a gain after which the population starts anew; `None` for never.
     pub patience: fn(&Settings) -> Option<u64>,
+}
+
+/// How the most promising of several drafts is chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Screening {
+    /// Drafts for each candidate.
+    pub drafts: usize,
+    /// Whose drafts they are.
+    pub of: DraftsOf,
+    /// The model of the objective.
+    pub model: fn() -> Box<dyn Model>,
+}
+
+/// Whose drafts compete with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DraftsOf {
+    /// Those of the one arm whose turn it is.
+    OneArm,
+    /// Those of all arms, each with as many as its share.
+    AllArms,
 }
 
 /// A strategy that breeds.
@@ -42,7 +65,7 @@ pub struct Breeding<S: Space> {
     arms: Vec<(&'static str, Box<dyn Arm<S>>)>,
     shares: Shares,
     head_start: HeadStart,
-    screen: Screen,
+    screen: Option<Screen>,
     /// Genomes that were proposed, where drafts are screened.
     proposed: HashSet<String>,
     /// Candidates asked for.
@@ -74,6 +97,7 @@ impl<S: Space> Breeding<S> {
     /// Where the composition names an arm that is not in the list.
     pub fn new(composition: Composition, settings: &Settings, space: &S) -> Self {
         let (kinds, niche) = (space.edits().len(), Niche::of(space, settings));
+        let capacity = (composition.capacity)(settings);
         let priors: Vec<f64> = composition.arms.iter().map(|&(_, share)| share).collect();
         let made = composition.arms.iter().map(|&(name, _)| (name, (arm::find::<S>(name).make)(space)));
         Breeding {
@@ -82,7 +106,7 @@ impl<S: Space> Breeding<S> {
             arms: made.collect(),
             shares: Shares::new(&priors, settings.arm_floor),
             head_start: HeadStart::default(),
-            screen: Screen::new(),
+            screen: composition.screening.map(|screening| Screen::new((screening.model)())),
             proposed: HashSet::new(),
             asked: 0,
             since: 0,
@@ -92,7 +116,7 @@ impl<S: Space> Breeding<S> {
             state: State {
                 space: space.clone(),
                 settings: settings.clone(),
-                population: Population::new(space.clone(), settings.population, (composition.survival)(settings), niche),
+                population: Population::new(space.clone(), capacity, (composition.survival)(settings), niche),
                 fresh: EditCredit::new(kinds),
                 inherited: EditCredit::new(kinds),
             },
@@ -115,7 +139,7 @@ impl<S: Space> Breeding<S> {
     fn bred(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
         let mut shares = self.shares.now();
         while let Some(arm) = drawn(&shares, rng) {
-            if let Some(draft) = self.draft(arm, rng) {
+            if let Some((arm, draft)) = self.draft(arm, &shares, rng) {
                 return self.proposed(number, arm, draft);
             }
             shares[arm] = 0.0;
@@ -123,30 +147,47 @@ impl<S: Space> Breeding<S> {
         self.starter(number, true, rng)
     }
 
-    /// A draft of an arm: the most promising of several where they are screened.
-    fn draft(&mut self, arm: usize, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
-        if self.composition.drafts == 1 || !self.screen.is_ready(rng) {
-            return self.arms[arm].1.draft(&self.state, rng);
+    /// A draft of an arm, or, where drafts of all arms compete, of another.
+    fn draft(&mut self, arm: usize, shares: &[f64], rng: &mut ChaCha8Rng) -> Option<(usize, Draft<S::Genome>)> {
+        let is_ready = self.screen.as_mut().is_some_and(|screen| screen.is_ready(rng));
+        match self.composition.screening.filter(|_| is_ready) {
+            Some(screening) => self.screened(arm, screening, shares, rng),
+            None => Some((arm, self.arms[arm].1.draft(&self.state, rng)?)),
         }
+    }
+
+    /// The most promising of several drafts.
+    fn screened(
+        &mut self,
+        arm: usize,
+        screening: Screening,
+        shares: &[f64],
+        rng: &mut ChaCha8Rng,
+    ) -> Option<(usize, Draft<S::Genome>)> {
+        let screen = self.screen.as_ref()?;
         let mut drafted = HashSet::new();
         let mut repeated = None;
-        let mut best: Option<(f64, Draft<S::Genome>)> = None;
-        for _ in 0..self.composition.drafts {
+        let mut best: Option<(f64, usize, Draft<S::Genome>)> = None;
+        for _ in 0..screening.drafts {
+            let arm = match screening.of {
+                DraftsOf::OneArm => arm,
+                DraftsOf::AllArms => drawn(shares, rng)?,
+            };
             let Some(draft) = self.arms[arm].1.draft(&self.state, rng) else { continue };
             let hash = self.state.space.hash(&draft.genome);
             if self.proposed.contains(&hash) || !drafted.insert(hash) {
-                repeated = draft.parents.first().copied();
+                repeated = draft.parents.first().map(|&parent| (arm, parent));
                 continue;
             }
-            let promise = self.screen.promise(&self.state.space.features(&draft.genome));
-            if best.as_ref().is_none_or(|(most, _)| promise > *most) {
-                best = Some((promise, draft));
+            let promise = screen.promise(&self.state.space.features(&draft.genome));
+            if best.as_ref().is_none_or(|(most, _, _)| promise > *most) {
+                best = Some((promise, arm, draft));
             }
         }
-        if best.is_none() && repeated.is_some() {
-            self.arms[arm].1.repeated(repeated, &self.state);
+        if let (None, Some((arm, parent))) = (&best, repeated) {
+            self.arms[arm].1.repeated(Some(parent), &self.state);
         }
-        best.map(|(_, draft)| draft)
+        best.map(|(_, arm, draft)| (arm, draft))
     }
 
     fn proposed(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
@@ -231,9 +272,9 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         }
         let proposal =
             if self.starts(number) { self.starter(number, repeated.is_some(), rng) } else { self.bred(number, rng) };
-        if self.composition.drafts > 1 {
+        if let Some(screen) = &mut self.screen {
             self.proposed.insert(self.state.space.hash(&proposal.genome));
-            self.screen.opened(number, self.state.space.features(&proposal.genome));
+            screen.opened(number, self.state.space.features(&proposal.genome));
         }
         proposal
     }
@@ -252,12 +293,11 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         if let Some(open) = &open {
             self.credit(open, member.as_ref(), evaluated.proposal.length);
         }
-        if self.composition.drafts > 1 {
+        if let Some(screen) = &mut self.screen {
             let genome = &evaluated.proposal.genome;
             self.proposed.insert(self.state.space.hash(genome));
-            let features = self.state.space.features(genome);
             let value = member.as_ref().filter(|member| member.is_feasible()).map(Member::value);
-            self.screen.told(evaluated.number, features, value);
+            screen.told(evaluated.number, self.state.space.features(genome), value);
         }
         self.survive(evaluated.number, member);
         if let Some(open) = open

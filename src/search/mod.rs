@@ -56,7 +56,7 @@
 //!     if score > best.0 {
 //!         best = (score, Some(proposal.genome.clone()));
 //!     }
-//!     search.tell(Evaluated { number, proposal, score: Some(score), parameters, examples: 0 })?;
+//!     search.tell(Evaluated { parameters, ..Evaluated::new(number, proposal, Some(score)) })?;
 //! }
 //! assert!(best.0 > -0.5);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,6 +76,7 @@ mod front;
 mod head_start;
 mod hypervolume;
 pub mod model;
+mod neighbours;
 mod population;
 mod screen;
 mod settings;

@@ -5,11 +5,12 @@ use super::{
     credit::reward,
     dominance::{Point, crowding, fronts},
     driver::rng,
+    neighbours::{Neighbours, Seats},
 };
 use crate::genome::{Genome, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 /// A scored candidate.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,7 @@ impl<G> Member<G> {
     }
 
     /// Best first: by constraints, less violation before more (Deb, 2000), by value, then fewer parameters, then the older.
-    fn rank(&self, other: &Member<G>) -> Ordering {
+    pub(super) fn rank(&self, other: &Member<G>) -> Ordering {
         self.violation
             .total_cmp(&other.violation)
             .then(other.value().total_cmp(&self.value()))
@@ -130,8 +131,9 @@ pub struct Population<S: Space = SearchSpace> {
     space: S,
     /// Best first: by value, or by front and crowding.
     members: Vec<Member<S::Genome>>,
-    /// Distances between members, in their order.
-    distances: Vec<Vec<f64>>,
+    /// Seats of the members, in their order, where niches count.
+    seats: Vec<usize>,
+    neighbours: Neighbours,
     capacity: usize,
     survival: Survival,
     niche: Niche,
@@ -141,7 +143,8 @@ impl<S: Space> Population<S> {
     /// An empty population of at most `capacity` members.
     #[must_use]
     pub fn new(space: S, capacity: usize, survival: Survival, niche: Niche) -> Self {
-        Population { space, members: Vec::new(), distances: Vec::new(), capacity, survival, niche }
+        let (members, seats, neighbours) = (Vec::new(), Vec::new(), Neighbours::default());
+        Population { space, members, seats, neighbours, capacity, survival, niche }
     }
 
     /// All members, best first: by value, or by front and crowding where the survival goes by these; in both cases the first
@@ -206,9 +209,15 @@ impl<S: Space> Population<S> {
         drawn.map(|index| &self.members[index])
     }
 
-    /// Members in the order in which they survive: those that their niche keeps, best first, then the others.
+    /// Members in the order in which they survive: those that their niche keeps, best first, then the others; the youngest
+    /// first where age decides.
     #[must_use]
     pub fn ranked(&self) -> Vec<&Member<S::Genome>> {
+        if self.survival == Survival::Youngest {
+            let mut ranked: Vec<&Member<S::Genome>> = self.members.iter().collect();
+            ranked.sort_by_key(|member| Reverse(member.number));
+            return ranked;
+        }
         self.by_niche().into_iter().map(|index| &self.members[index]).collect()
     }
 
@@ -218,13 +227,12 @@ impl<S: Space> Population<S> {
             Survival::NonDominated => self.members.len(),
             _ => self.members.partition_point(|other| other.rank(&member) == Ordering::Less),
         };
-        let mut row: Vec<f64> =
-            self.members.iter().map(|other| self.space.distance(&member.genome, &other.genome)).collect();
-        for (distances, &from) in self.distances.iter_mut().zip(&row) {
-            distances.insert(place, from);
+        if self.survival != Survival::Youngest {
+            let is_near = |other: &Member<S::Genome>| self.space.distance(&member.genome, &other.genome) < self.niche.radius;
+            let near = self.members.iter().zip(&self.seats).filter(|(other, _)| is_near(other)).map(|(_, &seat)| seat);
+            let seat = self.neighbours.seat(near);
+            self.seats.insert(place, seat);
         }
-        row.insert(place, 0.0);
-        self.distances.insert(place, row);
         self.members.insert(place, member);
         self.sort_fronts();
         if self.members.len() > self.capacity {
@@ -236,23 +244,26 @@ impl<S: Space> Population<S> {
     /// Drops all members.
     pub fn clear(&mut self) {
         self.members.clear();
-        self.distances.clear();
+        self.seats.clear();
+        self.neighbours = Neighbours::default();
     }
 
     /// The member that survives last.
     fn last(&self) -> Option<usize> {
-        let indices = 0..self.members.len();
         match self.survival {
             Survival::NonDominated => self.members.len().checked_sub(1),
-            Survival::Youngest => indices.min_by_key(|&index| self.members[index].number),
+            Survival::Youngest => (0..self.members.len()).min_by_key(|&index| self.members[index].number),
             Survival::Elitist { elites } => {
-                let mut by_score: Vec<usize> = indices.collect();
-                let better = |a: &Member<S::Genome>, b: &Member<S::Genome>| {
-                    a.violation.total_cmp(&b.violation).then(b.score.total_cmp(&a.score))
-                };
-                by_score.sort_by(|&a, &b| better(&self.members[a], &self.members[b]));
-                let elites = &by_score[..elites.min(by_score.len())];
-                self.by_niche().into_iter().rev().find(|index| !elites.contains(index))
+                let mut by_score: Vec<usize> = (0..self.members.len()).collect();
+                let elites = elites.min(by_score.len());
+                if (1..by_score.len()).contains(&elites) {
+                    let better = |&a: &usize, &b: &usize| {
+                        let (x, y) = (&self.members[a], &self.members[b]);
+                        x.violation.total_cmp(&y.violation).then(y.score.total_cmp(&x.score)).then(a.cmp(&b))
+                    };
+                    by_score.select_nth_unstable_by(elites - 1, better);
+                }
+                self.by_niche().into_iter().rev().find(|index| !by_score[..elites].contains(index))
             }
         }
     }
@@ -260,9 +271,8 @@ impl<S: Space> Population<S> {
     fn drop_last(&mut self) {
         if let Some(last) = self.last() {
             self.members.remove(last);
-            self.distances.remove(last);
-            for distances in &mut self.distances {
-                distances.remove(last);
+            if self.survival != Survival::Youngest {
+                self.neighbours.leave(self.seats.remove(last));
             }
         }
     }
@@ -281,18 +291,23 @@ impl<S: Space> Population<S> {
             order.extend(ranked.into_iter().map(|(_, index)| index));
         }
         self.members = order.iter().map(|&index| self.members[index].clone()).collect();
-        let row = |&a: &usize| order.iter().map(|&b| self.distances[a][b]).collect();
-        self.distances = order.iter().map(row).collect();
+        self.seats = order.iter().map(|&index| self.seats[index]).collect();
     }
 
+    /// Indices of the members: those that their niche keeps, best first, then the others.
     fn by_niche(&self) -> Vec<usize> {
-        let (mut kept, mut cleared): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-        for index in 0..self.members.len() {
-            let better = kept.iter().filter(|&&other| self.distances[index][other] < self.niche.radius).count();
-            if better < self.niche.capacity { kept.push(index) } else { cleared.push(index) }
+        let mut kept = Seats::default();
+        let (mut order, mut cleared) = (Vec::with_capacity(self.members.len()), Vec::new());
+        for (index, &seat) in self.seats.iter().enumerate() {
+            if self.neighbours.count(seat, &kept) < self.niche.capacity {
+                kept.insert(seat);
+                order.push(index);
+            } else {
+                cleared.push(index);
+            }
         }
-        kept.append(&mut cleared);
-        kept
+        order.append(&mut cleared);
+        order
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Settings {
     pub elastic_length: f64,
     /// Neighbours without a gain after which a ring counts as exhausted; at least 1. Default 24.
     pub ring: usize,
+    /// Genomes that a beam keeps of each level; at least 1. Default 4.
+    pub beam: usize,
     /// Estimate of how many candidates the budget allows. It decides how many random births start the search: a quarter
     /// of it, at least 8 and at most the population. Default none, which counts as many.
     pub expected_candidates: Option<u64>,
@@ -44,6 +46,7 @@ impl Default for Settings {
             arm_floor: 0.04,
             elastic_length: 0.35,
             ring: 24,
+            beam: 4,
             expected_candidates: None,
         }
     }
@@ -55,7 +58,7 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of its range.
     pub fn check(&self) -> Result<(), SearchError> {
-        let ranges: [(&'static str, bool, String, &'static str); 9] = [
+        let ranges: [(&'static str, bool, String, &'static str); 10] = [
             ("population", self.population >= 2, self.population.to_string(), "at least 2"),
             ("tournament", self.tournament >= 1, self.tournament.to_string(), "at least 1"),
             (
@@ -80,6 +83,7 @@ impl Settings {
                 "above 0 and at most 1",
             ),
             ("ring", self.ring >= 1, self.ring.to_string(), "at least 1"),
+            ("beam", self.beam >= 1, self.beam.to_string(), "at least 1"),
         ];
         match ranges.into_iter().find(|(_, holds, _, _)| !holds) {
             Some((name, _, given, range)) => Err(SearchError::Setting { name, given, range }),
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_named_with_what_was_given() {
-        let cases: [(Settings, &str); 9] = [
+        let cases: [(Settings, &str); 10] = [
             (Settings { population: 1, elites: 1, ..Settings::default() }, "population"),
             (Settings { tournament: 0, ..Settings::default() }, "tournament"),
             (Settings { elites: 17, ..Settings::default() }, "elites"),
@@ -119,6 +123,7 @@ mod tests {
             (Settings { arm_floor: 0.3, ..Settings::default() }, "arm_floor"),
             (Settings { elastic_length: 0.0, ..Settings::default() }, "elastic_length"),
             (Settings { ring: 0, ..Settings::default() }, "ring"),
+            (Settings { beam: 0, ..Settings::default() }, "beam"),
         ];
         for (settings, expected) in cases {
             match settings.check() {

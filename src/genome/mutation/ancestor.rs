@@ -16,6 +16,7 @@ pub(super) static WIDTH: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: |space, parent, rng| stepped(space, parent, rng, "width", |scales| &scales.widths, |net| &mut net.width),
 };
 
@@ -25,6 +26,7 @@ pub(super) static DEPTH: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: depth,
 };
 
@@ -34,6 +36,7 @@ pub(super) static RESOLUTION: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: |space, parent, rng| {
         stepped(space, parent, rng, "resolution", |scales| &scales.resolutions, |net| &mut net.resolution)
     },
@@ -45,6 +48,7 @@ pub(super) static COMPOUND: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: compound,
 };
 

@@ -17,6 +17,7 @@ pub(super) static DEEPEN: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: true,
     shrinking: false,
+    growing: true,
     apply: deepen,
 };
 
@@ -58,6 +59,7 @@ pub(super) static INSERT_BLOCK: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: true,
     apply: insert_block,
 };
 
@@ -94,6 +96,7 @@ pub(super) static DUPLICATE_BLOCK: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: true,
     apply: duplicate_block,
 };
 
@@ -124,6 +127,7 @@ pub(super) static REMOVE_BLOCK: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: true,
+    growing: false,
     apply: remove_block,
 };
 
@@ -155,6 +159,7 @@ pub(super) static MOTIF: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: motif,
 };
 

@@ -16,6 +16,7 @@ pub(super) static NUMERIC: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: numeric,
 };
 
@@ -42,6 +43,7 @@ pub(super) static NUMERIC_SIZE: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: numeric_size,
 };
 
@@ -77,6 +79,7 @@ pub(super) static CATEGORICAL: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: categorical,
 };
 

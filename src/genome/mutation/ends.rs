@@ -15,6 +15,7 @@ pub(super) static STEM_KERNEL: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: stem_kernel,
 };
 
@@ -33,6 +34,7 @@ pub(super) static STEM_STRIDE: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: stem_stride,
 };
 
@@ -51,6 +53,7 @@ pub(super) static HEAD_POOL: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: head_pool,
 };
 
@@ -68,6 +71,7 @@ pub(super) static HEAD_HIDDEN: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: head_hidden,
 };
 

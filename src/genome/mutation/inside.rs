@@ -15,6 +15,7 @@ pub(super) static GROW_KERNEL: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: true,
     shrinking: false,
+    growing: true,
     apply: grow_kernel,
 };
 
@@ -30,6 +31,7 @@ pub(super) static SHRINK_KERNEL: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: true,
+    growing: false,
     apply: shrink_kernel,
 };
 
@@ -45,6 +47,7 @@ pub(super) static DILATION: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: dilation,
 };
 
@@ -61,6 +64,7 @@ pub(super) static GROUPS: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: groups,
 };
 
@@ -77,6 +81,7 @@ pub(super) static QUARTERS: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: quarters,
 };
 
@@ -94,6 +99,7 @@ pub(super) static BRANCHES: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: branches,
 };
 

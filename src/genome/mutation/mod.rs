@@ -82,6 +82,8 @@ pub struct Mutation {
     pub preserving: bool,
     /// Whether the child is the parent with something taken away, so that it can keep the rest of its weights.
     pub shrinking: bool,
+    /// Whether the child is the parent with a block or stage put in, or with wider layers or larger kernels.
+    pub growing: bool,
     /// Makes a child: valid, and of another canonical hash than its parent. `None` where the edit does not apply, or
     /// where what was drawn cannot be done within the space; another draw may do.
     pub apply: fn(&SearchSpace, &Genome, &mut ChaCha8Rng) -> Option<Edit>,

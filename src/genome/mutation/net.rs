@@ -15,6 +15,7 @@ pub(super) static NORM: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: norm,
 };
 
@@ -36,6 +37,7 @@ pub(super) static ACTIVATION: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: activation,
 };
 

@@ -15,6 +15,7 @@ pub(super) static WEIGHT_DECAY: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: weight_decay,
 };
 
@@ -35,6 +36,7 @@ pub(super) static DROPOUT: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: dropout,
 };
 
@@ -77,6 +79,7 @@ pub(super) static LABEL_SMOOTHING: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: label_smoothing,
 };
 
@@ -96,6 +99,7 @@ pub(super) static FLIP: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: flip,
 };
 
@@ -113,6 +117,7 @@ pub(super) static SHIFT: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: shift,
 };
 
@@ -129,6 +134,7 @@ pub(super) static CUTOUT: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: cutout,
 };
 

@@ -15,6 +15,7 @@ pub(super) static ADD_SKIP: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: |space, parent, rng| toggled(space, parent, rng, true),
 };
 
@@ -24,6 +25,7 @@ pub(super) static REMOVE_SKIP: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: true,
+    growing: false,
     apply: |space, parent, rng| toggled(space, parent, rng, false),
 };
 

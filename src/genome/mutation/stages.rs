@@ -16,6 +16,7 @@ pub(super) static INSERT_STAGE: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: true,
     apply: insert_stage,
 };
 
@@ -39,6 +40,7 @@ pub(super) static REMOVE_STAGE: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: true,
+    growing: false,
     apply: remove_stage,
 };
 
@@ -59,6 +61,7 @@ pub(super) static DOWN: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: down,
 };
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::genome::{
+    count::parameters,
     distance,
     tests::{ancestral, any, spaces},
 };
@@ -28,6 +29,14 @@ fn names_are_unique_and_documented() {
     }
 }
 
+fn blocks(genome: &Genome) -> usize {
+    match &genome.net {
+        Net::Table(net) => net.blocks.len(),
+        Net::Image(net) => positions(net).len(),
+        Net::Ancestor(_) => 0,
+    }
+}
+
 #[test]
 fn each_applies_somewhere_and_does_what_its_kind_says() {
     let spaces: Vec<SearchSpace> = spaces().into_iter().chain([ancestral()]).collect();
@@ -45,6 +54,10 @@ fn each_applies_somewhere_and_does_what_its_kind_says() {
                 match mutation.kind {
                     Kind::Training => assert!(preserves(&parent, &edit.genome), "{}", edit.words),
                     Kind::Architecture => assert_ne!(edit.genome.net, parent.net, "{}", edit.words),
+                }
+                if mutation.growing && !edit.words.ends_with("repaired") {
+                    let size = |genome: &Genome| (blocks(genome), parameters(genome, &space.domain));
+                    assert!(size(&edit.genome) > size(&parent), "{}", edit.words);
                 }
                 if mutation.preserving {
                     assert!(preserves(&parent, &edit.genome), "{}", edit.words);

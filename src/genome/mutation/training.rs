@@ -16,6 +16,7 @@ pub(super) static OPTIMIZER: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: optimizer,
 };
 
@@ -51,6 +52,7 @@ pub(super) static MOMENTUM: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: momentum,
 };
 
@@ -72,6 +74,7 @@ pub(super) static LEARNING_RATE: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: learning_rate,
 };
 
@@ -91,6 +94,7 @@ pub(super) static SCHEDULE: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: schedule,
 };
 
@@ -107,6 +111,7 @@ pub(super) static BATCH: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: batch,
 };
 
@@ -127,6 +132,7 @@ pub(super) static INITIALISATION: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: initialisation,
 };
 
@@ -143,6 +149,7 @@ pub(super) static LOSS: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: loss,
 };
 
@@ -164,6 +171,7 @@ pub(super) static LENGTH: Mutation = Mutation {
     kind: Kind::Training,
     preserving: true,
     shrinking: false,
+    growing: false,
     apply: length,
 };
 

@@ -15,6 +15,7 @@ pub(super) static WIDEN: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: true,
     shrinking: false,
+    growing: true,
     apply: widen,
 };
 
@@ -29,6 +30,7 @@ pub(super) static NARROW: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: true,
+    growing: false,
     apply: narrow,
 };
 
@@ -43,6 +45,7 @@ pub(super) static RESIZE: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: resize,
 };
 
@@ -62,6 +65,7 @@ pub(super) static SCALE: Mutation = Mutation {
     kind: Kind::Architecture,
     preserving: false,
     shrinking: false,
+    growing: false,
     apply: scale,
 };
 

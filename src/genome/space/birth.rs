@@ -34,6 +34,21 @@ impl SearchSpace {
         genome
     }
 
+    /// A random genome of one block, from which mutations that grow lead to the others; always valid.
+    pub fn small(&self, rng: &mut ChaCha8Rng) -> Genome {
+        let mut genome = self.birth(rng);
+        match &mut genome.net {
+            Net::Table(net) => net.blocks.truncate(1),
+            Net::Image(net) => {
+                net.stages.truncate(1);
+                net.stages.iter_mut().for_each(|stage| stage.blocks.truncate(1));
+            }
+            Net::Ancestor(_) => {}
+        }
+        self.repair(&mut genome);
+        genome
+    }
+
     fn random_training(&self, rng: &mut ChaCha8Rng) -> Training {
         let image = match self.domain.input {
             InputDomain::Image { channels, .. } => Some(channels),

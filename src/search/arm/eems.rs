@@ -4,7 +4,7 @@ use super::{Arm, Draft, Entry, State, Told};
 use crate::search::{Member, Space, edits::edited};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Children without a gain after which a parent is left alone.
 const FRUITLESS: u32 = 4;
@@ -28,7 +28,7 @@ fn elastic<S: Space>(space: &S) -> Vec<usize> {
 
 struct Eems {
     elastic: Vec<usize>,
-    /// For members of the population, children since the last gain.
+    /// For members of the population, and some that have left it, children since the last gain.
     fruitless: BTreeMap<u64, u32>,
 }
 
@@ -54,7 +54,10 @@ impl Eems {
 
 impl<S: Space> Arm<S> for Eems {
     fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
-        self.fruitless.retain(|&number, _| state.population.get(number).is_some());
+        if self.fruitless.len() > 2 * state.settings.population {
+            let members: BTreeSet<u64> = state.population.members().iter().map(|member| member.number).collect();
+            self.fruitless.retain(|number, _| members.contains(number));
+        }
         let parent = self.parent(state, rng)?;
         let count = if rng.random_bool(SECOND) { 2 } else { 1 };
         let child = edited(&state.space, &parent.genome, &state.inherited, &self.elastic, count, rng)?;

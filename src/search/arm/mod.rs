@@ -1,6 +1,7 @@
 //! Arms: the ways in which a breeding strategy makes a candidate.
 
 mod birth;
+mod climb;
 mod crossover;
 mod edit;
 mod eems;
@@ -23,8 +24,15 @@ pub struct Entry<S: Space = SearchSpace> {
 
 impl<S: Space> Entry<S> {
     /// All arms.
-    pub const ALL: &'static [Entry<S>] =
-        &[birth::entry(), crossover::entry(), edit::entry(), mutation::entry(), evsm::entry(), eems::entry()];
+    pub const ALL: &'static [Entry<S>] = &[
+        birth::entry(),
+        climb::entry(),
+        crossover::entry(),
+        edit::entry(),
+        mutation::entry(),
+        evsm::entry(),
+        eems::entry(),
+    ];
 }
 
 /// The arm with this name.

@@ -1,5 +1,6 @@
 //! A Gaussian process over the features of genomes.
 
+use super::{Model, cholesky::Cholesky};
 use crate::search::space::Feature;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -10,6 +11,8 @@ const TYPICAL: f64 = 0.04;
 const RATES: f64 = 20.0;
 /// Least and most variance of the noise.
 const NOISE: (f64, f64) = (1e-4, 0.3);
+/// Steps in which the kernel is tuned.
+const TRIES: usize = 12;
 
 /// A coordinate of a genome: its category, where it has one, and its number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,8 +47,8 @@ pub struct GaussianProcess {
     points: Vec<Vec<Coordinate>>,
     /// How many of the points were observed; the others are foreseen.
     observed: usize,
-    /// Rows of the lower Cholesky factor of the kernel matrix of all points.
-    factor: Vec<Vec<f64>>,
+    /// Factor of the kernel matrix of all points.
+    factor: Cholesky,
     /// Inverse of the kernel matrix times the targets, of the observed points.
     weights: Vec<f64>,
 }
@@ -61,15 +64,14 @@ impl GaussianProcess {
             noise: 1e-3,
             points: Vec::new(),
             observed: 0,
-            factor: Vec::new(),
+            factor: Cholesky::default(),
             weights: Vec::new(),
         }
     }
 
-    /// Learns from genomes with these targets (of about unit variance). `foreseen` are genomes whose results are still
-    /// to come: there the process is surer of itself, so that the next question is another one. The kernel is fitted
-    /// in `tries` random steps that are kept where the marginal likelihood grows.
-    pub fn fit(
+    /// Learns from genomes with these targets. Where something is `foreseen` the process is surer of itself. The kernel is
+    /// fitted in `tries` random steps that are kept where the marginal likelihood grows.
+    fn learn_from(
         &mut self,
         genomes: &[&[Feature]],
         targets: &[f64],
@@ -142,18 +144,12 @@ impl GaussianProcess {
         self.factor.clear();
         self.extend_factor();
         let mut z = targets.to_vec();
+        self.factor.forward(&mut z);
         let mut likelihood = 0.0;
-        for (index, row) in self.factor.iter().enumerate() {
-            let known: f64 = row.iter().zip(&z[..index]).map(|(l, z)| l * z).sum();
-            z[index] = (z[index] - known) / row[index];
-            likelihood -= 0.5 * z[index] * z[index] + row[index].ln();
+        for (z, diagonal) in z.iter().zip(self.factor.diagonal()) {
+            likelihood -= 0.5 * z * z + diagonal.ln();
         }
-        for index in (0..z.len()).rev() {
-            z[index] /= self.factor[index][index];
-            let solved = z[index];
-            let row = &self.factor[index];
-            z[..index].iter_mut().zip(row).for_each(|(z, l)| *z -= l * solved);
-        }
+        self.factor.backward(&mut z);
         self.weights = z;
         likelihood
     }
@@ -161,24 +157,9 @@ impl GaussianProcess {
     /// Adds the rows of the factor that are missing.
     fn extend_factor(&mut self) {
         for index in self.factor.len()..self.points.len() {
-            let mut row = self.kernels(&self.points[index], index);
-            let rest = self.solve(&mut row);
-            row.push((1.0 + self.noise - rest).max(1e-9).sqrt());
-            self.factor.push(row);
+            let row = self.kernels(&self.points[index], index);
+            self.factor.push(row, 1.0 + self.noise);
         }
-    }
-
-    /// Solves the factor's first rows against `values` in place, and returns the sum of their squares.
-    fn solve(&self, values: &mut [f64]) -> f64 {
-        let mut squares = 0.0;
-        for index in 0..values.len() {
-            let (known, rest) = values.split_at_mut(index);
-            let row = &self.factor[index];
-            let sum: f64 = row.iter().zip(known.iter()).map(|(l, v)| l * v).sum();
-            rest[0] = (rest[0] - sum) / row[index];
-            squares += rest[0] * rest[0];
-        }
-        squares
     }
 
     /// Kernel of a point with the first `count` points.
@@ -196,14 +177,18 @@ impl GaussianProcess {
         };
         self.points[..count].iter().map(kernel).collect()
     }
+}
 
-    /// Mean and variance of the target of a genome.
-    #[must_use]
-    pub fn predict(&self, features: &[Feature]) -> (f64, f64) {
+impl Model for GaussianProcess {
+    fn fit(&mut self, genomes: &[&[Feature]], targets: &[f64], foreseen: &[&[Feature]], tune: bool, rng: &mut ChaCha8Rng) {
+        self.learn_from(genomes, targets, foreseen, if tune { TRIES } else { 0 }, rng);
+    }
+
+    fn predict(&self, features: &[Feature]) -> (f64, f64) {
         let point: Vec<Coordinate> = features.iter().map(|&feature| Coordinate::from(feature)).collect();
         let mut kernels = self.kernels(&point, self.points.len());
         let mean = kernels.iter().zip(&self.weights).map(|(k, w)| k * w).sum();
-        let known = self.solve(&mut kernels);
+        let known = self.factor.forward(&mut kernels);
         (mean, (1.0 - known).max(1e-9))
     }
 }
@@ -250,7 +235,7 @@ mod tests {
         let genomes: Vec<&[Feature]> = known.iter().map(|point| &point[..]).collect();
         let targets: Vec<f64> = known.iter().map(|point| truth(point)).collect();
         let mut process = GaussianProcess::new();
-        process.fit(&genomes, &targets, foreseen, 60, &mut rng(1, 1, 1));
+        process.learn_from(&genomes, &targets, foreseen, 60, &mut rng(1, 1, 1));
         (process, known)
     }
 
@@ -279,10 +264,10 @@ mod tests {
     fn equal_points_and_a_single_one_are_survived() {
         let point = points(1).pop().unwrap();
         let mut process = GaussianProcess::new();
-        process.fit(&[&point], &[0.0], &[], 10, &mut rng(1, 1, 1));
+        process.learn_from(&[&point], &[0.0], &[], 10, &mut rng(1, 1, 1));
         assert!(process.predict(&point).0.abs() < 1e-9);
         let equal: Vec<&[Feature]> = vec![&point; 30];
-        process.fit(&equal, &[1.0; 30], &[&point], 10, &mut rng(1, 1, 2));
+        process.learn_from(&equal, &[1.0; 30], &[&point], 10, &mut rng(1, 1, 2));
         let (mean, variance) = process.predict(&point);
         assert!((mean - 1.0).abs() < 0.1 && variance.is_finite(), "{mean} {variance}");
     }

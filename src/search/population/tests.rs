@@ -46,6 +46,12 @@ fn a_crowded_niche_goes_first_but_the_elite_stays() {
     crowd.iter().for_each(|&(number, score)| crowded.insert(member(number, genomes[number as usize].clone(), score)));
     assert_eq!(crowded.ranked().iter().map(|member| member.number).collect::<Vec<_>>(), [0, 1, 2]);
 
+    // Of three alike the worst stands behind what is worse still and another.
+    let mut mixed = Population::new(table(), 4, Survival::Elitist { elites: 1 }, Niche { radius: 1e-9, capacity: 2 });
+    crowd.iter().for_each(|&(number, score)| mixed.insert(member(number, genomes[0].clone(), score)));
+    mixed.insert(member(3, genomes[1].clone(), 0.1));
+    assert_eq!(mixed.ranked().iter().map(|member| member.number).collect::<Vec<_>>(), [0, 1, 3, 2]);
+
     // Two copies of one genome and a worse but different one: the second copy goes.
     let mut population = Population::new(table(), 2, Survival::Elitist { elites: 1 }, APART);
     population.insert(member(0, genomes[0].clone(), 0.9));
@@ -61,20 +67,31 @@ fn a_crowded_niche_goes_first_but_the_elite_stays() {
     assert_eq!(numbers(&population), [0, 1]);
 }
 
+/// Whether each member has as many near ones as its distances say.
+fn neighbours_fit(population: &Population, radius: f64) -> bool {
+    let all = population.seats.iter().fold(Seats::default(), |mut all, &seat| {
+        all.insert(seat);
+        all
+    });
+    population.members.iter().zip(&population.seats).all(|(a, &seat)| {
+        let is_near = |b: &&Member| a.number != b.number && table().distance(&a.genome, &b.genome) < radius;
+        population.neighbours.count(seat, &all) == population.members.iter().filter(is_near).count()
+    })
+}
+
 #[test]
-fn distances_follow_their_members() {
-    let space = table();
-    let mut population =
-        Population::new(space.clone(), 5, Survival::Elitist { elites: 2 }, Niche::of(&space, &Settings::default()));
-    for number in 0..60 {
-        let genome = space.birth(&mut rng(4, number, 0));
-        population.insert(member(number, genome, (number * 7 % 11) as f64));
-        for (a, row) in population.members.iter().zip(&population.distances) {
-            let expected: Vec<f64> = population.members.iter().map(|b| space.distance(&a.genome, &b.genome)).collect();
-            assert_eq!(row, &expected);
+fn neighbours_follow_their_members() {
+    let radius = 2.0 * Niche::of(&table(), &Settings::default()).radius;
+    for survival in [Survival::Elitist { elites: 2 }, Survival::NonDominated] {
+        let mut population = Population::new(table(), 6, survival, Niche { radius, capacity: 1 });
+        for number in 0..60 {
+            let genome = table().birth(&mut rng(4, number, 0));
+            let costs = vec![(number * 5 % 13) as f64];
+            population.insert(Member { costs, ..member(number, genome, (number * 7 % 11) as f64) });
+            assert!(neighbours_fit(&population, radius), "{survival:?} {number}");
         }
+        assert_eq!(population.members().len(), 6);
     }
-    assert_eq!(population.members().len(), 5);
 }
 
 #[test]
@@ -121,20 +138,4 @@ fn fronts_survive_and_the_most_crowded_goes() {
     let parent = tried(0.5, 5.0);
     let rewards = [tried(0.6, 5.0), tried(0.6, 6.0), tried(0.5, 5.0), tried(0.4, 5.0)];
     assert_eq!(rewards.map(|child| population.reward(&parent, &child)), [1.0, 0.5, 0.5, 0.0]);
-}
-
-#[test]
-fn distances_follow_their_members_through_fronts() {
-    let space = table();
-    let mut population = Population::new(space.clone(), 6, Survival::NonDominated, Niche::of(&space, &Settings::default()));
-    for number in 0..40 {
-        let genome = space.birth(&mut rng(4, number, 0));
-        let costs = vec![(number * 5 % 13) as f64];
-        population.insert(Member { costs, ..member(number, genome, (number * 7 % 11) as f64) });
-        for (a, row) in population.members.iter().zip(&population.distances) {
-            let expected: Vec<f64> = population.members.iter().map(|b| space.distance(&a.genome, &b.genome)).collect();
-            assert_eq!(row, &expected);
-        }
-    }
-    assert_eq!(population.members().len(), 6);
 }

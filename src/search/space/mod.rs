@@ -19,6 +19,11 @@ pub trait Space: Clone + Send + Sync + 'static {
     /// A random genome; always of the space.
     fn birth(&self, rng: &mut ChaCha8Rng) -> Self::Genome;
 
+    /// A random genome from which edits that grow lead to the others; a birth where no edit grows.
+    fn small(&self, rng: &mut ChaCha8Rng) -> Self::Genome {
+        self.birth(rng)
+    }
+
     /// Genomes made by hand that start a search; none by default.
     fn seeds(&self) -> Vec<Self::Genome> {
         Vec::new()
@@ -51,6 +56,8 @@ pub struct EditKind {
     pub name: String,
     /// Whether a child can go on from its parent's trained weights.
     pub elastic: bool,
+    /// Whether a child is its parent with something added, such as a block.
+    pub grows: bool,
 }
 
 /// A genome made from one or two others.

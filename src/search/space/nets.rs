@@ -12,6 +12,10 @@ impl Space for SearchSpace {
         self.birth(rng)
     }
 
+    fn small(&self, rng: &mut ChaCha8Rng) -> Genome {
+        self.small(rng)
+    }
+
     fn seeds(&self) -> Vec<Genome> {
         self.seeds()
     }
@@ -19,7 +23,7 @@ impl Space for SearchSpace {
     fn edits(&self) -> Vec<EditKind> {
         let kind = |m: &&mutation::Mutation| {
             let elastic = m.preserving || m.shrinking || m.kind == mutation::Kind::Training;
-            EditKind { name: m.name.to_owned(), elastic }
+            EditKind { name: m.name.to_owned(), elastic, grows: m.growing }
         };
         mutation::ALL.iter().map(kind).collect()
     }

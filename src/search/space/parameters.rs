@@ -313,7 +313,8 @@ impl Space for Parameters {
 
     /// One kind for each parameter.
     fn edits(&self) -> Vec<EditKind> {
-        self.parameters.iter().map(|parameter| EditKind { name: parameter.name.clone(), elastic: false }).collect()
+        let kind = |parameter: &Parameter| EditKind { name: parameter.name.clone(), elastic: false, grows: false };
+        self.parameters.iter().map(kind).collect()
     }
 
     fn edit(&self, kind: usize, point: &Point, rng: &mut ChaCha8Rng) -> Option<Child<Point>> {

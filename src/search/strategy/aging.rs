@@ -11,8 +11,9 @@ const COMPOSITION: Composition = Composition {
     arms: &[("edit", 1.0)],
     initial: |settings| settings.population as u64,
     seeded: false,
+    capacity: |settings| settings.population,
     survival: |_| Survival::Youngest,
-    drafts: 1,
+    screening: None,
     patience: |_| None,
 };
 

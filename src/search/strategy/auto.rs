@@ -8,7 +8,8 @@
 use super::Entry;
 use crate::search::{
     Settings, Space,
-    breeding::{Breeding, Composition},
+    breeding::{Breeding, Composition, DraftsOf, Screening},
+    model::GaussianProcess,
     population::Survival,
 };
 
@@ -19,8 +20,9 @@ const COMPOSITION: Composition = Composition {
     arms: &[("birth", 0.2), ("crossover", 0.1), ("mutation", 0.2), ("evsm", 0.25), ("eems", 0.25)],
     initial: Settings::initial,
     seeded: true,
+    capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
-    drafts: 48,
+    screening: Some(Screening { drafts: 48, of: DraftsOf::OneArm, model: || Box::new(GaussianProcess::new()) }),
     patience: |settings| Some((settings.population + settings.ring) as u64),
 };
 

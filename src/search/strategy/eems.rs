@@ -13,8 +13,9 @@ const COMPOSITION: Composition = Composition {
     arms: &[("eems", 0.9), ("birth", 0.1)],
     initial: Settings::initial,
     seeded: true,
+    capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
-    drafts: 1,
+    screening: None,
     patience: |_| None,
 };
 

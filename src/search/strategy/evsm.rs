@@ -11,8 +11,9 @@ const COMPOSITION: Composition = Composition {
     arms: &[("evsm", 1.0)],
     initial: |_| 8,
     seeded: true,
+    capacity: |settings| settings.population,
     survival: |_| Survival::Elitist { elites: 1 },
-    drafts: 1,
+    screening: None,
     patience: |settings| Some((settings.ring + settings.ring / 4) as u64),
 };
 

@@ -12,8 +12,9 @@ const COMPOSITION: Composition = Composition {
     arms: &[("birth", 0.08), ("crossover", 0.15), ("mutation", 0.17), ("evsm", 0.33), ("eems", 0.27)],
     initial: Settings::initial,
     seeded: true,
+    capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
-    drafts: 1,
+    screening: None,
     patience: |_| None,
 };
 

@@ -2,11 +2,16 @@
 
 mod aging;
 mod auto;
+mod beam;
 mod eems;
 mod evsm;
 mod ga;
+mod greedy;
+mod grid;
 mod nsga2;
+mod predictor;
 mod random;
+mod rl;
 
 use super::{Settings, Space, Strategy, UnknownStrategy};
 use crate::genome::SearchSpace;
@@ -25,8 +30,20 @@ pub struct Entry<S: Space = SearchSpace> {
 
 impl<S: Space> Entry<S> {
     /// All strategies, the default of a single objective first.
-    pub const ALL: &'static [Entry<S>] =
-        &[auto::entry(), ga::entry(), aging::entry(), evsm::entry(), eems::entry(), nsga2::entry(), random::entry()];
+    pub const ALL: &'static [Entry<S>] = &[
+        auto::entry(),
+        predictor::entry(),
+        ga::entry(),
+        aging::entry(),
+        evsm::entry(),
+        eems::entry(),
+        greedy::entry(),
+        beam::entry(),
+        grid::entry(),
+        rl::entry(),
+        nsga2::entry(),
+        random::entry(),
+    ];
 }
 
 /// Name of the strategy where none is asked for: one that searches for a front where there are `several` objectives.

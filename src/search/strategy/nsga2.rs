@@ -17,8 +17,9 @@ const COMPOSITION: Composition = Composition {
     arms: &[("birth", 0.1), ("crossover", 0.3), ("mutation", 0.35), ("eems", 0.25)],
     initial: Settings::initial,
     seeded: true,
+    capacity: |settings| settings.population,
     survival: |_| Survival::NonDominated,
-    drafts: 1,
+    screening: None,
     patience: |_| None,
 };
 

@@ -71,12 +71,12 @@ fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
 
 #[test]
 fn a_lag_beyond_every_patience_does_not_stop_the_breeding() {
-    for entry in <Entry>::ALL.iter().filter(|entry| entry.name != "random") {
-        let mut search = search(entry, table(), 1, 128);
+    for name in ["auto", "evsm", "greedy"] {
+        let mut search = search(find(name).unwrap(), table(), 1, 128);
         let flat = |number, proposal: Proposal| Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(0.5)) };
         let proposals = run(&mut search, 128, 900, flat).unwrap();
         let bred = proposals[600..].iter().filter(|proposal| !proposal.origin.parents.is_empty()).count();
-        assert!(bred > 30, "{}: of the last 300 {bred} have parents", entry.name);
+        assert!(bred > 30, "{name}: of the last 300 {bred} have parents");
     }
 }
 
@@ -85,10 +85,15 @@ fn a_lag_beyond_every_patience_does_not_stop_the_breeding() {
 /// journalled before such a change cannot be resumed after it.
 const PINNED: &[(&str, &str)] = &[
     ("auto", "c2324cd86d217616"),
+    ("predictor", "1ba0e7fcc09a0947"),
     ("ga", "ba6f25bc7ef953e9"),
     ("aging", "4c703538e804c360"),
     ("evsm", "6435d6c6d203370a"),
     ("eems", "a742d885af77e8a4"),
+    ("greedy", "af3abf99acdcc0bb"),
+    ("beam", "a4438de76ac1ce32"),
+    ("grid", "5c06991283680457"),
+    ("rl", "e357df69e0f0fbf5"),
     ("nsga2", "c3557878dfa3a4f6"),
     ("random", "64950a434f877b79"),
 ];
