@@ -48,7 +48,7 @@ const fn key(
 pub(super) static KEYS: &[Key] = &[
     key(
         "forbidden",
-        "Operators of ONNX that the runtime which the model is for does not have, such as [\"Elu\", \"Sin\"]. Choices that lead to\none of them are left out.",
+        "Operators of ONNX that the runtime which the model is for does not have, such as [\"Elu\", \"Sin\"]. Choices that lead to one of them are left out.",
         "",
         |space| one(Slot::Texts(&mut space.forbidden)),
     ),
@@ -199,7 +199,7 @@ periodic   sines and cosines of learned frequencies, then the same",
     key("image.stage.widths", "Channels.", IMAGES, |space| one(Slot::Sizes(&mut image(space)?.widths))),
     key(
         "image.stage.downs",
-        "How a stage halves the resolution before its blocks: none (not at all), max_pool, average_pool, stride (of its first\nconvolution)",
+        "How a stage halves the resolution before its blocks: none (not at all), max_pool, average_pool, stride (of its first convolution)",
         IMAGES,
         |space| one(Slot::Names(&mut image(space)?.downs)),
     ),
