@@ -143,7 +143,7 @@ Examples:
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
   evolve run digits.npz --minimize size,latency       small and fast networks beside the best, in digits.evolve/pareto
   evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
-  evolve run iris.csv --target species --cv 5         for few rows: all are trained on and scored on in turn
+  evolve run iris.csv --target species --cv 5         few rows: each is scored on in turn
   evolve run fashion/ --validation 10% --json > events.jsonl";
 
 /// Everything that a run needs, with all defaults filled in.
