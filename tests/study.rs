@@ -136,6 +136,22 @@ fn a_folder_with_a_study_is_left_alone() {
 }
 
 #[test]
+fn what_a_study_would_overwrite_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for theirs in ["weights/mine.safetensors", "best.onnx"] {
+        let out = folder.path().join(theirs.replace('/', "-"));
+        let file = out.join(theirs);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::write(&file, "theirs").expect("a file");
+        let output = study(&out, &[]).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("is there already and is of no study"));
+        assert_eq!(fs::read_to_string(&file).expect("a file"), "theirs");
+        assert!(!out.join("lock").exists());
+    }
+}
+
+#[test]
 fn a_study_that_another_process_works_on_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");

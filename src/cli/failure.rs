@@ -120,6 +120,7 @@ impl From<StudyError> for Failure {
         match error {
             StudyError::Exists(_)
             | StudyError::NoFolder(_)
+            | StudyError::Occupied(_)
             | StudyError::Missing(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }

@@ -14,7 +14,8 @@ use crate::{
     genome::{Ancestor, Constraint, SearchSpace, SpaceFile, ancestor},
     search::{self, DEFAULT_LAG, strategy},
     study::{
-        Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, Trainings, lengths,
+        Cap, Clock, DataSettings, EngineSettings, Folder, Objective, SearchSettings, Settings, Study, StudyError, Trainings,
+        lengths,
     },
     train::{
         ClassWeights, baseline,
@@ -373,7 +374,10 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     if let Some(note) = note {
         progress.note(Note::Notice(&note));
     }
-    let folder = Folder::create(&settings.out)?;
+    let folder = Folder::create(&settings.out).map_err(|error| match error {
+        StudyError::Io { .. } => Failure::bad_input(error).hint("choose another --out"),
+        error => error.into(),
+    })?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let session = Session {
         dataset: &dataset,

@@ -65,7 +65,10 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
     }
     let name = source.target_name.clone().unwrap_or_else(|| "label".into());
     let column = source.target.take().ok_or_else(|| DataError::file(&options.path, "there is no target to learn"))?;
-    let target = Target::new(&name, &column, options.task)?;
+    // Of two values, and of few, the target finds out by itself.
+    let named = source.labels && column.values.len() > 3;
+    let task = options.task.or(named.then_some(TaskKind::Multiclass));
+    let target = Target::new(&name, &column, task)?;
     let (rows, targets) = target.rows(&column);
     if rows.len() < column.codes.len() {
         let missing = column.codes.len() - rows.len();

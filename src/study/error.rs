@@ -10,6 +10,9 @@ pub enum StudyError {
     /// The folder already holds a study.
     #[error("{} already holds a study; go on with `evolve resume {}`, or choose another --out", .0.display(), .0.display())]
     Exists(PathBuf),
+    /// The folder holds no study, but something that a study would overwrite.
+    #[error("{} is there already and is of no study; choose another --out, or move it away", .0.display())]
+    Occupied(PathBuf),
     /// What is to be the folder is something else.
     #[error("{} is no folder; choose another --out", .0.display())]
     NoFolder(PathBuf),

@@ -16,7 +16,7 @@ impl Folder {
     /// Makes the folder of a new study, or takes one that holds none yet.
     ///
     /// # Errors
-    /// Where it holds a study, is locked, or cannot be written.
+    /// Where it holds a study or what one would overwrite, is locked, or cannot be written.
     pub fn create(root: &Path) -> Result<Self, StudyError> {
         if root.exists() && !root.is_dir() {
             return Err(StudyError::NoFolder(root.into()));
@@ -32,7 +32,14 @@ impl Folder {
         if folder.settings().exists() || folder.journal().exists() {
             return Err(StudyError::Exists(root.into()));
         }
-        Ok(folder)
+        let taken = ["best.onnx", "report.json", "report.html", "weights", "pareto"].map(|name| root.join(name));
+        match taken.into_iter().find(|path| path.exists()) {
+            Some(path) => {
+                folder.abandon();
+                Err(StudyError::Occupied(path))
+            }
+            None => Ok(folder),
+        }
     }
 
     /// Opens the folder of a study.

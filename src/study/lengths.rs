@@ -115,10 +115,12 @@ pub fn around(full: u64, affordable: u64) -> Vec<u64> {
 
 /// Trains the probe in growing runs until one takes long enough to be trusted.
 fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> Result<f64, StudyError> {
-    // Scoring is not what is measured.
-    let few: Vec<usize> = (0..setting.validation.targets.len().min(PROBE_ROWS)).collect();
+    // Scoring is not what is measured. Few rows, from all over the data, may leave the study's metric undefined.
+    let rows = setting.validation.targets.len();
+    let count = rows.min(PROBE_ROWS);
+    let few: Vec<usize> = (0..count).map(|i| i * rows / count).collect();
     let validation = setting.validation.take(&few);
-    let setting = &Setting { validation: &validation, ..*setting };
+    let setting = &Setting { validation: &validation, metric: train::metric::default_for(setting.task.kind), ..*setting };
     let patience = PROBE.min(Duration::from_secs_f64(seconds * 0.02));
     let mut examples = probe.training.batch as u64 * 4;
     loop {

@@ -80,7 +80,8 @@ impl Store {
         for entry in entries {
             let path = entry.map_err(|e| StudyError::io("read", &self.folder, e))?.path();
             let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-            if path.extension().is_some_and(|e| e == "safetensors") && !kept.contains(stem) {
+            let is_ours = stem.len() == 64 && stem.bytes().all(|b| b.is_ascii_hexdigit());
+            if is_ours && path.extension().is_some_and(|e| e == "safetensors") && !kept.contains(stem) {
                 self.remove(stem)?;
             }
         }

@@ -32,6 +32,10 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let files = vec![FileDigest::of(path, &content)];
     let text = checked_text(path, &content)?;
     let records = Records { path, text, delimiter: delimiter(text) };
+    if let Some(line) = open_quote(text, records.delimiter) {
+        let problem = "a quote opens here that nothing closes; close it, or double each quote inside of quotes";
+        return Err(DataError::line(path, line, problem));
+    }
     let mut header = header(&records)?;
     let target = match request.target {
         Some(name) => Some(position(path, &header, name)?),
@@ -48,7 +52,24 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         Purpose::Apply(fields) => given(path, &mut header, fields, target)?,
     };
     let (inputs, [target, group]) = fill(&records, &header, plan, [target, group])?;
-    Ok(Source { inputs, target, target_name, group, files, warnings })
+    Ok(Source { inputs, target, labels: false, target_name, group, files, warnings })
+}
+
+/// Line of the cell whose quotes are still open at the end of the text, which would swallow all records after it.
+fn open_quote(text: &str, delimiter: u8) -> Option<u64> {
+    let (mut line, mut opened, mut at_start) = (1, None, true);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, opened) {
+            (b'"', Some(_)) if bytes.peek() == Some(&b'"') => _ = bytes.next(),
+            (b'"', Some(_)) => opened = None,
+            (b'"', None) if at_start => opened = Some(line),
+            _ => {}
+        }
+        line += u64::from(byte == b'\n');
+        at_start = opened.is_none() && (byte == delimiter || byte == b'\n' || byte == b'\r');
+    }
+    opened
 }
 
 /// The content as text without a byte order mark.

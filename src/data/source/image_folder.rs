@@ -72,7 +72,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         column.finish()
     });
     let files = vec![digest(&folder, &images, &files)];
-    Ok(Source { inputs, target, target_name: None, group: None, files, warnings })
+    Ok(Source { inputs, target, labels: true, target_name: None, group: None, files, warnings })
 }
 
 /// Images of a folder and of the folders in it; a single image is listed as it is.

@@ -61,6 +61,8 @@ pub struct Source {
     pub inputs: RawBatch,
     /// Target of all rows as spelled in the file, where there is one; missing where the cell is.
     pub target: Option<TextColumn>,
+    /// Whether the target names classes whatever it looks like, such as folders named by numbers.
+    pub labels: bool,
     /// Name of the target, where it has one.
     pub target_name: Option<String>,
     /// Group of all rows as spelled in the file, where a column of groups was asked for and the format has columns.

@@ -13,7 +13,7 @@ use std::path::Path;
 pub static NPZ: Format = Format {
     name: "NPZ",
     doc: "an NPZ file with x_train [N, F], [N, H, W] or [N, H, W, C] and y_train [N]",
-    sniff: |_, head| head.starts_with(b"PK"),
+    sniff: |_, head| head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06"),
     read,
 };
 
@@ -39,7 +39,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let rows = x.shape.first().copied().unwrap_or(0);
     let inputs = inputs(path, x, &mut warnings)?;
     let target = y.map(|y| labels(path, y, rows)).transpose()?;
-    Ok(Source { inputs, target, target_name: None, group: None, files, warnings })
+    Ok(Source { inputs, target, labels: false, target_name: None, group: None, files, warnings })
 }
 
 /// An array in memory.

@@ -443,3 +443,32 @@ proptest! {
         let _ = try_load(&folder, "t", Some("y"));
     }
 }
+
+#[test]
+fn a_quote_that_nothing_closes_is_refused_with_its_line() {
+    let folder = folder();
+    let header = "x,y,z\n";
+    write(&folder, "open.csv", format!("{header}{}7,8,\"oops\n{}", rows(20), rows(20)));
+    let expected =
+        "open.csv, line 22: a quote opens here that nothing closes; close it, or double each quote inside of quotes";
+    assert_eq!(message(&folder, try_load(&folder, "open.csv", Some("z"))), expected);
+    // Quotes within a cell that has none around it, doubled ones and line breaks are as they should be.
+    write(&folder, "fine.csv", format!("{header}{}1,5\" screen,a\n2,\"a \"\"b\"\"\n c\",b\n3,\"\",a\n", rows(20)));
+    assert!(try_load(&folder, "fine.csv", Some("z")).is_ok());
+}
+
+#[test]
+fn folders_named_by_numbers_are_classes_and_a_header_of_two_letters_is_no_archive() {
+    let folder = folder();
+    for class in 0..25 {
+        for image in 0..6 {
+            let mut picture = Vec::new();
+            let pixels = RgbImage::from_pixel(4, 4, image::Rgb([class * 10, image, 0]));
+            DynamicImage::from(pixels).write_to(&mut std::io::Cursor::new(&mut picture), ImageFormat::Png).unwrap();
+            write(&folder, &format!("numbers/{class}/{image}.png"), picture);
+        }
+    }
+    assert_eq!(try_load(&folder, "numbers", None).unwrap().task.kind, TaskKind::Multiclass);
+    write(&folder, "keys.csv", format!("PK,y,z\n{}", rows(20)));
+    assert!(try_load(&folder, "keys.csv", Some("z")).is_ok());
+}
