@@ -1,9 +1,9 @@
 //! The default: the genetic strategy whose drafts are screened by a model of the objective.
 //!
-//! Each arm drafts several candidates, and that one is trained of which a Gaussian process over the features of all
-//! genomes so far expects the most improvement. So births look where little is known, the ring of EVSM is tried from its
-//! most promising neighbour on, and where nothing was gained for long the search starts anew, still knowing all it has
-//! seen.
+//! Each arm drafts several candidates, and that one is trained of which a Gaussian process over the features of
+//! genomes, the best and the latest, expects the most improvement. So births look where little is known, the ring of EVSM is tried from its
+//! most promising neighbour on, and where nothing was gained for long the search starts anew, still knowing the
+//! best that it has seen.
 
 use super::Entry;
 use crate::search::{
