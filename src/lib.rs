@@ -30,7 +30,9 @@
 //! | [`export`] | `best.onnx`, the models of a front, and their verification | `onnx`, `engine`, `study` |
 //! | [`report`] | `report.json`, `report.html` | `study` |
 //! | [`cli`] | arguments, one file for each subcommand | all |
-
+//!
+//! The last column names what a module builds on; types that come with it, such as graphs, genomes and tasks, it names as well.
+//! Tests apart, nothing uses what is further down.
 //!
 //! Every operator that nets are built of has a standard spelling in `ai.onnx`. On the CPU, training and scoring are spelled in kernels of our own
 //! where there are any ([`engine`]). An image is `[N, C, H, W]` in the graph and `[N, H, W, C]` between kernels: a value

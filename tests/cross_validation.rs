@@ -1,61 +1,21 @@
 //! Cross-validation, groups, executions and class weights: no leak between folds, the same study however it is run, bad
 //! input refused before anything is trained.
 
-use assert_cmd::cargo::cargo_bin;
+mod binary;
+
+use binary::{evolve, fixture, journal, model, run, with_options};
 use evolve::data::{self, CategoryEncoder, Dataset, InputEncoder, Options, Targets, Validation};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
-
-fn evolve(args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_bin("evolve"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
 
 /// A short study of iris. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("iris.csv");
-    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "species", "--quiet", "--seed", "3"]);
-    for default in [["--candidates", "6"], ["--examples", "1500"]] {
-        if !options.contains(&default[0]) {
-            command.args(default);
-        }
-    }
-    command.args(options).arg("--out").arg(out);
-    command
-}
-
-fn run(mut command: Command) -> Output {
-    let output = command.output().expect("the binary runs");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-/// Lines of a journal without what depends on the clock, sorted: they may come in another order.
-fn journal(out: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
-    let mut lines: Vec<Value> = text.lines().map(|line| strip(serde_json::from_str(line).expect("JSON"))).collect();
-    lines.sort_by_key(Value::to_string);
-    lines
-}
-
-fn strip(value: Value) -> Value {
-    match value {
-        Value::Object(map) => map.into_iter().filter(|(k, _)| k != "timing").map(|(k, v)| (k, strip(v))).collect(),
-        Value::Array(list) => list.into_iter().map(strip).collect(),
-        other => other,
-    }
-}
-
-fn model(out: &Path) -> Vec<u8> {
-    fs::read(out.join("best.onnx")).expect("a model")
+    let command = evolve(&["run", data.to_str().expect("a path"), "--target", "species", "--quiet", "--seed", "3"]);
+    with_options(command, &[["--candidates", "6"], ["--examples", "1500"]], options, out)
 }
 
 fn report(out: &Path) -> Value {

@@ -1,40 +1,20 @@
 //! Studies of several objectives with the real binary: the front, its files, resuming, constraints on what is measured.
 
-use assert_cmd::cargo::cargo_bin;
+mod binary;
+
+use binary::{evolve, fixture, run, with_options};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
-
-fn evolve(args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_bin("evolve"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
 
 /// A short study of credit_g. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("credit_g.csv");
-    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class"]);
-    for default in [["--seed", "5"], ["--candidates", "12"], ["--examples", "2000"]] {
-        if !options.contains(&default[0]) {
-            command.args(default);
-        }
-    }
-    command.args(options).arg("--out").arg(out);
-    command
-}
-
-fn run(mut command: Command) -> Output {
-    let output = command.output().expect("the binary runs");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
+    let command = evolve(&["run", data.to_str().expect("a path"), "--target", "class"]);
+    with_options(command, &[["--seed", "5"], ["--candidates", "12"], ["--examples", "2000"]], options, out)
 }
 
 fn resume(out: &Path, options: &[&str]) -> Command {

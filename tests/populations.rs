@@ -159,12 +159,14 @@ fn with_standard_operators_fifty_steps_of_members_are_those_of_each_alone() {
     let (engine, stop) = (engine(), AtomicBool::new(false));
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     for (dataset, _) in datasets() {
+        let mut compared = 0;
         let setting = setting(&dataset, engine.as_ref(), Target::Portable, &stop);
         let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
         let mut genome = space.seeds().swap_remove(0);
         genome.training.batch = 16;
         let genomes = [genome.clone(), twin(&genome, &mut rng), twin(&genome, &mut rng)];
         for (alone, together) in both(&setting, &genomes, 50 * 16) {
+            compared += 1;
             for (name, tensor) in &alone.weights {
                 let values = |w: &train::Weights| w[name].as_f32().expect("floats").to_vec();
                 let (wanted, given) = (values(&alone.weights), values(&together.weights));
@@ -173,6 +175,7 @@ fn with_standard_operators_fifty_steps_of_members_are_those_of_each_alone() {
                 assert!(off <= 1e-4 * largest, "{name} {:?} is off by {off}: {}", tensor.shape, genome.json());
             }
         }
+        assert!(compared > 0, "no training of {} came to its end", genome.json());
     }
 }
 

@@ -1,59 +1,24 @@
 //! The real binary on small real data: reproducible, resumable, careful with what is there.
 
-use assert_cmd::cargo::cargo_bin;
+mod binary;
+
+use binary::{evolve, fixture, model, run, with_options};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
-
-fn evolve(args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_bin("evolve"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
 
 /// A short study of credit_g, with categories. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("credit_g.csv");
-    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class", "--quiet"]);
-    for default in [["--seed", "7"], ["--candidates", "14"], ["--examples", "3000"]] {
-        if !options.contains(&default[0]) {
-            command.args(default);
-        }
-    }
-    command.args(options).arg("--out").arg(out);
-    command
+    let command = evolve(&["run", data.to_str().expect("a path"), "--target", "class", "--quiet"]);
+    with_options(command, &[["--seed", "7"], ["--candidates", "14"], ["--examples", "3000"]], options, out)
 }
 
-fn run(mut command: Command) -> Output {
-    let output = command.output().expect("the binary runs");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-/// Lines of a journal without what depends on the clock, sorted: they may come in another order.
+/// Lines of a journal as text.
 fn journal(out: &Path) -> Vec<String> {
-    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
-    let mut lines: Vec<String> = text.lines().map(|l| strip(serde_json::from_str(l).expect("JSON")).to_string()).collect();
-    lines.sort();
-    lines
-}
-
-fn strip(value: Value) -> Value {
-    match value {
-        Value::Object(map) => map.into_iter().filter(|(k, _)| k != "timing").map(|(k, v)| (k, strip(v))).collect(),
-        Value::Array(list) => list.into_iter().map(strip).collect(),
-        other => other,
-    }
-}
-
-fn model(out: &Path) -> Vec<u8> {
-    fs::read(out.join("best.onnx")).expect("a model")
+    binary::journal(out).iter().map(Value::to_string).collect()
 }
 
 #[test]

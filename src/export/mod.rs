@@ -1,4 +1,5 @@
-//! `best.onnx` and the models of a front: preprocessing, net and decoding in one file, compared with what was scored before it is called done.
+//! `best.onnx` and the models of a front: preprocessing, net and decoding in one file, compared with what was scored before
+//! it is called done.
 
 mod front;
 mod model;

@@ -1,0 +1,55 @@
+//! The real binary and what it leaves: shared by the tests that run whole studies.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+pub fn evolve(args: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin("evolve"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Adds `options`, and those of the `defaults` that they do not replace.
+pub fn with_options(mut command: Command, defaults: &[[&str; 2]], options: &[&str], out: &Path) -> Command {
+    for default in defaults.iter().filter(|default| !options.contains(&default[0])) {
+        command.args(default);
+    }
+    command.args(options).arg("--out").arg(out);
+    command
+}
+
+/// Runs to a good end.
+pub fn run(mut command: Command) -> Output {
+    let output = command.output().expect("the binary runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Lines of a journal without what depends on the clock, sorted: they may come in another order.
+pub fn journal(out: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
+    let mut lines: Vec<Value> = text.lines().map(|line| strip(serde_json::from_str(line).expect("JSON"))).collect();
+    lines.sort_by_key(Value::to_string);
+    lines
+}
+
+fn strip(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map.into_iter().filter(|(k, _)| k != "timing").map(|(k, v)| (k, strip(v))).collect(),
+        Value::Array(list) => list.into_iter().map(strip).collect(),
+        other => other,
+    }
+}
+
+/// Bytes of the exported model.
+pub fn model(out: &Path) -> Vec<u8> {
+    fs::read(out.join("best.onnx")).expect("a model")
+}
