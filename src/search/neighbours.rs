@@ -25,8 +25,8 @@ impl Seats {
     }
 }
 
-/// The neighbours of each member, who keeps its seat while others come and go: a thousand members are compared in
-/// microseconds, and a newcomer moves none of them.
+/// The neighbours of each member, who keeps its seat while others come and go: sets of them are compared 64 at a
+/// time, and a newcomer moves none.
 #[derive(Debug, Clone, Default)]
 pub struct Neighbours {
     near: Vec<Seats>,

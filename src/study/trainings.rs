@@ -3,8 +3,10 @@
 //! Metrics are averaged over folds, not computed over all rows pooled: each fold is scored by a net of its own, and
 //! probabilities of different nets cannot be ranked against one another (Forman and Scholz, 2010). Their spread also tells
 //! the standard error. On a fold the last state of a training counts, not the best: rows that choose a state flatter it, few
-//! rows more than many. How long to train the finals tell, which compare several lengths. A training starts from what the same fold was trained to before, never from another fold: weights of
-//! another fold know the rows that this one is scored on.
+//! rows more than many. How long to train the finals tell, which compare several lengths.
+//!
+//! A training starts from what the same fold was trained to before, never from another fold: weights of another fold know
+//! the rows that this one is scored on.
 
 use super::record::SingleTraining;
 use crate::train::{Costs, CurvePoint, Scores, TrainError, Trained, Weights, random};
