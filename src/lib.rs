@@ -28,7 +28,7 @@
 //! | [`search`] | population, selection, strategies behind ask and tell | `genome` |
 //! | [`study`] | the run: evaluators, journal, weights store, resume | `search`, `train` |
 //! | [`export`] | `best.onnx` and its verification | `onnx`, `engine`, `study` |
-//! | [`report`] | `report.json`, `report.html` | `study` |
+//! | [`report`] | `report.json`, `report.html` | `study`, `search` (the model of the objective) |
 //! | [`cli`] | arguments, one file for each subcommand | all |
 
 //!

@@ -77,8 +77,9 @@ impl Session<'_> {
         }
         let input = self.report_input(study, &finished, exported.bytes)?;
         let page = study.folder().root().join("report.html");
-        write_whole(&page, report::html(&input).as_bytes())?;
-        let numbers = serde_json::to_vec_pretty(&report::numbers(&input)).map_err(Failure::failed)?;
+        let digest = report::Digest::of(&input);
+        write_whole(&page, report::html(&input, &digest).as_bytes())?;
+        let numbers = serde_json::to_vec_pretty(&report::numbers(&input, digest)).map_err(Failure::failed)?;
         write_whole(&study.folder().root().join("report.json"), &numbers)?;
         drop(progress);
         let result = Ending {

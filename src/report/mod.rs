@@ -2,8 +2,10 @@
 //!
 //! The page is one file: no scripts, no fonts, nothing that is fetched. Each section is one entry of [`plot::ALL`].
 
+mod arms;
 mod digest;
 mod format;
+mod importance;
 mod numbers;
 mod page;
 pub mod plot;
@@ -13,9 +15,11 @@ pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 
+pub use arms::{Contribution, contributions};
 pub use digest::{Digest, Point, Step};
 pub use format::{bytes, escape, grouped, number};
-pub use numbers::{Numbers, numbers};
+pub use importance::importance;
+pub use numbers::{GeneImportance, Numbers, numbers};
 pub use page::html;
 
 use crate::{

@@ -1,9 +1,11 @@
 //! Sections of the page, one a file.
 
+mod arms;
 mod cloud;
 mod confusion;
 mod failures;
 mod gain;
+mod importance;
 mod lineage;
 mod network;
 mod residuals;
@@ -27,7 +29,9 @@ pub static ALL: &[&Section] = &[
     &gain::SECTION,
     &cloud::SECTION,
     &network::SECTION,
+    &importance::SECTION,
     &lineage::SECTION,
+    &arms::SECTION,
     &confusion::SECTION,
     &residuals::SECTION,
     &scores::SECTION,
