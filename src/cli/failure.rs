@@ -115,6 +115,7 @@ impl From<StudyError> for Failure {
             StudyError::Exists(_)
             | StudyError::NoFolder(_)
             | StudyError::Missing(_)
+            | StudyError::NothingToInherit(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }
             | StudyError::Journal { .. }

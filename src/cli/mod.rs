@@ -6,6 +6,7 @@
 
 mod engine;
 mod failure;
+mod from;
 pub mod inspect;
 mod interrupt;
 mod layers;

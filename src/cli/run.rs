@@ -1,7 +1,7 @@
 //! `evolve run`: searches for a net, retrains the best, exports it.
 
 use super::{
-    EngineArgs, Failure, OutputArgs, OutputMode, Status, interrupt, memory,
+    EngineArgs, Failure, OutputArgs, OutputMode, Status, from, interrupt, memory,
     progress::{Note, Progress},
     quantity,
     session::{self, Session},
@@ -11,7 +11,7 @@ use crate::{
     express,
     genome::{Ancestor, Constraint, SearchSpace, ancestor},
     search::{self, DEFAULT_LAG, strategy},
-    study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
+    study::{Clock, DataSettings, Earlier, EngineSettings, Folder, SearchSettings, Settings, Study, lengths},
     train::{
         baseline,
         metric::{self, Metric},
@@ -70,6 +70,10 @@ pub struct Args {
     /// Strategy of the search
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), default_value = <strategy::Entry>::ALL[0].name, help_heading = "Search")]
     pub strategy: String,
+    /// Folder of an earlier study of the same columns and classes: its best networks come first and train on from their
+    /// weights [target, metric, ancestors and constraints are its own where none are given]
+    #[arg(long, value_name = "DIR", help_heading = "Search")]
+    pub from: Option<PathBuf>,
     /// Published architectures that a search over images starts from beside its own, such as resnet50,mobilenet_v2
     #[arg(long = "ancestor", value_name = "NAME", value_parser = ancestor_names(), value_delimiter = ',', help_heading = "Search")]
     pub ancestors: Vec<Ancestor>,
@@ -108,7 +112,8 @@ Examples:
   evolve run adult.csv --target income
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
   evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
-  evolve run fashion/ --validation 10% --json > events.jsonl";
+  evolve run fashion/ --validation 10% --json > events.jsonl
+  evolve run june.csv --from may.evolve               from the networks and weights of an earlier study";
 
 /// Everything that a run needs, with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +137,8 @@ pub struct RunSettings {
     pub examples: Option<u64>,
     /// Name of the strategy, which exists.
     pub strategy: String,
+    /// Folder of the study to start from.
+    pub from: Option<PathBuf>,
     /// Ancestors among the seeds. Whether they fit the data is known only once that is read.
     pub ancestors: Vec<Ancestor>,
     /// Bounds on costs. Whether any net satisfies them is known only once the data is read.
@@ -182,6 +189,7 @@ impl Args {
             budget,
             candidates: self.candidates,
             strategy: self.strategy,
+            from: self.from,
             ancestors: self.ancestors,
             constraints: self.constraints,
             seed: self.seed,
@@ -277,13 +285,19 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     let clock = Clock::new(0.0);
     let stop = interrupt::stop_flag()?;
     let mut progress = Progress::new(settings.output);
-    let dataset = data::load(&Options {
+    let earlier = settings.from.as_deref().map(Earlier::read).transpose()?;
+    let settings = &earlier.as_ref().map_or_else(|| settings.clone(), |earlier| from::completed(settings, earlier));
+    let options = Options {
         path: settings.data.clone(),
         target: settings.target.clone(),
         task: settings.task,
         validation: settings.validation.clone(),
         seed: settings.seed,
-    })?;
+    };
+    let dataset = match &earlier {
+        Some(earlier) => from::load(options, earlier)?,
+        None => data::load(&options)?,
+    };
     session::introduce(&dataset, &mut progress);
     let metric = match &settings.metric {
         Some(name) => metric::find(name, dataset.task.kind)?,
@@ -302,7 +316,16 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         stop,
         clock,
     };
-    let resolved = resolved(settings, &session, &space).inspect_err(|_| folder.abandon())?;
+    let mut resolved = resolved(settings, &session, &space).inspect_err(|_| folder.abandon())?;
+    let own = &resolved.search.strategy_settings;
+    let inherit = |earlier: &Earlier| earlier.inheritance(&space, metric, own);
+    let inheritance = earlier.as_ref().map(inherit).transpose().inspect_err(|_| folder.abandon())?;
+    if let Some(inheritance) = &inheritance {
+        let (all, warm) = (inheritance.heirs.len(), inheritance.with_weights());
+        progress
+            .note(Note::Notice(&format!("begins with {all} of the earlier study's networks, {warm} with their weights")));
+    }
+    resolved.from = inheritance.as_ref().map(|inheritance| inheritance.settings.clone());
     let lag = resolved.search.lag;
     if settings.workers as u64 > lag {
         progress.note(Note::Warning(&format!(
@@ -310,7 +333,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
             settings.workers
         )));
     }
-    let mut study = Study::create(folder, resolved)?;
+    let mut study = Study::create(folder, resolved, &dataset.preprocessing, inheritance.as_ref())?;
     session.run(&mut study, progress, settings.output)
 }
 
@@ -363,6 +386,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             },
             files: session::files(dataset),
         },
+        from: None,
         search: SearchSettings {
             strategy: settings.strategy.clone(),
             seed: settings.seed,

@@ -206,6 +206,7 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
         ("workers", session.workers.to_string()),
         ("evolve", settings.version.clone()),
     ];
+    let from = settings.from.iter().map(|from| ("journal of the earlier study".to_owned(), from.journal.clone()));
     let files = settings.data.files.iter().map(|file| (format!("SHA-256 of {}", file.name), file.sha256.clone()));
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(files).collect()
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(from).chain(files).collect()
 }

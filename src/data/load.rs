@@ -48,6 +48,18 @@ pub struct Dataset {
 /// # Errors
 /// Where the data cannot be read, is broken, or gives nothing to learn.
 pub fn load(options: &Options) -> Result<Dataset, DataError> {
+    load_with(options, None)
+}
+
+/// Loads a dataset that goes through a preprocessing fitted on earlier data. Only the rows of each class are counted anew.
+///
+/// # Errors
+/// As [`load`], and where the data has other inputs, by name and kind, another task or other classes.
+pub fn load_fitted(options: &Options, fitted: &Preprocessing) -> Result<Dataset, DataError> {
+    load_with(options, Some(fitted))
+}
+
+fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Dataset, DataError> {
     let request = Request { path: &options.path, target: options.target.as_deref(), purpose: Purpose::Learn };
     let mut source = source::read(&request)?;
     let mut warnings = std::mem::take(&mut source.warnings);
@@ -65,7 +77,7 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
     }
     match &options.validation {
         Validation::File(path) => {
-            let fit = Fit { source, target: &target, warnings };
+            let fit = Fit { source, target: &target, path: &options.path, fitted, warnings };
             let split = Split { train: (0..rows.len()).collect(), validation: Vec::new() };
             let (mut dataset, fields) = fit.dataset(&rows, &targets, &split)?;
             dataset.validate_on(path, &fields, &name, &target)?;
@@ -75,7 +87,8 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
             let share = if let Validation::Share(share) = chosen { Some(*share) } else { None };
             let split = split(&targets, share, options.seed)?;
             warn_of_lonely_classes(&target, &targets, &mut warnings);
-            Ok(Fit { source, target: &target, warnings }.dataset(&rows, &targets, &split)?.0)
+            let fit = Fit { source, target: &target, path: &options.path, fitted, warnings };
+            Ok(fit.dataset(&rows, &targets, &split)?.0)
         }
     }
 }
@@ -93,6 +106,9 @@ fn warn_of_lonely_classes(target: &Target, targets: &Targets, warnings: &mut Vec
 struct Fit<'a> {
     source: Source,
     target: &'a Target,
+    path: &'a Path,
+    /// What the data goes through, where that is fitted already.
+    fitted: Option<&'a Preprocessing>,
     warnings: Vec<String>,
 }
 
@@ -102,10 +118,8 @@ impl Fit<'_> {
     fn dataset(mut self, rows: &[usize], targets: &Targets, split: &Split) -> Result<(Dataset, Vec<Field>), DataError> {
         let in_file = |part: &[usize]| part.iter().map(|&r| rows[r]).collect::<Vec<usize>>();
         let (train, validation) = (in_file(&split.train), in_file(&split.validation));
-        let input = InputEncoder::fit(&self.source.inputs, &train, &mut self.warnings)?;
         let train_targets = targets.take(&split.train);
-        let output = self.target.describe(&train_targets);
-        let preprocessing = Preprocessing { kind: self.target.kind, target: self.source.target_name.clone(), input, output };
+        let preprocessing = self.preprocessing(&train, self.target.describe(&train_targets))?;
         let fields = preprocessing.schema().inputs;
         if let Some(column) = fields.iter().find(|f| preprocessing.output_names().contains(&f.name.as_str())) {
             return Err(DataError::ReservedName { column: column.name.clone() });
@@ -122,6 +136,28 @@ impl Fit<'_> {
             warnings: self.warnings,
         };
         Ok((dataset, fields))
+    }
+
+    /// The preprocessing of these rows: fitted on them, or as it was fitted, where they are what it was fitted for.
+    fn preprocessing(&mut self, train: &[usize], output: OutputSpec) -> Result<Preprocessing, DataError> {
+        let mut left_out = Vec::new();
+        let input = InputEncoder::fit(&self.source.inputs, train, &mut left_out)?;
+        let fresh = Preprocessing { kind: self.target.kind, target: self.source.target_name.clone(), input, output };
+        let Some(fitted) = self.fitted else {
+            self.warnings.append(&mut left_out);
+            return Ok(fresh);
+        };
+        let differences = fitted.differences(&self.source.inputs, &fresh);
+        if !differences.is_empty() {
+            return Err(DataError::Differs { path: self.path.into(), differences });
+        }
+        self.warnings.extend(fitted.strangers(&self.source.inputs));
+        let mut kept = fitted.clone();
+        // How many rows each class has is the data's affair; on mean and deviation of a target the weights depend.
+        if let OutputSpec::Classes { .. } = fresh.output {
+            kept.output = fresh.output;
+        }
+        Ok(kept)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Data: sources, schema and task inference, split, fitted preprocessing.
 //!
 //! [`load`] goes the whole way: a [`source`] reads raw inputs and the target, the target poses the task, rows are split,
-//! and [`Preprocessing`] is fitted on the training part. [`read_inputs`] and [`read_labelled`] read further files for a
+//! and [`Preprocessing`] is fitted on the training part. [`load_fitted`] takes a preprocessing that was fitted on earlier
+//! data, so that nets that were trained behind it can go on. [`read_inputs`] and [`read_labelled`] read further files for a
 //! model that exists.
 
 mod error;
+mod follow;
 mod infer;
 mod inputs;
 mod load;
@@ -17,7 +19,7 @@ mod target;
 
 pub use error::DataError;
 pub use inputs::{read_inputs, read_labelled, resolve};
-pub use load::{Dataset, Options, load};
+pub use load::{Dataset, Options, load, load_fitted};
 pub use preprocess::{
     CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NumberEncoder, Preprocessing, TableEncoder,
     TableInputs,

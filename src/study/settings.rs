@@ -1,11 +1,11 @@
 //! `study.toml`: every setting, resolved. The same settings give the same study.
 
-use super::{Folder, StudyError, folder::write_whole};
+use super::{Folder, FromSettings, StudyError, folder::write_whole};
 use crate::data::Task;
 use crate::genome::{Ancestor, Constraint};
 use crate::train::Costs;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct Settings {
     pub version: String,
     /// Where the data is and how it is read.
     pub data: DataSettings,
+    /// What it was started from, where that is an earlier study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<FromSettings>,
     /// How the search goes.
     pub search: SearchSettings,
     /// How long candidates and finalists train.
@@ -143,9 +146,13 @@ impl Settings {
     /// # Errors
     /// Where the file cannot be read or does not parse.
     pub fn read(folder: &Folder) -> Result<Self, StudyError> {
-        let path = folder.settings();
-        let text = std::fs::read_to_string(&path).map_err(|e| StudyError::io("read", &path, e))?;
-        toml::from_str(&text).map_err(|e| StudyError::Settings { path, reason: e.to_string() })
+        Settings::read_file(&folder.settings())
+    }
+
+    /// As [`Settings::read`], of a folder that is not locked.
+    pub(super) fn read_file(path: &Path) -> Result<Self, StudyError> {
+        let text = std::fs::read_to_string(path).map_err(|e| StudyError::io("read", path, e))?;
+        toml::from_str(&text).map_err(|e| StudyError::Settings { path: path.into(), reason: e.to_string() })
     }
 
     /// Writes the settings.
