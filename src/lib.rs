@@ -28,7 +28,7 @@
 //! | [`search`] | population, selection, strategies behind ask and tell | `genome` |
 //! | [`study`] | the run: evaluators, journal, weights store, resume | `search`, `train` |
 //! | [`export`] | `best.onnx`, the models of a front, and their verification | `onnx`, `engine`, `study` |
-//! | [`report`] | `report.json`, `report.html` | `study` |
+//! | [`report`] | `report.json`, `report.html` | `study`, `search` (the model of the objective) |
 //! | [`cli`] | arguments, one file for each subcommand | all |
 //!
 //! The last column names what a module builds on; types that come with it, such as graphs, genomes and tasks, it names as well.

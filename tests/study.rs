@@ -60,6 +60,84 @@ fn killed_at_any_moment_and_resumed_it_ends_as_unbroken() {
     assert_eq!(journal(&whole), journal(&broken));
 }
 
+/// What the journal says of candidates, by their numbers.
+fn candidates(out: &Path) -> Vec<Value> {
+    let records = journal(out).into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("JSON"));
+    let mut candidates: Vec<Value> = records.filter(|record| record["event"] == "candidate").collect();
+    candidates.sort_by_key(|candidate| candidate["number"].as_u64());
+    candidates
+}
+
+/// The best score of candidates, and the examples that they consumed.
+fn best(candidates: &[Value]) -> (f64, u64) {
+    let score = candidates.iter().filter_map(|c| c["outcome"]["score"].as_f64()).fold(f64::MIN, f64::max);
+    (score, candidates.iter().filter_map(|c| c["outcome"]["costs"]["examples"].as_u64()).sum())
+}
+
+#[test]
+fn a_study_that_starts_from_another_is_as_good_at_once_and_does_not_need_it_any_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [earlier, one, four, broken] = ["earlier", "one", "four", "broken"].map(|name| folder.path().join(name));
+    run(study(&earlier, &[]));
+    let from = ["--from", earlier.to_str().expect("a path"), "--candidates", "7"];
+    run(study(&one, &[&from[..], &["--workers", "1"]].concat()));
+    run(study(&four, &[&from[..], &["--workers", "4"]].concat()));
+    assert_eq!(journal(&one), journal(&four));
+    assert!(model(&one) == model(&four), "the models differ");
+
+    let (all, first) = (candidates(&earlier), &candidates(&one)[..4]);
+    assert!(first.iter().all(|c| c["proposal"]["origin"]["arm"] == "inherited"), "{first:?}");
+    let ((searched, spent), (inherited, cost)) = (best(&all), best(first));
+    assert!(inherited >= searched, "{inherited} after {searched}");
+    assert!(cost * 4 < spent, "{cost} examples after {spent}");
+    let settings = fs::read_to_string(one.join("study.toml")).expect("settings");
+    assert!(settings.contains("[from]\njournal = \"") && !settings.contains("earlier"), "{settings}");
+
+    let mut child = study(&broken, &from).stderr(Stdio::null()).spawn().expect("the binary runs");
+    let patience = Instant::now();
+    while !broken.join("journal.jsonl").exists() && patience.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+    fs::remove_dir_all(&earlier).expect("the earlier folder goes");
+    run(evolve(&["resume", "--quiet", broken.to_str().expect("a path")]));
+    assert_eq!(journal(&one), journal(&broken));
+    assert!(model(&one) == model(&broken), "the models differ");
+}
+
+#[test]
+fn data_that_does_not_fit_the_earlier_study_is_refused_and_other_values_are_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
+    let write = |name: &str, header: &str, row: fn(usize) -> String| {
+        let rows: Vec<String> = (0..60).map(row).collect();
+        fs::write(path(name), format!("{header}\n{}\n", rows.join("\n"))).expect("a file");
+    };
+    write("may.csv", "x,z,y", |i| format!("{},{},{}", i % 7, ["p", "q"][i % 2], ["a", "b"][i % 2]));
+    write("june.csv", "x,z,y", |i| format!("{},{},{}", 50 + i % 7, ["q", "r"][i % 2], ["a", "b"][i % 2]));
+    write("july.csv", "x,w,y", |i| format!("{},{},{}", i % 7, i % 5, ["a", "b", "c"][i % 3]));
+    let short = ["--candidates", "1", "--examples", "200"];
+    run(evolve(&[&["run", &path("may.csv"), "--target", "y", "--quiet", "--out", &path("may")], &short[..]].concat()));
+
+    let refused = |data: &str, from: &str, message: &str| {
+        let arguments = ["run", &path(data), "--from", &path(from), "--out", &path("none")];
+        let output = evolve(&[&arguments, &short[..]].concat()).output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(message), "{said}");
+        assert!(!Path::new(&path("none")).exists(), "something is left behind");
+    };
+    refused("july.csv", "may", "new class \"c\"; column \"z\" is missing; column \"w\" is new");
+    refused("june.csv", "nowhere", "holds no study");
+    fs::write(path("may.csv"), "gone").expect("a file");
+    let june = ["run", &path("june.csv"), "--from", &path("may"), "--out", &path("june")];
+    let output = run(evolve(&[&june, &short[..]].concat()));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("begins with 1 of the earlier study's networks, 1 with their weights"), "{said}");
+    assert!(said.contains("column \"x\": 100% of the rows are beyond the range"), "{said}");
+    assert!(said.contains("column \"z\": 50% of the rows have values that the earlier study did not know"), "{said}");
+}
+
 #[test]
 fn a_torn_line_is_cut_off_and_a_damaged_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");

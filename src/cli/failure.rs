@@ -122,6 +122,7 @@ impl From<StudyError> for Failure {
             | StudyError::NoFolder(_)
             | StudyError::Occupied(_)
             | StudyError::Missing(_)
+            | StudyError::NothingToInherit(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }
             | StudyError::Journal { .. }

@@ -8,7 +8,7 @@ use crate::{
     export::{CROSS_VALIDATION, FrontFile, SCHEMA},
     genome,
     onnx::{self, Summary, ValueInfo},
-    report::{Layer, Scored, bytes, grouped, number},
+    report::{self, Contribution, GeneImportance, Layer, Scored, bytes, grouped, number},
     study::{Candidate, Choice, FrontMember, Journal, Objectives, Outcome, Record, Settings},
     train::Scores,
 };
@@ -22,7 +22,8 @@ use std::{
 
 /// Show what a model, study or ancestor holds: layers, parameters, size, metrics, front, lineage
 ///
-/// Nothing is run. A study is shown from its journal and, where it is exported, its best.onnx; this works while the study
+/// Of a study it also says what each edit of the lineage gained, what each arm of the strategy contributed and which genes
+/// mattered. Nothing is run. A study is shown from its journal and, where it is exported, its best.onnx; this works while the study
 /// runs, too.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -92,6 +93,8 @@ struct StudyPart {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     front: Vec<FrontEntry>,
     lineage: Vec<LineageEntry>,
+    contributions: Vec<Contribution>,
+    importance: Option<GeneImportance>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +123,7 @@ struct LineageEntry {
     arm: String,
     edits: Vec<String>,
     score: Option<f64>,
+    gain: Option<f64>,
 }
 
 /// Inspects.
@@ -224,6 +228,8 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
         }),
         front: choice.as_ref().map(|choice| front(folder, choice)).unwrap_or_default(),
         lineage: best.map(|candidate| lineage(candidate, &candidates)).unwrap_or_default(),
+        contributions: report::contributions(candidates.values()),
+        importance: report::importance(candidates.values()).map(GeneImportance::from),
     })
 }
 
@@ -253,6 +259,7 @@ fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<Linea
             arm: candidate.proposal.origin.arm.clone(),
             edits: candidate.proposal.origin.edits.clone(),
             score: candidate.outcome.score(),
+            gain: parent(&candidate).and_then(|parent| Some(candidate.outcome.score()? - parent.outcome.score()?)),
         })
         .collect();
     entries.reverse();
@@ -300,10 +307,51 @@ fn study_text(study: &StudyPart, text: &mut String) {
     }
     for entry in &study.lineage {
         let score = entry.score.map_or_else(|| "failed".to_owned(), number);
-        let _ = writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", entry.candidate, entry.arm, entry.edits.join("; "));
+        let gain = entry.gain.map_or_else(String::new, signed);
+        let edits = entry.edits.join("; ");
+        let _ = writeln!(text, "  {:>6}  {score:>10}  {gain:>9}  {:<10} {edits}", entry.candidate, entry.arm);
     }
-    if !study.lineage.is_empty() {
-        text.push('\n');
+    contributions_text(&study.contributions, text);
+    importance_text(study.importance.as_ref(), text);
+    text.push('\n');
+}
+
+fn signed(gain: f64) -> String {
+    format!("{}{}", if gain < 0.0 { "−" } else { "+" }, number(gain.abs()))
+}
+
+fn contributions_text(arms: &[Contribution], text: &mut String) {
+    if arms.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n  arm        tried  failed  share of examples  times best       gain  gain per share");
+    for arm in arms {
+        let _ = writeln!(
+            text,
+            "  {:<10} {:>5}  {:>6}  {:>16.0}%  {:>10}  {:>9}  {:>14}",
+            arm.arm,
+            arm.candidates,
+            arm.failed,
+            arm.share * 100.0,
+            arm.improvements,
+            number(arm.gain),
+            number(arm.gain_per_share)
+        );
+    }
+}
+
+fn importance_text(importance: Option<&GeneImportance>, text: &mut String) {
+    let Some(found) = importance else { return };
+    if !found.trustworthy {
+        let _ = writeln!(text, "\nwhich genes mattered is not known: a model of them ranks unseen candidates hardly better");
+        let _ = writeln!(text, "than chance (rank correlation {:.2})", found.correlation);
+        return;
+    }
+    let _ = writeln!(text, "\nloss of the rank correlation {:.2} of a model where a gene is shuffled", found.correlation);
+    for gene in &found.genes {
+        // Adding zero to what was rounded leaves no negative zero.
+        let lost = (gene.importance * 100.0).round() / 100.0 + 0.0;
+        let _ = writeln!(text, "  {:<30} {lost:>5.2}", gene.gene);
     }
 }
 

@@ -7,6 +7,7 @@
 mod bound;
 mod engine;
 mod failure;
+mod from;
 pub mod inspect;
 mod interrupt;
 mod layers;

@@ -11,7 +11,7 @@ use super::{
     session::{self, Session},
 };
 use crate::{
-    data::{self, Dataset, Options, Validation},
+    data::{self, Dataset, Options, Preprocessing, Validation},
     study::{Clock, Folder, Settings, Study, StudyError},
     train::metric,
 };
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut progress = Progress::new(mode);
     let mut study = Study::open(Folder::open(&args.folder)?)?;
     let clock = Clock::new(study.elapsed());
-    let dataset = load(study.settings())?;
+    let dataset = load(study.settings(), study.preprocessing()?.as_ref())?;
     study.extend(args.candidates, args.budget.map(|budget| budget.as_secs_f64()))?;
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
@@ -98,8 +98,9 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     session.run(&mut study, progress, mode)
 }
 
-/// The data as the study's settings say; the same bytes as when it began.
-fn load(settings: &Settings) -> Result<Dataset, Failure> {
+/// The data as the study's settings say, through the preprocessing that was fitted before, where there is one; the same
+/// bytes as when it began.
+pub(super) fn load(settings: &Settings, fitted: Option<&Preprocessing>) -> Result<Dataset, Failure> {
     let data = &settings.data;
     let validation = match (&data.validation_file, data.validation_share, data.cross_validation) {
         (Some(path), ..) => Validation::File(path.clone()),
@@ -107,14 +108,18 @@ fn load(settings: &Settings) -> Result<Dataset, Failure> {
         (None, None, Some(cut)) => Validation::Folds(cut),
         (None, None, None) => Validation::Auto,
     };
-    let dataset = data::load(&Options {
+    let options = Options {
         path: data.path.clone(),
         target: data.target.clone(),
         task: Some(settings.schema.kind),
         validation,
         group: data.group.clone(),
         seed: settings.search.seed,
-    })?;
+    };
+    let dataset = match fitted {
+        Some(fitted) => data::load_fitted(&options, fitted)?,
+        None => data::load(&options)?,
+    };
     let now = session::files(&dataset);
     match data.files.iter().find(|file| !now.contains(file)) {
         Some(changed) => Err(StudyError::DataChanged { name: changed.name.clone() }.into()),

@@ -6,7 +6,7 @@ pub use args::{Args, DEFAULT_BUDGET, RunSettings, Switch, TaskChoice};
 pub(super) use args::{ancestor_names, metric_names, validation, workers};
 
 use super::{
-    Failure, Status, interrupt, objectives,
+    Failure, Status, from, interrupt, objectives,
     progress::{Note, Progress},
     session::{self, Session},
     space,
@@ -15,7 +15,10 @@ use crate::{
     data::{self, Dataset, Options, Validation},
     genome::{SearchSpace, SpaceFile},
     search::{self, DEFAULT_LAG},
-    study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, StudyError, Trainings, lengths},
+    study::{
+        Clock, DataSettings, Earlier, EngineSettings, Folder, SearchSettings, Settings, Study, StudyError, Trainings,
+        lengths,
+    },
     train::{
         baseline,
         metric::{self, Metric},
@@ -31,14 +34,20 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     let clock = Clock::new(0.0);
     let stop = interrupt::stop_flag()?;
     let mut progress = Progress::new(settings.output);
-    let dataset = data::load(&Options {
+    let earlier = settings.from.as_deref().map(Earlier::read).transpose()?;
+    let settings = &earlier.as_ref().map_or_else(|| settings.clone(), |earlier| from::completed(settings, earlier));
+    let options = Options {
         path: settings.data.clone(),
         target: settings.target.clone(),
         task: settings.task,
         validation: settings.validation.clone(),
         group: settings.group.clone(),
         seed: settings.seed,
-    })?;
+    };
+    let dataset = match &earlier {
+        Some(earlier) => from::load(options, earlier)?,
+        None => data::load(&options)?,
+    };
     session::introduce(&dataset, &mut progress);
     let metric = match &settings.metric {
         Some(name) => metric::find(name, dataset.task.kind)?,
@@ -66,7 +75,16 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         stop,
         clock,
     };
-    let resolved = resolved(settings, &session, &space).inspect_err(|_| folder.abandon())?;
+    let mut resolved = resolved(settings, &session, &space).inspect_err(|_| folder.abandon())?;
+    let own = &resolved.search.strategy_settings;
+    let inherit = |earlier: &Earlier| earlier.inheritance(&space, metric, own);
+    let inheritance = earlier.as_ref().map(inherit).transpose().inspect_err(|_| folder.abandon())?;
+    if let Some(inheritance) = &inheritance {
+        let (all, warm) = (inheritance.heirs.len(), inheritance.with_weights());
+        progress
+            .note(Note::Notice(&format!("begins with {all} of the earlier study's networks, {warm} with their weights")));
+    }
+    resolved.from = inheritance.as_ref().map(|inheritance| inheritance.settings.clone());
     let lag = resolved.search.lag;
     if settings.workers as u64 > lag {
         progress.note(Note::Warning(&format!(
@@ -74,7 +92,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
             settings.workers
         )));
     }
-    let mut study = Study::create(folder, resolved)?;
+    let mut study = Study::create(folder, resolved, &dataset.preprocessing, inheritance.as_ref())?;
     session.run(&mut study, progress, settings.output)
 }
 
@@ -146,6 +164,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             group: settings.group.clone(),
             files: session::files(dataset),
         },
+        from: None,
         search: SearchSettings {
             strategy: settings.strategy.clone(),
             seed: settings.seed,

@@ -97,8 +97,9 @@ impl Session<'_> {
         let front = self.front(study, front);
         let input = self.report_input(study, &finished, exported.bytes, front)?;
         let page = study.folder().root().join("report.html");
-        write_whole(&page, report::html(&input).as_bytes())?;
-        let numbers = serde_json::to_vec_pretty(&report::numbers(&input)).map_err(Failure::failed)?;
+        let digest = report::Digest::of(&input);
+        write_whole(&page, report::html(&input, &digest).as_bytes())?;
+        let numbers = serde_json::to_vec_pretty(&report::numbers(&input, digest)).map_err(Failure::failed)?;
         write_whole(&study.folder().root().join("report.json"), &numbers)?;
         drop(progress);
         let result = Ending {
@@ -357,6 +358,7 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
         ("workers", session.workers.to_string()),
         ("evolve", settings.version.clone()),
     ];
+    let from = settings.from.iter().map(|from| ("journal of the earlier study".to_owned(), from.journal.clone()));
     let files = settings.data.files.iter().map(|file| (format!("SHA-256 of {}", file.name), file.sha256.clone()));
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(files).collect()
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(from).chain(files).collect()
 }

@@ -82,6 +82,11 @@ impl Chosen {
         Ok(Chosen { path: path.to_owned(), file: text.parse().map_err(|error| fault(format!("{error}")))? })
     }
 
+    /// What an earlier study had chosen, whose settings are in this file.
+    pub fn of_study(path: PathBuf, file: SpaceFile) -> Chosen {
+        Chosen { path, file }
+    }
+
     /// The failure of a file that does not fit the data.
     fn fault(&self, reason: impl std::fmt::Display) -> Failure {
         let hint = "`evolve space DATA` prints a file with every key and what it means";

@@ -136,6 +136,16 @@ pub enum DataError {
         /// What was asked for.
         share: f64,
     },
+    /// The data is not of the kind that an earlier study learned from.
+    #[error(
+        "{} does not fit the earlier study: {}; mend the data, or start without --from", path.display(), differences.join("; ")
+    )]
+    Differs {
+        /// File or folder.
+        path: PathBuf,
+        /// In what it differs, a phrase each.
+        differences: Vec<String>,
+    },
     /// A batch does not have what the preprocessing was fitted on.
     #[error("the batch does not fit the preprocessing: {problem}")]
     Batch {

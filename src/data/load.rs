@@ -55,6 +55,18 @@ pub struct Dataset {
 /// # Errors
 /// Where the data cannot be read, is broken, or gives nothing to learn.
 pub fn load(options: &Options) -> Result<Dataset, DataError> {
+    load_with(options, None)
+}
+
+/// Loads a dataset that goes through a preprocessing fitted on earlier data. Only the rows of each class are counted anew.
+///
+/// # Errors
+/// As [`load`], and where the data has other inputs, by name and kind, another task or other classes.
+pub fn load_fitted(options: &Options, fitted: &Preprocessing) -> Result<Dataset, DataError> {
+    load_with(options, Some(fitted))
+}
+
+fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Dataset, DataError> {
     let (target, group) = (options.target.as_deref(), options.group.as_deref());
     let request = Request { path: &options.path, target, group, purpose: Purpose::Learn };
     let mut source = source::read(&request)?;
@@ -76,7 +88,7 @@ pub fn load(options: &Options) -> Result<Dataset, DataError> {
     }
     let groups =
         options.group.as_deref().map(|name| groups(&options.path, name, &source, &rows, &mut warnings)).transpose()?;
-    let fit = Fit { source, target: &target, rows: &rows, targets: &targets };
+    let fit = Fit { source, target: &target, rows: &rows, targets: &targets, path: &options.path, fitted };
     let mut dataset = match &options.validation {
         Validation::File(_) if groups.is_some() => return Err(DataError::GroupsWithFile),
         Validation::File(path) => {
@@ -169,6 +181,9 @@ struct Fit<'a> {
     target: &'a Target,
     rows: &'a [usize],
     targets: &'a Targets,
+    path: &'a Path,
+    /// What the data goes through, where that is fitted already.
+    fitted: Option<&'a Preprocessing>,
 }
 
 impl Fit<'_> {
@@ -177,11 +192,8 @@ impl Fit<'_> {
         let in_file = |part: &[usize]| part.iter().map(|&r| self.rows[r]).collect::<Vec<usize>>();
         let (train, validation) = (in_file(&split.train), in_file(&split.validation));
         let mut warnings = Vec::new();
-        let input = InputEncoder::fit(&self.source.inputs, &train, &mut warnings)?;
         let train_targets = self.targets.take(&split.train);
-        let output = self.target.describe(&train_targets);
-        let target = self.source.target_name.clone();
-        let preprocessing = Preprocessing { kind: self.target.kind, target, input, output };
+        let preprocessing = self.preprocessing(&train, self.target.describe(&train_targets), &mut warnings)?;
         let fields = preprocessing.schema().inputs;
         if let Some(column) = fields.iter().find(|f| preprocessing.output_names().contains(&f.name.as_str())) {
             return Err(DataError::ReservedName { column: column.name.clone() });
@@ -201,6 +213,33 @@ impl Fit<'_> {
             warnings,
             folds: Vec::new(),
         })
+    }
+
+    /// The preprocessing of these rows: fitted on them, or as it was fitted, where they are what it was fitted for.
+    fn preprocessing(
+        &self,
+        train: &[usize],
+        output: OutputSpec,
+        warnings: &mut Vec<String>,
+    ) -> Result<Preprocessing, DataError> {
+        let mut left_out = Vec::new();
+        let input = InputEncoder::fit(&self.source.inputs, train, &mut left_out)?;
+        let fresh = Preprocessing { kind: self.target.kind, target: self.source.target_name.clone(), input, output };
+        let Some(fitted) = self.fitted else {
+            warnings.append(&mut left_out);
+            return Ok(fresh);
+        };
+        let differences = fitted.differences(&self.source.inputs, &fresh);
+        if !differences.is_empty() {
+            return Err(DataError::Differs { path: self.path.into(), differences });
+        }
+        warnings.extend(fitted.strangers(&self.source.inputs));
+        let mut kept = fitted.clone();
+        // How many rows each class has is the data's affair; on mean and deviation of a target the weights depend.
+        if let OutputSpec::Classes { .. } = fresh.output {
+            kept.output = fresh.output;
+        }
+        Ok(kept)
     }
 
     /// All rows as one part, and each fold with what is fitted outside of it.

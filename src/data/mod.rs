@@ -1,11 +1,13 @@
 //! Data: sources, schema and task inference, split, fitted preprocessing.
 //!
 //! [`load`] goes the whole way: a [`source`] reads raw inputs and the target, the target poses the task, rows are split,
-//! and [`Preprocessing`] is fitted on the training part; for a cross-validation, on that of each fold. [`read_inputs`] and [`read_labelled`] read further files for a
-//! model that exists.
+//! and [`Preprocessing`] is fitted on the training part; for a cross-validation, on that of each fold. [`load_fitted`] takes
+//! a preprocessing that was fitted on earlier data, so that nets that were trained behind it can go on. [`read_inputs`] and
+//! [`read_labelled`] read further files for a model that exists.
 
 mod error;
 mod folds;
+mod follow;
 mod infer;
 mod inputs;
 mod load;
@@ -20,7 +22,7 @@ pub use error::DataError;
 pub(crate) use error::quoted;
 pub use folds::CrossValidation;
 pub use inputs::{read_inputs, read_labelled, resolve};
-pub use load::{Dataset, Options, load};
+pub use load::{Dataset, Options, load, load_fitted};
 pub use preprocess::{
     CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NumberEncoder, Preprocessing, TableEncoder,
     TableInputs,

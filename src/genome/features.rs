@@ -2,7 +2,7 @@
 
 use super::ancestor::{Ancestor, AncestorNet, PUBLISHED};
 use super::count::{macs, parameters};
-use super::domain::{Domain, InputDomain};
+use super::domain::Domain;
 use super::genes::{
     CategoricalEncoding, ConvMotif, Genome, ImageNet, Net, NumericEncoding, Optimizer, TableMotif, TableNet, Training,
 };
@@ -31,10 +31,60 @@ impl Feature {
 
 /// Stages that are described one by one; those after them are not.
 const STAGES: usize = 4;
+
+/// Names of genes, each with how many coordinates in a row describe it.
+type Names = &'static [(&'static str, usize)];
+
+const TABLE: Names = &[
+    ("numeric encoding", 4),
+    ("categorical encoding", 1),
+    ("normalisation", 1),
+    ("activation", 1),
+    ("depth", 1),
+    ("width", 3),
+    ("block type", 3),
+    ("dropout", 1),
+];
+const STEM: Names = &[("stem", 3), ("depth", 2)];
+const STAGE: Names = &[("width", 1), ("downsampling", 1), ("block type", 1)];
+const BLOCKS: Names = &[
+    ("block type", 7),
+    ("kernel size", 1),
+    ("dilation", 1),
+    ("groups", 1),
+    ("skip connections", 1),
+    ("normalisation", 1),
+    ("activation", 1),
+    ("global pooling", 1),
+    ("hidden layer of the head", 1),
+    ("dropout", 1),
+];
+const ANCESTOR: Names = &[("published architecture", 1), ("width", 1), ("depth", 1), ("resolution", 1), ("dropout", 1)];
+const TRAINING: Names = &[
+    ("optimizer", 2),
+    ("learning rate", 1),
+    ("learning rate schedule", 1),
+    ("weight decay", 1),
+    ("label smoothing", 1),
+    ("batch size", 1),
+    ("initialisation", 1),
+    ("loss", 1),
+    ("training length", 1),
+];
+const AUGMENTATION: Names = &[("augmentation", 3)];
+
+/// Coordinates that so many names stand for.
+const fn count(names: Names) -> usize {
+    let (mut sum, mut at) = (0, 0);
+    while at < names.len() {
+        sum += names[at].1;
+        at += 1;
+    }
+    sum
+}
+
 /// Coordinates of a net for images.
-const IMAGE: usize = 5 + 3 * STAGES + 7 + 4 + 5;
-/// Coordinates of an ancestor.
-const ANCESTOR: usize = 5;
+const IMAGE: usize = count(STEM) + STAGES * count(STAGE) + count(BLOCKS);
 
 /// Describes a genome by as many coordinates for every genome of a domain: size and cost of the net, the shares of the
 /// motifs, encodings, widths along the net, and how it is trained.
@@ -42,19 +92,41 @@ pub fn features(genome: &Genome, domain: &Domain) -> Vec<Feature> {
     let genome = genome.canonical();
     let cost = |cost: u64| number(log(cost as f64 + 1.0, 64.0));
     let mut all = vec![cost(parameters(&genome, domain)), cost(macs(&genome, domain))];
+    coordinates(&genome, &mut all);
+    all
+}
+
+/// Describes the genes of a genome, each coordinate with the name of its gene, which several may share: as [`features`],
+/// but for size and cost of the net, which are no genes but follow from them. The names are the same for every genome of a
+/// domain, in the same order.
+pub fn genes(genome: &Genome) -> Vec<(&'static str, Feature)> {
+    let mut all = Vec::new();
+    coordinates(&genome.canonical(), &mut all);
+    let is_image = !matches!(genome.net, Net::Table(_));
+    let stages = [STAGE; STAGES];
+    let parts: Vec<Names> = if is_image {
+        [&[STEM][..], &stages, &[BLOCKS, ANCESTOR, TRAINING, AUGMENTATION]].concat()
+    } else {
+        vec![TABLE, TRAINING]
+    };
+    let names = parts.into_iter().flatten().flat_map(|&(name, count)| std::iter::repeat_n(name, count));
+    names.zip(all).collect()
+}
+
+/// Coordinates of a canonical genome.
+fn coordinates(genome: &Genome, all: &mut Vec<Feature>) {
     match &genome.net {
-        Net::Table(net) => table(net, &mut all),
+        Net::Table(net) => table(net, all),
         Net::Image(net) => {
-            image(net, &mut all);
-            all.extend([Feature::Absent; ANCESTOR]);
+            image(net, all);
+            all.extend([Feature::Absent; count(ANCESTOR)]);
         }
         Net::Ancestor(net) => {
             all.extend([Feature::Absent; IMAGE]);
-            ancestor(net, &mut all);
+            ancestor(net, all);
         }
     }
-    training(&genome.training, matches!(domain.input, InputDomain::Image { .. }), &mut all);
-    all
+    training(&genome.training, !matches!(genome.net, Net::Table(_)), all);
 }
 
 fn number(value: f64) -> Feature {
@@ -164,7 +236,7 @@ fn training(training: &Training, image: bool, all: &mut Vec<Feature>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genome::SearchSpace;
+    use crate::genome::{Augmentation, InputDomain, Schedule, SearchSpace};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -189,8 +261,57 @@ mod tests {
                 let features = features(genome, &domain);
                 assert_eq!(features.len(), width, "{genome:?}");
                 assert!(features.iter().all(|f| !matches!(f, Feature::Number(n) if !n.is_finite())), "{features:?}");
+                let (names, genes): (Vec<&str>, Vec<Feature>) = super::genes(genome).into_iter().unzip();
+                assert_eq!(genes, features[2..], "what follows the costs");
+                let first: Vec<&str> = super::genes(&genomes[0]).into_iter().map(|(name, _)| name).collect();
+                assert_eq!(names, first);
             }
         }
+    }
+
+    /// Names of the genes in which two genomes differ.
+    fn differing(a: &Genome, b: &Genome) -> Vec<&'static str> {
+        let mut names: Vec<&str> =
+            genes(a).into_iter().zip(genes(b)).filter(|(a, b)| a != b).map(|((name, _), _)| name).collect();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn what_is_altered_is_what_is_named() {
+        let domain = |input| Domain { input, outputs: 3, classification: true, rows: 5_000 };
+        let table =
+            SearchSpace::preset(&domain(InputDomain::Table { knots: vec![32, 7], slots: vec![4] })).seeds().remove(0);
+        let input = InputDomain::Image { height: 32, width: 32, channels: 3 };
+        let image = SearchSpace::preset(&domain(input)).seeds().remove(0);
+        let altered = |genome: &Genome, alter: fn(&mut Genome)| {
+            let mut other = genome.clone();
+            alter(&mut other);
+            differing(genome, &other)
+        };
+        for genome in [&table, &image] {
+            assert_eq!(altered(genome, |g| g.training.optimizer = Optimizer::Sgd { momentum: 0.5 }), ["optimizer"]);
+            assert_eq!(altered(genome, |g| g.training.learning_rate *= 1.5), ["learning rate"]);
+            assert_eq!(altered(genome, |g| g.training.schedule = Schedule::Constant), ["learning rate schedule"]);
+            assert_eq!(altered(genome, |g| g.training.weight_decay += 0.01), ["weight decay"]);
+            assert_eq!(altered(genome, |g| g.training.label_smoothing += 0.05), ["label smoothing"]);
+            assert_eq!(altered(genome, |g| g.training.batch *= 2), ["batch size"]);
+            assert_eq!(altered(genome, |g| g.training.length = 0.5), ["training length"]);
+        }
+        fn net(genome: &mut Genome) -> &mut ImageNet {
+            let Net::Image(net) = &mut genome.net else { panic!("a net for images") };
+            net
+        }
+        let augmented = |g: &mut Genome| g.training.augmentation = Augmentation { flip: true, shift: 1, cutout: 3 };
+        assert_eq!(altered(&image, augmented), ["augmentation"]);
+        assert_eq!(altered(&image, |g| net(g).stem.kernel += 2), ["stem"]);
+        assert_eq!(altered(&image, |g| net(g).stages[0].width *= 2), ["width"]);
+        assert_eq!(altered(&image, |g| net(g).head.hidden += 32), ["hidden layer of the head"]);
+        let dropped = |g: &mut Genome| {
+            let Net::Table(net) = &mut g.net else { panic!("a net for tables") };
+            net.blocks.iter_mut().for_each(|block| block.dropout += 0.1);
+        };
+        assert_eq!(altered(&table, dropped), ["dropout"]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use choice::{CategoricalKind, Choice, NumericKind, OptimizerKind, UnknownCho
 pub use count::{encoded_width, macs, parameters};
 pub use distance::distance;
 pub use domain::{Domain, InputDomain};
-pub use features::{Feature, features};
+pub use features::{Feature, features, genes};
 pub use genes::{
     Act, Augmentation, CategoricalEncoding, ConvBlock, ConvMotif, Downsample, Genome, GlobalPool, Head, ImageNet,
     Initialisation, Loss, Net, Norm, NumericEncoding, Optimizer, Schedule, Stage, Stem, TableBlock, TableMotif, TableNet,

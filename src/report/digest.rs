@@ -1,6 +1,7 @@
 //! The fold over the journal that all sections share.
 
-use super::Input;
+use super::{Contribution, Input, contributions, importance};
+use crate::search::model::Importance;
 use crate::study::{Candidate, Choice, Failure, Finalist, Outcome, Record, Refit};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ pub struct Digest {
     pub failures: Vec<(Failure, u64, String)>,
     /// The exported candidate and its ancestors, the oldest first.
     pub lineage: Vec<Step>,
+    /// What each arm contributed.
+    pub contributions: Vec<Contribution>,
+    /// Which genes mattered; `None` where there are too few candidates to tell.
+    pub importance: Option<Importance>,
     /// Candidates evaluated.
     pub candidates: u64,
     /// Seconds until the last candidate or finalist ended.
@@ -57,8 +62,14 @@ pub struct Step {
     pub arm: String,
     /// Edits in words.
     pub edits: Vec<String>,
+    /// First parent, where it has one.
+    pub parent: Option<u64>,
+    /// Whether its training went on from that parent's weights.
+    pub inherits: bool,
     /// The study's metric.
     pub value: Option<f64>,
+    /// That less the value of the parent, where both have one.
+    pub gain: Option<f64>,
     /// Parameters.
     pub parameters: u64,
 }
@@ -89,6 +100,8 @@ impl Digest {
             }
             digest.lineage = lineage(choice.candidate, &candidates, input);
         }
+        digest.contributions = contributions(candidates.values().copied());
+        digest.importance = importance(candidates.values().copied());
         digest
     }
 
@@ -149,15 +162,19 @@ fn lineage(number: u64, candidates: &BTreeMap<u64, &Candidate>, input: &Input) -
     let mut next = candidates.get(&number);
     while let Some(candidate) = next {
         let origin = &candidate.proposal.origin;
+        // Parents are older; a journal that says otherwise must not lead in circles.
+        next = origin.parents.first().filter(|parent| **parent < candidate.number).and_then(|p| candidates.get(p));
+        let (own, before) = (value(candidate, input), next.and_then(|parent| value(parent, input)));
         steps.push(Step {
             number: candidate.number,
             arm: origin.arm.clone(),
             edits: origin.edits.clone(),
-            value: value(candidate, input),
+            parent: next.map(|parent| parent.number),
+            inherits: candidate.proposal.inherit.is_some(),
+            value: own,
+            gain: own.zip(before).map(|(own, before)| own - before),
             parameters: candidate.outcome.costs().parameters,
         });
-        // Parents are older; a journal that says otherwise must not lead in circles.
-        next = origin.parents.first().filter(|parent| **parent < candidate.number).and_then(|p| candidates.get(p));
     }
     steps.reverse();
     steps

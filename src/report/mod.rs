@@ -2,9 +2,11 @@
 //!
 //! The page is one file: no scripts, no fonts, nothing that is fetched. Each section is one entry of [`plot::ALL`].
 
+mod arms;
 mod digest;
 mod format;
 mod front;
+mod importance;
 mod numbers;
 mod page;
 pub mod plot;
@@ -14,10 +16,12 @@ pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 
+pub use arms::{Contribution, contributions};
 pub use digest::{Digest, Point, Step};
 pub use format::{bytes, escape, grouped, number, quantity};
 pub use front::{Front, Hypervolume, Member};
-pub use numbers::{Numbers, numbers};
+pub use importance::importance;
+pub use numbers::{GeneImportance, Numbers, numbers};
 pub use page::html;
 
 use crate::{

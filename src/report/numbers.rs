@@ -1,7 +1,7 @@
 //! `report.json`.
 
-use super::{Baseline, Digest, Front, Hypervolume, Input, Layer, Scored};
-use crate::{data::TaskKind, study::Failure, train::Scores};
+use super::{Baseline, Contribution, Digest, Front, Hypervolume, Input, Layer, Scored};
+use crate::{data::TaskKind, search::model::Importance, study::Failure, train::Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -46,8 +46,12 @@ pub struct Numbers {
     pub candidates: u64,
     /// Failures by kind.
     pub failures: Vec<(Failure, u64)>,
-    /// Candidates of each arm.
+    /// Scored candidates of each arm.
     pub arms: BTreeMap<String, u64>,
+    /// What each arm contributed, in the order of their first candidates.
+    pub contributions: Vec<Contribution>,
+    /// Which genes mattered; none where there are too few candidates to tell.
+    pub importance: Option<GeneImportance>,
     /// Training examples consumed.
     pub examples: u64,
     /// Whether the user stopped it.
@@ -67,8 +71,48 @@ pub struct Ancestor {
     pub arm: String,
     /// Edits in words.
     pub edits: Vec<String>,
+    /// First parent, where it has one.
+    pub parent: Option<u64>,
+    /// Whether its training went on from that parent's weights.
+    pub inherits: bool,
     /// The study's metric.
     pub value: Option<f64>,
+    /// That less the value of the parent, where both have one.
+    pub gain: Option<f64>,
+}
+
+/// Which genes mattered: the permutation importance of a Gaussian process over the genes, as loss of rank correlation
+/// (Spearman) on held-out candidates.
+#[derive(Debug, Clone, Serialize)]
+pub struct GeneImportance {
+    /// Candidates that were looked at.
+    pub candidates: usize,
+    /// Correlation with nothing shuffled.
+    pub correlation: f64,
+    /// Whether that is enough for the genes to mean anything.
+    pub trustworthy: bool,
+    /// The genes, the most important first.
+    pub genes: Vec<Gene>,
+}
+
+/// A gene and what it mattered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gene {
+    /// Its name.
+    pub gene: &'static str,
+    /// Loss of correlation where it is shuffled.
+    pub importance: f64,
+}
+
+impl From<Importance> for GeneImportance {
+    fn from(found: Importance) -> Self {
+        GeneImportance {
+            candidates: found.sampled,
+            correlation: found.correlation,
+            trustworthy: found.is_trustworthy(),
+            genes: found.genes.into_iter().map(|(gene, importance)| Gene { gene, importance }).collect(),
+        }
+    }
 }
 
 /// How long the study took.
@@ -78,9 +122,8 @@ pub struct Duration {
     pub seconds: f64,
 }
 
-/// The numbers of a report.
-pub fn numbers(input: &Input) -> Numbers {
-    let digest = Digest::of(input);
+/// The numbers of a report, from the fold over its journal.
+pub fn numbers(input: &Input, digest: Digest) -> Numbers {
     let mut arms: BTreeMap<String, u64> = BTreeMap::new();
     for point in &digest.points {
         *arms.entry(digest.arms[point.arm].clone()).or_default() += 1;
@@ -104,11 +147,21 @@ pub fn numbers(input: &Input) -> Numbers {
         lineage: digest
             .lineage
             .into_iter()
-            .map(|step| Ancestor { candidate: step.number, arm: step.arm, edits: step.edits, value: step.value })
+            .map(|step| Ancestor {
+                candidate: step.number,
+                arm: step.arm,
+                edits: step.edits,
+                parent: step.parent,
+                inherits: step.inherits,
+                value: step.value,
+                gain: step.gain,
+            })
             .collect(),
         candidates: digest.candidates,
         failures: digest.failures.into_iter().map(|(kind, count, _)| (kind, count)).collect(),
         arms,
+        contributions: digest.contributions,
+        importance: digest.importance.map(GeneImportance::from),
         examples: digest.examples,
         stopped: input.stopped,
         settings: input.settings.iter().cloned().collect(),

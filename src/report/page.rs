@@ -6,18 +6,17 @@ use std::fmt::Write;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The whole page.
-pub fn html(input: &Input) -> String {
-    let digest = Digest::of(input);
+/// The whole page, from the fold over its journal.
+pub fn html(input: &Input, digest: &Digest) -> String {
     let title = escape(&input.name);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title} · evolve</title>\n<style>\n{STYLE}</style></head>\n<body>\n<header>\n<h1>{title}</h1>\n{}</header>\n<main>\n",
-        headline(input, &digest)
+        headline(input, digest)
     );
     for section in plot::ALL {
-        if let Some(body) = (section.draw)(input, &digest) {
+        if let Some(body) = (section.draw)(input, digest) {
             // Writing into a string cannot fail.
             let _ = write!(
                 page,

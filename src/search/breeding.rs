@@ -68,6 +68,8 @@ pub struct Breeding<S: Space> {
     screen: Option<Screen>,
     /// Genomes that were proposed, where drafts are screened.
     proposed: HashSet<String>,
+    /// The first candidate that was asked for: those before it were given.
+    first: Option<u64>,
     /// Candidates asked for.
     asked: u64,
     /// Candidate from which on births start the population; those before belong to earlier populations.
@@ -108,6 +110,7 @@ impl<S: Space> Breeding<S> {
             head_start: HeadStart::default(),
             screen: composition.screening.map(|screening| Screen::new((screening.model)())),
             proposed: HashSet::new(),
+            first: None,
             asked: 0,
             since: 0,
             summit: f64::NEG_INFINITY,
@@ -125,7 +128,8 @@ impl<S: Space> Breeding<S> {
 
     /// A seed, or a random birth where the seeds are used up or this one was proposed before.
     fn starter(&mut self, number: u64, repeated: bool, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
-        let seed = usize::try_from(number).ok().and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
+        let index = usize::try_from(number - self.first.unwrap_or(number)).ok();
+        let seed = index.and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
         let proposal = match seed {
             Some(genome) => Proposal::newborn("seed", genome.clone()),
             None => Proposal::newborn("birth", self.state.space.birth(rng)),
@@ -263,6 +267,7 @@ fn drawn(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
 
 impl<S: Space> Strategy<S> for Breeding<S> {
     fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
+        self.first.get_or_insert(number);
         self.asked = number + 1;
         let repeated = self.open.remove(&number);
         if let Some(open) = &repeated

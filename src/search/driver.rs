@@ -49,6 +49,8 @@ pub struct Search<S: Space = SearchSpace> {
     /// Asked for, but not yet told.
     open: BTreeMap<u64, Open>,
     proposed: HashSet<String>,
+    /// Proposals that come before those of the strategy.
+    first: Vec<Proposal<S::Genome>>,
     /// The best of all by score, one a niche, for the final training.
     best: Population<S>,
     /// What no other candidate dominates, where there are costs beside the score.
@@ -87,12 +89,20 @@ impl<S: Space> Search<S> {
             proposed: HashSet::new(),
             front: Front::new(FRONT),
             costs: None,
+            first: Vec::new(),
         })
     }
 
     /// The space that is searched.
     pub fn space(&self) -> &S {
         &self.space
+    }
+
+    /// The same search with these as its first candidates. The strategy is told of them as of its own.
+    #[must_use]
+    pub fn beginning_with(mut self, first: Vec<Proposal<S::Genome>>) -> Self {
+        self.first = first;
+        self
     }
 
     /// Proposes candidate `number`, a genome that was not proposed before. Numbers are asked for in order from 0.
@@ -111,7 +121,10 @@ impl<S: Space> Search<S> {
         for evaluated in self.early.drain(..due) {
             self.strategy.tell(&evaluated);
         }
-        let (proposal, hash) = self.new_proposal(number)?;
+        let (proposal, hash) = match usize::try_from(number).ok().and_then(|index| self.first.get(index)) {
+            Some(proposal) => (proposal.clone(), self.space.hash(&proposal.genome)),
+            None => self.new_proposal(number)?,
+        };
         self.proposed.insert(hash.clone());
         self.open.insert(number, Open { hash, inherit: proposal.inherit });
         self.next += 1;

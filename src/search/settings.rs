@@ -92,7 +92,7 @@ impl Settings {
     }
 
     /// Candidates that start the search, seeds and random births together.
-    pub(super) fn initial(&self) -> u64 {
+    pub fn initial(&self) -> u64 {
         let most = u64::try_from(self.population).unwrap_or(u64::MAX);
         self.expected_candidates.map_or(most, |expected| (expected / 4).max(8).min(most))
     }

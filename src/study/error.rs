@@ -19,6 +19,9 @@ pub enum StudyError {
     /// The folder holds no study.
     #[error("{} holds no study: it has no study.toml", .0.display())]
     Missing(PathBuf),
+    /// The study to start from has nothing to give.
+    #[error("{} has no trained candidate to start from", .0.display())]
+    NothingToInherit(PathBuf),
     /// Another process works on the study.
     #[error("{} is being worked on by another process; wait for it or end it first", .0.display())]
     Locked(PathBuf),

@@ -1,9 +1,15 @@
 //! The folder of a study: where its files are, its lock, writing files whole.
 
 use super::StudyError;
+use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+pub(super) const SETTINGS: &str = "study.toml";
+pub(super) const JOURNAL: &str = "journal.jsonl";
+pub(super) const WEIGHTS: &str = "weights";
+pub(super) const PREPROCESSING: &str = "preprocessing.json";
 
 /// The folder of a study, locked for this process.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ impl Folder {
     /// # Errors
     /// Where it holds none or is locked.
     pub fn open(root: &Path) -> Result<Self, StudyError> {
-        if !root.join("study.toml").is_file() {
+        if !root.join(SETTINGS).is_file() {
             return Err(StudyError::Missing(root.into()));
         }
         Folder::lock(root)
@@ -82,23 +88,45 @@ impl Folder {
 
     /// `study.toml`.
     pub fn settings(&self) -> PathBuf {
-        self.root.join("study.toml")
+        self.root.join(SETTINGS)
     }
 
     /// `journal.jsonl`.
     pub fn journal(&self) -> PathBuf {
-        self.root.join("journal.jsonl")
+        self.root.join(JOURNAL)
     }
 
     /// `weights/`.
     pub fn weights(&self) -> PathBuf {
-        self.root.join("weights")
+        self.root.join(WEIGHTS)
+    }
+
+    /// `preprocessing.json`.
+    pub fn preprocessing(&self) -> PathBuf {
+        self.root.join(PREPROCESSING)
+    }
+
+    /// `inherited.json`: the first candidates of a study that was started from another.
+    pub fn inherited(&self) -> PathBuf {
+        self.root.join("inherited.json")
     }
 
     /// `best.onnx`.
     pub fn model(&self) -> PathBuf {
         self.root.join("best.onnx")
     }
+}
+
+/// Reads a file of JSON.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StudyError> {
+    let bytes = fs::read(path).map_err(|e| StudyError::io("read", path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| StudyError::Settings { path: path.into(), reason: e.to_string() })
+}
+
+/// Writes a file of JSON whole.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StudyError> {
+    let bytes = serde_json::to_vec_pretty(value);
+    write_whole(path, &bytes.map_err(|e| StudyError::io("write", path, e.into()))?)
 }
 
 /// Writes a file whole or not at all: under another name in the same folder, synced, then renamed.

@@ -3,6 +3,7 @@
 //! The journal is the state: everything else (population, streams of random numbers, which weights are still wanted) is
 //! rebuilt by asking and telling the search again in the order of candidate numbers.
 
+mod earlier;
 mod error;
 mod evaluator;
 mod event;
@@ -20,6 +21,7 @@ mod settings;
 mod store;
 mod trainings;
 
+pub use earlier::{Earlier, FromSettings, Heir, Inheritance};
 pub use error::StudyError;
 pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
 pub use event::Event;
@@ -35,7 +37,7 @@ pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, S
 pub use store::Store;
 pub use trainings::{Trainings, standard_error};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Preprocessing};
 use crate::engine::Engine;
 use crate::express;
 use crate::genome::SearchSpace;
@@ -100,6 +102,8 @@ pub struct Study {
     settings: Settings,
     journal: Journal,
     store: Store,
+    /// The first candidates, where it was started from an earlier study.
+    heirs: Vec<Heir>,
     candidates: BTreeMap<u64, Candidate>,
     /// Weights that the journal names and no sweep has removed.
     stored: BTreeSet<String>,
@@ -112,11 +116,25 @@ pub struct Study {
 }
 
 impl Study {
-    /// Begins a study: writes its settings and an empty journal.
+    /// Begins a study: writes the fitted preprocessing, what it takes over from an earlier study (of which its settings
+    /// tell, too), its settings and an empty journal. The settings come last: with them, the folder holds a study.
     ///
     /// # Errors
     /// Where the folder cannot be written.
-    pub fn create(folder: Folder, settings: Settings) -> Result<Self, StudyError> {
+    pub fn create(
+        folder: Folder,
+        settings: Settings,
+        preprocessing: &Preprocessing,
+        inheritance: Option<&Inheritance>,
+    ) -> Result<Self, StudyError> {
+        folder::write_json(&folder.preprocessing(), preprocessing)?;
+        if let Some(inheritance) = inheritance {
+            let store = Store::open(&folder.weights())?;
+            for bytes in &inheritance.weights {
+                store.put_bytes(bytes)?;
+            }
+            folder::write_json(&folder.inherited(), &inheritance.heirs)?;
+        }
         settings.write(&folder)?;
         Study::load(folder, settings)
     }
@@ -133,11 +151,13 @@ impl Study {
     fn load(folder: Folder, settings: Settings) -> Result<Self, StudyError> {
         let (journal, records) = Journal::open(&folder.journal())?;
         let store = Store::open(&folder.weights())?;
+        let heirs: Vec<Heir> = if settings.from.is_some() { folder::read_json(&folder.inherited())? } else { Vec::new() };
         let mut study = Study {
             folder,
             settings,
             journal,
             store,
+            heirs,
             candidates: BTreeMap::new(),
             stored: BTreeSet::new(),
             proposals: BTreeMap::new(),
@@ -149,6 +169,8 @@ impl Study {
         for record in records {
             study.note(record);
         }
+        let starts = study.heirs.iter().filter_map(|heir| heir.start.as_ref());
+        study.stored.extend(starts.map(|start| start.weights.clone()));
         // What a killed session stored and did not journal.
         study.store.retain(&study.stored)?;
         Ok(study)
@@ -172,6 +194,15 @@ impl Study {
             search.search_until = Some(elapsed + share * (budget - elapsed).max(0.0));
         }
         self.settings.write(&self.folder)
+    }
+
+    /// The preprocessing that was fitted before, where the study was started from an earlier one; others are fitted to
+    /// the same data again.
+    ///
+    /// # Errors
+    /// Where the file is missing or damaged.
+    pub fn preprocessing(&self) -> Result<Option<Preprocessing>, StudyError> {
+        self.settings.from.as_ref().map(|_| folder::read_json(&self.folder.preprocessing())).transpose()
     }
 
     /// The folder.
@@ -286,7 +317,8 @@ impl Study {
         };
         let space = space.with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
         let space = space.with_constraints(&settings.constraints).map_err(|e| bad(e.to_string()))?;
-        Ok(Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?)
+        let search = Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?;
+        Ok(search.beginning_with(self.heirs.iter().map(|heir| heir.proposal.clone()).collect()))
     }
 
     /// Appends a record, then takes it into the state.
@@ -313,12 +345,13 @@ impl Study {
         }
     }
 
-    /// Removes weights that neither the search nor an export can reach any more. Only weights that the journal names are
+    /// Removes weights that neither the search, nor an heir still to be trained, nor an export can reach any more. Only weights that the journal names are
     /// removed: a worker may have stored others that are about to be journaled.
     fn sweep(&mut self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
         let kept: BTreeSet<&str> = wanted
             .into_iter()
             .filter_map(|n| self.candidates.get(&n)?.outcome.weights())
+            .chain(self.awaited().map(|start| &start.weights[..]))
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
             .chain(self.refits.iter().filter_map(|r| r.outcome.weights()))
             .chain(self.choice.iter().map(|c| c.weights.as_str()))
@@ -329,6 +362,12 @@ impl Study {
         }
         self.stored = kept.into_iter().map(str::to_owned).collect();
         Ok(())
+    }
+
+    /// What heirs start from that are not evaluated yet.
+    fn awaited(&self) -> impl Iterator<Item = &Start> {
+        let open = (0..).zip(&self.heirs).filter(|(number, _)| !self.candidates.contains_key(number));
+        open.filter_map(|(_, heir)| heir.start.as_ref())
     }
 }
 

@@ -108,8 +108,9 @@ impl Study {
         let (task, rows) = (&resources.dataset.task, resources.dataset.train.targets.len());
         let costs = train::costs(&proposal.genome, task, rows).unwrap_or_default();
         let length = proposal.length * f64::from(proposal.genome.training.length);
+        let heir = usize::try_from(number).ok().and_then(|index| self.heirs.get(index));
         let start = match proposal.inherit.map(|parent| (parent, self.candidates.get(&parent))) {
-            None => None,
+            None => heir.and_then(|heir| heir.start.clone()),
             Some((_, Some(c))) => {
                 let rate = TrainingSettings::warm_rate(proposal.length);
                 let start = |w: &str| Start { genome: c.proposal.genome.clone(), weights: w.to_owned(), rate };

@@ -1,6 +1,6 @@
 //! `study.toml`: every setting, resolved. The same settings give the same study.
 
-use super::{Cap, Folder, Objective, StudyError, folder::write_whole};
+use super::{Cap, Folder, FromSettings, Objective, StudyError, folder::write_whole};
 use crate::data::{CrossValidation, Task};
 use crate::genome::{Ancestor, Constraint, SpaceFile};
 use crate::train::{ClassWeights, Costs};
@@ -14,6 +14,9 @@ pub struct Settings {
     pub version: String,
     /// Where the data is and how it is read.
     pub data: DataSettings,
+    /// What it was started from, where that is an earlier study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<FromSettings>,
     /// How the search goes.
     pub search: SearchSettings,
     /// How long candidates and finalists train.

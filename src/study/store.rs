@@ -26,6 +26,11 @@ impl Store {
         Ok(Store { folder: folder.into() })
     }
 
+    /// The store of a study that is only read: nothing is made.
+    pub(super) fn at(folder: &Path) -> Self {
+        Store { folder: folder.into() }
+    }
+
     fn path(&self, hash: &str) -> PathBuf {
         self.folder.join(format!("{hash}.safetensors"))
     }
@@ -36,12 +41,27 @@ impl Store {
     /// Where they cannot be written.
     pub fn put(&self, weights: &Weights) -> Result<String, StudyError> {
         let bytes = encode(weights).map_err(|reason| StudyError::Weights { hash: "to be stored".into(), reason })?;
-        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        self.put_bytes(&bytes)
+    }
+
+    /// Stores the bytes of a file of weights and returns their hash.
+    pub(super) fn put_bytes(&self, bytes: &[u8]) -> Result<String, StudyError> {
+        let hash = digest(bytes);
         let path = self.path(&hash);
         if !path.exists() {
-            write_whole(&path, &bytes)?;
+            write_whole(&path, bytes)?;
         }
         Ok(hash)
+    }
+
+    /// The bytes of a file of weights, which are what their name says.
+    pub(super) fn bytes(&self, hash: &str) -> Result<Vec<u8>, StudyError> {
+        let bad = |reason: String| StudyError::Weights { hash: hash.into(), reason };
+        let bytes = fs::read(self.path(hash)).map_err(|e| bad(e.to_string()))?;
+        match digest(&bytes) == hash {
+            true => Ok(bytes),
+            false => Err(bad("the content does not match the name".into())),
+        }
     }
 
     /// Loads weights.
@@ -49,13 +69,7 @@ impl Store {
     /// # Errors
     /// Where they are missing or damaged.
     pub fn get(&self, hash: &str) -> Result<Weights, StudyError> {
-        let bad = |reason: String| StudyError::Weights { hash: hash.into(), reason };
-        let bytes = fs::read(self.path(hash)).map_err(|e| bad(e.to_string()))?;
-        let found: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        if found != hash {
-            return Err(bad("the content does not match the name".into()));
-        }
-        decode(&bytes).map_err(bad)
+        decode(&self.bytes(hash)?).map_err(|reason| StudyError::Weights { hash: hash.into(), reason })
     }
 
     /// Removes weights; those that are not there are none the less gone.
@@ -87,6 +101,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn encode(weights: &Weights) -> Result<Vec<u8>, String> {

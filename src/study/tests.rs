@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    data::{InputSpec, NumericFeature, OutputSpec, Task, TaskKind},
+    data::{InputEncoder, InputSpec, NumericFeature, OutputSpec, Preprocessing, TableEncoder, TableInputs, Task, TaskKind},
     genome::SpaceFile,
     graph::Tensor,
     search::{self, Origin},
@@ -27,6 +27,7 @@ fn settings(space: &SearchSpace) -> Settings {
             group: None,
             files: vec![],
         },
+        from: None,
         search: SearchSettings {
             strategy: "ga".into(),
             seed: 0,
@@ -54,6 +55,12 @@ fn settings(space: &SearchSpace) -> Settings {
     }
 }
 
+fn preprocessing() -> Preprocessing {
+    let encoder = TableEncoder { inputs: TableInputs::Columns(vec!["x".into()]), numbers: vec![], categories: vec![] };
+    let (input, output) = (InputEncoder::Table(encoder), task().output);
+    Preprocessing { kind: TaskKind::Regression, target: None, input, output }
+}
+
 fn weights(value: f32) -> Weights {
     Weights::from([("w".to_owned(), Tensor::f32(&[1], vec![value]))])
 }
@@ -61,7 +68,7 @@ fn weights(value: f32) -> Weights {
 /// A study of candidates 0 and 1, of which the store holds the weights.
 fn study(root: &std::path::Path) -> (Study, [String; 2]) {
     let space = SearchSpace::preset(&express::domain(&task(), 100));
-    let mut study = Study::create(Folder::create(root).unwrap(), settings(&space)).unwrap();
+    let mut study = Study::create(Folder::create(root).unwrap(), settings(&space), &preprocessing(), None).unwrap();
     let hashes = [0.0, 1.0].map(|value| study.store.put(&weights(value)).unwrap());
     for (number, (genome, hash)) in (0..).zip(space.seeds().into_iter().zip(&hashes)) {
         let origin = Origin { arm: "seed".into(), edits: vec![], parents: vec![] };
@@ -81,6 +88,97 @@ fn study(root: &std::path::Path) -> (Study, [String; 2]) {
         study.append(Record::Candidate(Box::new(candidate))).unwrap();
     }
     (study, hashes)
+}
+
+/// The journal and the weights of a study with four candidates, of which 0 was exported and 2 was a finalist.
+fn finished(root: &std::path::Path, space: &SearchSpace) -> Study {
+    let mut study = Study::create(Folder::create(root).unwrap(), settings(space), &preprocessing(), None).unwrap();
+    let outcome = |study: &Study, rmse: f64, value: f32| Outcome::Scored {
+        scores: Scores::from([("rmse".to_owned(), rmse)]),
+        score: -rmse,
+        costs: Costs::default(),
+        objectives: Objectives::new(),
+        violation: 0.0,
+        curve: vec![],
+        trainings: vec![],
+        weights: study.store.put(&weights(value)).unwrap(),
+    };
+    for (number, rmse) in (0..).zip([5.0, 2.0, 4.0, 3.0]) {
+        let genome = space.birth(&mut search::rng(3, number, 0));
+        let origin = Origin { arm: "birth".into(), edits: vec![], parents: vec![] };
+        let proposal = Proposal { genome, origin, inherit: None, length: 1.0 };
+        let (hash, outcome) = (proposal.genome.hash(), outcome(&study, rmse, number as f32));
+        let candidate = Candidate { number, hash, proposal, outcome, timing: Timing::default() };
+        study.append(Record::Candidate(Box::new(candidate))).unwrap();
+    }
+    for (rank, (candidate, rmse)) in (0..).zip([(0, 1.0), (2, 1.5), (0, 1.2)]) {
+        let outcome = outcome(&study, rmse, 10.0 + rank as f32);
+        let finalist = Finalist { after: 4, rank, candidate, outcome, timing: Timing::default() };
+        study.append(Record::Finalist(finalist)).unwrap();
+    }
+    let weights = study.finalists[0].outcome.weights().unwrap().to_owned();
+    let (scores, finalist) = (Scores::new(), Some(0));
+    let choice = Choice {
+        after: 4,
+        candidate: 0,
+        finalist,
+        scores,
+        weights,
+        training: 0,
+        refit: None,
+        violation: 0.0,
+        front: vec![],
+        interrupted: false,
+    };
+    study.append(Record::Choice(choice)).unwrap();
+    study
+}
+
+#[test]
+fn heirs_are_the_exported_the_finalists_and_the_best_others_with_the_weights_that_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let space = SearchSpace::preset(&express::domain(&task(), 100));
+    let study = finished(&old, &space);
+    study.store.remove(study.candidates[&1].outcome.weights().unwrap()).unwrap();
+    let metric = metric::find("rmse", TaskKind::Regression).unwrap();
+    let earlier = Earlier::read(&old).unwrap();
+    let inheritance = earlier.inheritance(&space, metric, &search::Settings::default()).unwrap();
+    assert_eq!(inheritance.settings.candidates, [0, 2, 1, 3]);
+    assert_eq!((inheritance.heirs.len(), inheritance.with_weights()), (4, 3));
+    let trained = [Some(10.0), Some(11.0), None, Some(3.0)];
+    for ((heir, trained), old) in inheritance.heirs.iter().zip(trained).zip([0, 2, 1, 3]) {
+        assert_eq!(heir.proposal.genome, study.candidates[&old].proposal.genome);
+        assert_eq!(heir.proposal.length, if trained.is_some() { 0.35 } else { 1.0 });
+        let hash = heir.start.as_ref().map(|start| start.weights.clone());
+        assert_eq!(hash, trained.map(|value| study.store.put(&weights(value)).unwrap()));
+    }
+    let few = search::Settings { expected_candidates: Some(5), ..search::Settings::default() };
+    assert_eq!(earlier.inheritance(&space, metric, &few).unwrap().settings.candidates, [0, 2, 1, 3]);
+
+    // What was handed down stays where the earlier study goes and while heirs wait for their turns.
+    let settings = Settings { from: Some(inheritance.settings.clone()), ..settings(&space) };
+    let started = Study::create(Folder::create(&new).unwrap(), settings, &preprocessing(), Some(&inheritance)).unwrap();
+    drop((study, started));
+    std::fs::remove_dir_all(&old).unwrap();
+    let mut study = Study::open(Folder::open(&new).unwrap()).unwrap();
+    assert_eq!(study.heirs, inheritance.heirs);
+    assert_eq!(study.preprocessing().unwrap(), Some(preprocessing()));
+    study.sweep([]).unwrap();
+    let starts: Vec<Start> = study.awaited().cloned().collect();
+    assert!(starts.len() == 3 && starts.iter().all(|start| study.store.get(&start.weights).is_ok()));
+}
+
+#[test]
+fn a_study_without_a_trained_candidate_has_nothing_to_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = SearchSpace::preset(&express::domain(&task(), 100));
+    let root = folder.path().join("old");
+    drop(Study::create(Folder::create(&root).unwrap(), settings(&space), &preprocessing(), None).unwrap());
+    let metric = metric::find("rmse", TaskKind::Regression).unwrap();
+    let refused = Earlier::read(&root).unwrap().inheritance(&space, metric, &search::Settings::default());
+    assert!(matches!(refused, Err(StudyError::NothingToInherit(_))), "{refused:?}");
+    assert!(matches!(Earlier::read(folder.path()), Err(StudyError::Missing(_))));
 }
 
 #[test]

@@ -80,6 +80,10 @@ pub struct Args {
     /// Strategy of the search [default: auto, or nsga2 with --minimize]
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), help_heading = "Search")]
     pub strategy: Option<String>,
+    /// Folder of an earlier study of the same columns and classes: its best networks come first and train on from their
+    /// weights [target, metric, group, space, ancestors and constraints are its own where none are given]
+    #[arg(long, value_name = "DIR", conflicts_with = "cross_validation", help_heading = "Search")]
+    pub from: Option<PathBuf>,
     /// What to minimise beside the metric, such as size,latency; the folder pareto then holds networks of which none is
     /// beaten in all of them at once
     ///
@@ -134,7 +138,8 @@ Examples:
   evolve run digits.npz --minimize size,latency       small and fast networks beside the best, in digits.evolve/pareto
   evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
   evolve run iris.csv --target species --cv 5         few rows: each is scored on in turn
-  evolve run fashion/ --validation 10% --json > events.jsonl";
+  evolve run fashion/ --validation 10% --json > events.jsonl
+  evolve run june.csv --from may.evolve               from the networks and weights of an earlier study";
 
 /// Everything that a run needs, with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +169,8 @@ pub struct RunSettings {
     pub examples: Option<u64>,
     /// Name of the strategy, which exists.
     pub strategy: String,
+    /// Folder of the study to start from.
+    pub from: Option<PathBuf>,
     /// Objectives beside the metric, each once.
     pub minimize: Vec<Objective>,
     /// Ancestors among the seeds. Whether they fit the data is known only once that is read.
@@ -220,6 +227,11 @@ impl Args {
             return Err(Failure::bad_input(why).hint("leave out --ancestor, or choose another --strategy, such as ga"));
         }
         let (constraints, caps) = Bound::sorted(&self.constraints);
+        if self.from.is_some() && self.executions > 1 {
+            let why =
+                "weights of an earlier study can start one training of a candidate, of which --executions makes several";
+            return Err(Failure::bad_input(why).hint("leave out --from or --executions"));
+        }
         let several = self.cross_validation.is_some() || self.executions > 1;
         if several && !(minimize.is_empty() && caps.is_empty()) {
             let why = "further objectives are measured on the one net of a candidate, of which --cv and --executions train several";
@@ -245,6 +257,7 @@ impl Args {
             budget,
             candidates: self.candidates,
             strategy,
+            from: self.from,
             minimize,
             ancestors: self.ancestors,
             constraints,

@@ -5,34 +5,40 @@ use crate::report::{Step, escape, grouped, number};
 
 pub(super) static SECTION: Section = Section {
     title: "Lineage",
-    note: "From the first ancestor to the exported net: what was changed, and what it gained in the search.",
+    note: "From the first ancestor to the exported net: what was changed, and what it gained over the parent.",
     draw,
 };
 
 fn draw(input: &Input, digest: &Digest) -> Option<String> {
-    if digest.lineage.is_empty() {
-        return None;
-    }
-    let parents = std::iter::once(None).chain(digest.lineage.iter().map(Some));
-    let rows: Vec<String> = digest.lineage.iter().zip(parents).map(|(step, parent)| row(input, step, parent)).collect();
-    let exported = digest.value.map(|value| format!("<li class=\"end\">trained at full length: {}</li>\n", number(value)));
+    let last = digest.lineage.last()?;
+    let rows: Vec<String> = digest.lineage.iter().map(|step| row(input, step)).collect();
+    let exported = digest.value.map(|value| {
+        let gain = difference(input, last.value.map(|searched| value - searched));
+        format!("<li class=\"end\"><b>{}</b>{gain} <small>exported, after its final training</small></li>\n", number(value))
+    });
     Some(format!("<ol class=\"lineage\">\n{}{}</ol>\n", rows.concat(), exported.unwrap_or_default()))
 }
 
-fn row(input: &Input, step: &Step, parent: Option<&Step>) -> String {
+fn row(input: &Input, step: &Step) -> String {
     let value = step.value.map_or_else(|| "failed".to_owned(), number);
-    let gain = parent.and_then(|parent| Some(step.value? - parent.value?)).map(|difference| {
-        let good = (difference > 0.0) == input.metric.higher_is_better && difference != 0.0;
-        let sign = if difference > 0.0 { "+" } else { "−" };
-        let class = if good { "good" } else { "bad" };
-        format!(" <span class=\"{class}\">{sign}{}</span>", number(difference.abs()))
-    });
     let edits = if step.edits.is_empty() { String::new() } else { format!("<br>{}", escape(&step.edits.join("; "))) };
+    let weights = if step.inherits { " · goes on from the parent's weights" } else { "" };
     format!(
-        "<li><b>{value}</b>{} <small>candidate {} · {} · {} parameters</small>{edits}</li>\n",
-        gain.unwrap_or_default(),
+        "<li><b>{value}</b>{} <small>candidate {} · {} · {} parameters{weights}</small>{edits}</li>\n",
+        difference(input, step.gain),
         step.number,
         escape(&step.arm),
         grouped(step.parameters)
     )
+}
+
+/// A difference of the metric, with its sign and whether it is for the better.
+fn difference(input: &Input, difference: Option<f64>) -> String {
+    let Some(difference) = difference else { return String::new() };
+    if difference == 0.0 {
+        return " <span>±0</span>".to_owned();
+    }
+    let good = (difference > 0.0) == input.metric.higher_is_better;
+    let (class, sign) = (if good { "good" } else { "bad" }, if difference > 0.0 { "+" } else { "−" });
+    format!(" <span class=\"{class}\">{sign}{}</span>", number(difference.abs()))
 }

@@ -1,10 +1,12 @@
 //! Sections of the page, one a file.
 
+mod arms;
 mod cloud;
 mod confusion;
 mod failures;
 mod front;
 mod gain;
+mod importance;
 mod lineage;
 mod network;
 mod residuals;
@@ -29,7 +31,9 @@ pub static ALL: &[&Section] = &[
     &front::SECTION,
     &cloud::SECTION,
     &network::SECTION,
+    &importance::SECTION,
     &lineage::SECTION,
+    &arms::SECTION,
     &confusion::SECTION,
     &residuals::SECTION,
     &scores::SECTION,

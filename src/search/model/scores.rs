@@ -5,19 +5,36 @@
 /// few values that are far worse than the others, and the best are as far apart as the worst.
 #[must_use]
 pub fn normal_scores(values: &[Option<f64>]) -> Vec<f64> {
-    let value = |index: usize| values[index].unwrap_or(f64::NEG_INFINITY);
+    let values: Vec<f64> = values.iter().map(|value| value.unwrap_or(f64::NEG_INFINITY)).collect();
+    ranked(&values, |rank| quantile((rank - 0.375) / (values.len() as f64 + 0.25)))
+}
+
+/// What `of` makes of the ranks of values, from 1; values that are equal share the mean of their ranks.
+fn ranked(values: &[f64], of: impl Fn(f64) -> f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
-    let mut scores = vec![0.0; values.len()];
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut made = vec![0.0; values.len()];
     let mut first = 0;
     while first < order.len() {
-        let equal = order[first..].iter().take_while(|&&index| value(index) == value(order[first])).count();
-        let rank = first as f64 + (equal + 1) as f64 / 2.0;
-        let score = quantile((rank - 0.375) / (values.len() as f64 + 0.25));
-        order[first..first + equal].iter().for_each(|&index| scores[index] = score);
+        let equal = order[first..].iter().take_while(|&&index| values[index] == values[order[first]]).count();
+        let one = of(first as f64 + (equal + 1) as f64 / 2.0);
+        order[first..first + equal].iter().for_each(|&index| made[index] = one);
         first += equal;
     }
-    scores
+    made
+}
+
+/// Rank correlation (Spearman, 1904) of two lists of as many values, from −1 to 1; 0 where all values of one are equal.
+#[must_use]
+pub fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
+    let centred = |values: &[f64]| {
+        let middle = (values.len() as f64 + 1.0) / 2.0;
+        ranked(values, |rank| rank - middle)
+    };
+    let (a, b) = (centred(a), centred(b));
+    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let spread = (product(&a, &a) * product(&b, &b)).sqrt();
+    if spread > 0.0 { product(&a, &b) / spread } else { 0.0 }
 }
 
 /// Standard deviations below the best from which on an expected improvement is that of its asymptotic series.
@@ -75,6 +92,17 @@ mod tests {
         assert!((scores.iter().sum::<f64>()).abs() < 0.1);
         assert!(normal_scores(&[]).is_empty());
         assert!(normal_scores(&[Some(3.0), Some(3.0)]).iter().all(|score| score.abs() < 1e-6));
+    }
+
+    #[test]
+    fn rank_correlations_by_hand() {
+        let rising = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(rank_correlation(&rising, &[0.1, 0.2, 9.0, 1e9]), 1.0);
+        assert_eq!(rank_correlation(&rising, &[4.0, 3.0, 2.0, -1.0]), -1.0);
+        // 1 − 6 · (1 + 1 + 0 + 0) / (4 · 15).
+        assert!((rank_correlation(&rising, &[2.0, 1.0, 3.0, 4.0]) - 0.8).abs() < 1e-12);
+        assert_eq!(rank_correlation(&rising, &[5.0; 4]), 0.0);
+        assert_eq!(rank_correlation(&[], &[]), 0.0);
     }
 
     #[test]

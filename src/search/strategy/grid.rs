@@ -49,6 +49,10 @@ struct Grid<S: Space> {
     /// Candidates of a cell without a gain after which it is finished.
     patience: usize,
     cells: Vec<Cell<S::Genome>>,
+    /// The first candidate that was asked for: those before it were given.
+    first: Option<u64>,
+    /// What was given and told before there were cells.
+    given: Vec<Member<S::Genome>>,
     /// Where the candidates under way come from.
     open: BTreeMap<u64, Origin>,
 }
@@ -100,11 +104,13 @@ impl<S: Space> Grid<S> {
             tournament: settings.tournament,
             patience: (settings.ring / 3).max(1),
             cells: Vec::new(),
+            first: None,
+            given: Vec::new(),
             open: BTreeMap::new(),
         }
     }
 
-    /// Finds the first centres: a birth, then always that birth which is farthest from all before.
+    /// Finds the first centres: a birth, then always that birth which is farthest from all before. What was given moves in.
     fn cut(&mut self, rng: &mut ChaCha8Rng) {
         let births: Vec<S::Genome> = (0..BIRTHS).map(|_| self.space.birth(rng)).collect();
         let mut apart = vec![f64::INFINITY; BIRTHS];
@@ -115,6 +121,10 @@ impl<S: Space> Grid<S> {
                 *apart = apart.min(self.space.distance(birth, &births[next]));
             }
             next = (0..BIRTHS).rev().max_by(|&a, &b| apart[a].total_cmp(&apart[b])).unwrap_or(0);
+        }
+        for member in std::mem::take(&mut self.given) {
+            let cell = self.cell_of(&member.genome);
+            self.cells[cell].insert(member, self.capacity);
         }
     }
 
@@ -195,8 +205,9 @@ impl<S: Space> Strategy<S> for Grid<S> {
         if self.cells.is_empty() {
             self.cut(rng);
         }
+        let first = *self.first.get_or_insert(number);
         let repeated = self.open.remove(&number).is_some();
-        let seed = usize::try_from(number).ok().and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
+        let seed = usize::try_from(number - first).ok().and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
         let group = (number % CELLS as u64) as usize;
         let proposal = match seed {
             Some(genome) => Proposal::newborn("seed", genome.clone()),
@@ -213,6 +224,7 @@ impl<S: Space> Strategy<S> for Grid<S> {
 
     fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
         if self.cells.is_empty() {
+            self.given.extend(Member::of(evaluated));
             return;
         }
         self.open.remove(&evaluated.number);
