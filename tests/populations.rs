@@ -64,7 +64,7 @@ fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
 }
 
 fn request(genome: &Genome, seed: u64, examples: u64) -> train::Request<'_> {
-    train::Request { genome, seed, examples, start: None, rate: 1.0, last: false, deadline: None }
+    train::Request { genome, seed, examples, start: None, keeps_start: false, rate: 1.0, last: false, deadline: None }
 }
 
 /// Each genome's training alone, and that of all as one graph.

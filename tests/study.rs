@@ -92,6 +92,16 @@ fn a_study_that_starts_from_another_is_as_good_at_once_and_does_not_need_it_any_
     assert!(cost * 4 < spent, "{cost} examples after {spent}");
     let settings = fs::read_to_string(one.join("study.toml")).expect("settings");
     assert!(settings.contains("[from]\njournal = \"") && !settings.contains("earlier"), "{settings}");
+    // Another seed must not score nets on what they were trained on before: baselines tell whether the parts are the same.
+    let other = folder.path().join("other");
+    run(study(&other, &[&from[..], &["--seed", "9"]].concat()));
+    let baselines = |out: &Path| report(out)["baselines"].clone();
+    assert_eq!(baselines(&other), baselines(&earlier));
+    let recut = folder.path().join("recut").into_os_string().into_string().expect("a path");
+    let (data, short) = (fixture("credit_g.csv"), ["--candidates", "1", "--examples", "200", "--validation", "0.4"]);
+    let arguments = ["run", data.to_str().expect("a path"), "--from", from[1], "--out", &recut];
+    let said = run(evolve(&[&arguments[..], &short[..]].concat())).stderr;
+    assert!(String::from_utf8_lossy(&said).contains("split in another way"), "{}", String::from_utf8_lossy(&said));
 
     let mut child = study(&broken, &from).stderr(Stdio::null()).spawn().expect("the binary runs");
     let patience = Instant::now();
@@ -134,6 +144,7 @@ fn data_that_does_not_fit_the_earlier_study_is_refused_and_other_values_are_not(
     let output = run(evolve(&[&june, &short[..]].concat()));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("begins with 1 of the earlier study's networks, 1 with their weights"), "{said}");
+    assert!(said.contains("where rows of the earlier data are among these"), "{said}");
     assert!(said.contains("column \"x\": 100% of the rows are beyond the range"), "{said}");
     assert!(said.contains("column \"z\": 50% of the rows have values that the earlier study did not know"), "{said}");
 }
@@ -243,10 +254,13 @@ fn interrupted(mut command: Command, ready: impl Fn() -> bool) -> Output {
     child.wait_with_output().expect("an end")
 }
 
+fn report(out: &Path) -> Value {
+    serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report")).expect("JSON")
+}
+
 /// What the report says of the exported model.
 fn reported(out: &Path) -> f64 {
-    let text = fs::read(out.join("report.json")).expect("a report");
-    serde_json::from_slice::<Value>(&text).expect("JSON")["value"].as_f64().expect("a value")
+    report(out)["value"].as_f64().expect("a value")
 }
 
 #[cfg(unix)]

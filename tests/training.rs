@@ -48,6 +48,7 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
         seed: 1,
         examples: 1_000_000_000,
         start: None,
+        keeps_start: false,
         rate: 1.0,
         last: false,
         deadline: Some(Instant::now()),
@@ -62,7 +63,16 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
 fn a_training_that_is_told_to_stop_has_no_score() {
     let dataset = iris();
     let genome = genome(&dataset);
-    let request = Request { genome: &genome, seed: 1, examples: 100, start: None, rate: 1.0, last: false, deadline: None };
+    let request = Request {
+        genome: &genome,
+        seed: 1,
+        examples: 100,
+        start: None,
+        keeps_start: false,
+        rate: 1.0,
+        last: false,
+        deadline: None,
+    };
     assert!(matches!(trained(&dataset, true, request), Err(TrainError::Stopped)));
 }
 
@@ -71,7 +81,16 @@ fn a_training_goes_on_from_weights_at_the_rate_it_is_given() {
     let dataset = iris();
     let genome = genome(&dataset);
     let run = |start, rate| {
-        let request = Request { genome: &genome, seed: 1, examples: 320, start, rate, last: false, deadline: None };
+        let request = Request {
+            genome: &genome,
+            seed: 1,
+            examples: 320,
+            start,
+            keeps_start: false,
+            rate,
+            last: false,
+            deadline: None,
+        };
         trained(&dataset, false, request).expect("a score").weights
     };
     let first = run(None, 1.0);
@@ -86,4 +105,20 @@ fn a_training_goes_on_from_weights_at_the_rate_it_is_given() {
     };
     assert_eq!(moved(&still, &first), 0.0, "a rate of 0 leaves all weights where they are");
     assert!(moved(&on, &first) > 1e-4);
+}
+
+#[test]
+fn a_start_that_counts_is_kept_where_training_spoils_it() {
+    let dataset = iris();
+    let genome = genome(&dataset);
+    let run = |start, examples, keeps_start, rate| {
+        let request = Request { genome: &genome, seed: 1, examples, start, keeps_start, rate, last: false, deadline: None };
+        trained(&dataset, false, request).expect("a score")
+    };
+    let first = run(None, 6_400, false, 1.0);
+    let start = || Some(first.weights.clone());
+    let (spoilt, kept) = (run(start(), 32, false, 1000.0), run(start(), 32, true, 1000.0));
+    assert!(spoilt.score < first.score, "{} after {}", spoilt.score, first.score);
+    assert_eq!((kept.score, kept.weights), (first.score, first.weights));
+    assert_eq!(kept.curve, spoilt.curve, "the start has no loss, so it is no point of the course");
 }

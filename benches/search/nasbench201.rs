@@ -2,17 +2,24 @@
 //! table instead of trained.
 //!
 //! `cargo bench --bench nasbench201 -- FILE --column COLUMN [--strategy NAME,…] [--seeds N] [--evaluations N] [--json]
-//! [--csv FILE] [--plot FILE]`. The plot is an SVG picture. FILE is a CSV (gzip or not) with a column `cell`, such as `|nor_conv_3x3~0|+|…`, and accuracies.
+//! [--csv FILE] [--plot FILE] [--correlation]`. With `--correlation` it is not regret that is measured but how well the models
+//! of the predictor, fitted to what a strategy has evaluated, order cells that it has not: rank correlation (Spearman, 1904)
+//! with the table. The plot is an SVG picture. FILE is a CSV (gzip or not) with a column `cell`, such as `|nor_conv_3x3~0|+|…`, and accuracies.
 
 mod plot;
 
-use evolve::search::{Evaluated, Parameters, Search, Settings, space::parameters::Point, strategy};
+use evolve::search::model::{Ensemble, Forest, GaussianProcess, Model, Nearest, Ridge, normal_scores, rank_correlation};
+use evolve::search::{
+    Evaluated, Parameters, Search, Settings, Space, rng, space::Feature, space::parameters::Point, strategy,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::{collections::HashMap, io::Read, path::PathBuf, process::ExitCode};
 
 const OPERATORS: [&str; 5] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
 const EDGES: [&str; 6] = ["0 to 1", "0 to 2", "1 to 2", "0 to 3", "1 to 3", "2 to 3"];
+/// Cells that predictions are compared on.
+const HELD_OUT: usize = 1_000;
 const MARKS: [usize; 8] = [10, 25, 50, 100, 200, 300, 500, 1000];
 
 struct Options {
@@ -22,6 +29,7 @@ struct Options {
     seeds: u64,
     evaluations: usize,
     json: bool,
+    correlation: bool,
     csv: Option<PathBuf>,
     plot: Option<PathBuf>,
 }
@@ -49,11 +57,14 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let options = options()?;
     let table = Table::read(&options)?;
+    if options.correlation {
+        return correlations(&options, &table);
+    }
     let mut curves = vec![];
     for name in &options.strategies {
         let began = std::time::Instant::now();
         let runs: Result<Vec<Vec<f64>>, String> =
-            (0..options.seeds).into_par_iter().map(|seed| table.search(name, seed, options.evaluations)).collect();
+            (0..options.seeds).into_par_iter().map(|seed| table.regrets(name, seed, options.evaluations)).collect();
         let curve = curve(name, &options.column, &runs?);
         if options.json {
             println!("{}", serde_json::to_string(&curve).map_err(|e| e.to_string())?);
@@ -75,11 +86,12 @@ fn run() -> Result<(), String> {
 
 fn options() -> Result<Options, String> {
     let usage = "cargo bench --bench nasbench201 -- FILE --column COLUMN [--strategy NAME,…] [--seeds N] \
-                 [--evaluations N] [--json] [--csv FILE] [--plot FILE]";
+                 [--evaluations N] [--json] [--csv FILE] [--plot FILE] [--correlation]";
     let mut file = None;
     let mut column = None;
     let mut strategies: Vec<String> = <strategy::Entry<Parameters>>::ALL.iter().map(|e| e.name.to_owned()).collect();
-    let (mut seeds, mut evaluations, mut json, mut csv, mut plot) = (200, 1000, false, None, None);
+    let (mut seeds, mut evaluations, mut csv, mut plot) = (200, 1000, None, None);
+    let (mut json, mut correlation) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value; usage: {usage}"));
@@ -87,6 +99,7 @@ fn options() -> Result<Options, String> {
         match &argument[..] {
             "--bench" => {}
             "--json" => json = true,
+            "--correlation" => correlation = true,
             "--column" => column = Some(value()?),
             "--csv" => csv = Some(PathBuf::from(value()?)),
             "--plot" => plot = Some(PathBuf::from(value()?)),
@@ -98,7 +111,9 @@ fn options() -> Result<Options, String> {
         }
     }
     match (file, column) {
-        (Some(file), Some(column)) => Ok(Options { file, column, strategies, seeds, evaluations, json, csv, plot }),
+        (Some(file), Some(column)) => {
+            Ok(Options { file, column, strategies, seeds, evaluations, json, correlation, csv, plot })
+        }
         _ => Err(format!("usage: {usage}")),
     }
 }
@@ -139,20 +154,48 @@ impl Table {
         Ok(Table { space: space.map_err(|e| e.to_string())?, values, best })
     }
 
-    /// The regret after each evaluation of one search.
-    fn search(&self, name: &str, seed: u64, evaluations: usize) -> Result<Vec<f64>, String> {
+    /// What one search evaluates, in order, with its values.
+    fn search(&self, name: &str, seed: u64, evaluations: usize) -> Result<Vec<(Point, f64)>, String> {
         let entry = strategy::find::<Parameters>(name).map_err(|e| e.to_string())?;
         let mut search = Search::new(entry, &Settings::default(), self.space.clone(), seed, 1).map_err(|e| e.to_string())?;
-        let (mut best, mut regrets) = (f64::NEG_INFINITY, vec![]);
+        let mut seen = vec![];
         for number in 0..evaluations as u64 {
             let proposal = search.ask(number).map_err(|e| e.to_string())?;
             let score = self.value(&proposal.genome)?;
-            best = best.max(score);
-            regrets.push(self.best - best);
+            seen.push((proposal.genome.clone(), score));
             let told = Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(score)) };
             search.tell(told).map_err(|e| e.to_string())?;
         }
-        Ok(regrets)
+        Ok(seen)
+    }
+
+    /// The regret after each evaluation of one search.
+    fn regrets(&self, name: &str, seed: u64, evaluations: usize) -> Result<Vec<f64>, String> {
+        let mut best = f64::NEG_INFINITY;
+        let regret = |(_, score): &(Point, f64)| {
+            best = best.max(*score);
+            self.best - best
+        };
+        Ok(self.search(name, seed, evaluations)?.iter().map(regret).collect())
+    }
+
+    /// How well each model orders cells that one search has not evaluated.
+    fn correlations(&self, name: &str, seed: u64, evaluations: usize) -> Result<Vec<f64>, String> {
+        let seen = self.search(name, seed, evaluations)?;
+        let features: Vec<Vec<Feature>> = seen.iter().map(|(cell, _)| self.space.features(cell)).collect();
+        let known: Vec<&[Feature]> = features.iter().map(|features| &features[..]).collect();
+        let targets = normal_scores(&seen.iter().map(|(_, score)| Some(*score)).collect::<Vec<_>>());
+        let births = (0..).map(|number| self.space.birth(&mut rng(seed, number, u64::MAX)));
+        let unseen = births.filter(|birth| seen.iter().all(|(cell, _)| cell != birth));
+        let held_out: Vec<Point> = unseen.take(HELD_OUT).collect();
+        let truth: Vec<f64> = held_out.iter().map(|cell| self.value(cell)).collect::<Result<_, _>>()?;
+        let correlation = |(_, make): &Named| {
+            let mut model = make();
+            model.fit(&known, &targets, &[], true, &mut rng(seed, 0, u64::MAX));
+            let predicted: Vec<f64> = held_out.iter().map(|cell| model.predict(&self.space.features(cell)).0).collect();
+            rank_correlation(&predicted, &truth)
+        };
+        Ok(MODELS.iter().map(correlation).collect())
     }
 
     fn value(&self, point: &Point) -> Result<f64, String> {
@@ -175,22 +218,45 @@ fn edges(cell: &str) -> Option<Vec<usize>> {
     names.map(operator).collect::<Option<Vec<_>>>().filter(|edges| edges.len() == EDGES.len())
 }
 
-fn curve(strategy: &str, column: &str, runs: &[Vec<f64>]) -> Curve {
-    let (count, length) = (runs.len() as f64, runs[0].len());
-    let mut curve = Curve {
-        strategy: strategy.to_owned(),
-        column: column.to_owned(),
-        evaluations: (1..=length).collect(),
-        regret_mean: vec![],
-        regret_se: vec![],
-    };
-    for index in 0..length {
-        let mean = runs.iter().map(|run| run[index]).sum::<f64>() / count;
-        let variance = runs.iter().map(|run| (run[index] - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        curve.regret_mean.push(mean);
-        curve.regret_se.push((variance / count).sqrt());
+/// A model of the objective under its name.
+type Named = (&'static str, fn() -> Box<dyn Model>);
+
+const MODELS: [Named; 5] = [
+    ("ensemble", || Box::new(Ensemble::new())),
+    ("gaussian process", || Box::new(GaussianProcess::new())),
+    ("forest", || Box::new(Forest::new())),
+    ("ridge", || Box::new(Ridge::new())),
+    ("nearest", || Box::new(Nearest::new())),
+];
+
+/// Prints the mean correlation of each model over the seeds and its standard error, a line for each strategy.
+fn correlations(options: &Options, table: &Table) -> Result<(), String> {
+    for name in &options.strategies {
+        let of = |seed| table.correlations(name, seed, options.evaluations);
+        let runs: Vec<Vec<f64>> = (0..options.seeds).into_par_iter().map(of).collect::<Result<_, _>>()?;
+        let cell = |(index, (model, _)): (usize, &Named)| {
+            let (mean, error) = mean_and_error(&runs, index);
+            format!("{model}: {mean:.3} ± {error:.3}")
+        };
+        let cells: Vec<String> = MODELS.iter().enumerate().map(cell).collect();
+        println!("{name:10} {}", cells.join("  "));
     }
-    curve
+    Ok(())
+}
+
+fn curve(strategy: &str, column: &str, runs: &[Vec<f64>]) -> Curve {
+    let length = runs[0].len();
+    let (regret_mean, regret_se) = (0..length).map(|index| mean_and_error(runs, index)).unzip();
+    let evaluations = (1..=length).collect();
+    Curve { strategy: strategy.to_owned(), column: column.to_owned(), evaluations, regret_mean, regret_se }
+}
+
+/// Mean over runs of their values at an index, and its standard error.
+fn mean_and_error(runs: &[Vec<f64>], index: usize) -> (f64, f64) {
+    let count = runs.len() as f64;
+    let mean = runs.iter().map(|run| run[index]).sum::<f64>() / count;
+    let variance = runs.iter().map(|run| (run[index] - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, (variance / count).sqrt())
 }
 
 fn write_csv(path: &PathBuf, curves: &[Curve]) -> Result<(), String> {

@@ -1,13 +1,13 @@
 //! `evolve run --from`: what a new study takes over from an earlier one.
 
-use super::{Failure, resume, run::RunSettings, space::Chosen};
+use super::{Failure, resume, run::RunSettings, session, space::Chosen};
 use crate::{
-    data::{self, Dataset, Options, Preprocessing, TaskKind},
+    data::{self, Dataset, Options, Preprocessing, TaskKind, Validation},
     study::Earlier,
 };
 
-/// The settings with those of the earlier study where none were given: target, metric, group, space, ancestors
-/// and constraints.
+/// The settings with those of the earlier study where none were given: target, metric, validation, group,
+/// space, ancestors and constraints.
 pub(super) fn completed(settings: &RunSettings, earlier: &Earlier) -> RunSettings {
     let mut settings = settings.clone();
     let before = earlier.settings();
@@ -20,6 +20,11 @@ pub(super) fn completed(settings: &RunSettings, earlier: &Earlier) -> RunSetting
         settings.constraints.clone_from(&before.search.constraints);
         settings.caps.clone_from(&before.search.caps);
     }
+    if settings.validation == Validation::Auto {
+        let file = before.data.validation_file.clone().map(Validation::File);
+        let share = before.data.validation_share.map(Validation::Share);
+        settings.validation = file.or(share).unwrap_or_default();
+    }
     settings.group = settings.group.or_else(|| before.data.group.clone());
     let space = || before.space.clone().map(|file| Chosen::of_study(earlier.settings_path(), file));
     settings.space = settings.space.or_else(space);
@@ -30,11 +35,38 @@ pub(super) fn completed(settings: &RunSettings, earlier: &Earlier) -> RunSetting
 ///
 /// # Errors
 /// As [`data::load_fitted`], and where the earlier preprocessing is nowhere.
-pub(super) fn load(options: Options, earlier: &Earlier) -> Result<Dataset, Failure> {
+pub(super) fn load(options: &Options, earlier: &Earlier) -> Result<Dataset, Failure> {
     let fitted = preprocessing(earlier)?;
     // How many classes there are is compared by their names.
     let kind = if fitted.kind == TaskKind::Regression { TaskKind::Regression } else { TaskKind::Multiclass };
-    Ok(data::load_fitted(&Options { task: options.task.or(Some(kind)), ..options }, &fitted)?)
+    let mut dataset = data::load_fitted(&Options { task: options.task.or(Some(kind)), ..options.clone() }, &fitted)?;
+    dataset.warnings.extend(overlap(&dataset, options, earlier));
+    Ok(dataset)
+}
+
+/// What flatters the score: rows that the networks were trained on before are among those that they are scored on.
+fn overlap(dataset: &Dataset, options: &Options, earlier: &Earlier) -> Option<String> {
+    if let Validation::File(_) = options.validation {
+        return None;
+    }
+    let before = &earlier.settings().data;
+    let is_same = session::files(dataset) == before.files;
+    let split = |share: Option<f64>, group: Option<&String>| (share, group.cloned());
+    let share = if let Validation::Share(share) = options.validation { Some(share) } else { None };
+    let as_before = split(share, options.group.as_ref()) == split(before.validation_share, before.group.as_ref());
+    match (is_same, as_before && before.cross_validation.is_none()) {
+        (true, true) => None,
+        (true, false) => Some(
+            "the same data is split in another way than in the earlier study: rows that its networks \
+            were trained on are among those that they are scored on, which flatters them"
+                .into(),
+        ),
+        (false, _) => Some(
+            "where rows of the earlier data are among these, networks are scored on rows that they were \
+            trained on, which flatters them; give rows of their own with --validation"
+                .into(),
+        ),
+    }
 }
 
 /// As it was kept, or else fitted again to the same data.

@@ -114,7 +114,7 @@ pub(super) fn load(settings: &Settings, fitted: Option<&Preprocessing>) -> Resul
         task: Some(settings.schema.kind),
         validation,
         group: data.group.clone(),
-        seed: settings.search.seed,
+        seed: settings.split_seed(),
     };
     let dataset = match fitted {
         Some(fitted) => data::load_fitted(&options, fitted)?,

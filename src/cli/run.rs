@@ -42,10 +42,10 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         task: settings.task,
         validation: settings.validation.clone(),
         group: settings.group.clone(),
-        seed: settings.seed,
+        seed: earlier.as_ref().map_or(settings.seed, |earlier| earlier.settings().split_seed()),
     };
     let dataset = match &earlier {
-        Some(earlier) => from::load(options, earlier)?,
+        Some(earlier) => from::load(&options, earlier)?,
         None => data::load(&options)?,
     };
     session::introduce(&dataset, &mut progress);
@@ -84,6 +84,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         progress
             .note(Note::Notice(&format!("begins with {all} of the earlier study's networks, {warm} with their weights")));
     }
+    resolved.data.split_seed = earlier.as_ref().map(|earlier| earlier.settings().split_seed());
     resolved.from = inheritance.as_ref().map(|inheritance| inheritance.settings.clone());
     let lag = resolved.search.lag;
     if settings.workers as u64 > lag {
@@ -162,6 +163,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
                 _ => None,
             },
             group: settings.group.clone(),
+            split_seed: None,
             files: session::files(dataset),
         },
         from: None,

@@ -134,7 +134,8 @@ impl Earlier {
             let start = found.map(|bytes| {
                 weights.push(bytes);
                 let rate = TrainingSettings::warm_rate(length);
-                Start { genome: trained.genome.clone(), weights: trained.best.1.to_owned(), rate }
+                let counts = genome == *trained.genome;
+                Start { genome: trained.genome.clone(), weights: trained.best.1.to_owned(), counts, rate }
             });
             let edits = vec![format!("candidate {} of the earlier study", trained.number)];
             let origin = Origin { arm: ARM.to_owned(), edits, parents: vec![] };

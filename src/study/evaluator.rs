@@ -56,6 +56,9 @@ pub struct Start {
     pub genome: Genome,
     /// SHA-256 of them in the store.
     pub weights: String,
+    /// Whether they are a result, too, where training makes nothing better of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts: bool,
     /// Factor of the learning rate that the training goes on with.
     pub rate: f32,
 }
@@ -341,6 +344,7 @@ fn train_once(
             genome: &job.genome,
             seed: workshop.trainings().seed(job.seed, training),
             examples: job.examples,
+            keeps_start: job.start.as_ref().is_some_and(|from| start.is_some() && from.counts),
             rate: job.start.as_ref().filter(|_| start.is_some()).map_or(1.0, |start| start.rate),
             start,
             // No rows of a fold choose the state that is scored on them.

@@ -205,7 +205,7 @@ impl Study {
                 let full = self.settings.training.candidate_examples(c.outcome.costs(), share);
                 let length = entry.examples as f64 / full as f64;
                 let rate = TrainingSettings::warm_rate(length);
-                Start { genome: genome.clone(), weights: weights.to_owned(), rate }
+                Start { genome: genome.clone(), weights: weights.to_owned(), counts: false, rate }
             });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
             let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);

@@ -113,7 +113,8 @@ impl Study {
             None => heir.and_then(|heir| heir.start.clone()),
             Some((_, Some(c))) => {
                 let rate = TrainingSettings::warm_rate(proposal.length);
-                let start = |w: &str| Start { genome: c.proposal.genome.clone(), weights: w.to_owned(), rate };
+                let start =
+                    |w: &str| Start { genome: c.proposal.genome.clone(), weights: w.to_owned(), counts: false, rate };
                 c.outcome.weights().map(start)
             }
             Some((parent, None)) => return Err(StudyError::Diverges { number: parent }),

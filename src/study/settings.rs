@@ -50,6 +50,9 @@ pub struct DataSettings {
     /// Column whose rows of one value stay together in every split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Seed of the split, where that of an earlier study is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
     /// Files that were read, with the SHA-256 of each.
     pub files: Vec<FileSettings>,
 }
@@ -175,6 +178,11 @@ pub struct EngineSettings {
 }
 
 impl Settings {
+    /// Seed by which rows are split into parts.
+    pub fn split_seed(&self) -> u64 {
+        self.data.split_seed.unwrap_or(self.search.seed)
+    }
+
     /// Reads the settings of a study.
     ///
     /// # Errors

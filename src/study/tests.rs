@@ -25,6 +25,7 @@ fn settings(space: &SearchSpace) -> Settings {
             validation_share: None,
             cross_validation: None,
             group: None,
+            split_seed: None,
             files: vec![],
         },
         from: None,

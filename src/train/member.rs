@@ -113,7 +113,10 @@ impl<'a> Member<'a> {
         }
         let loss = if self.losses.1 > 0 { self.losses.0 / self.losses.1 as f64 } else { 0.0 };
         self.losses = (0.0, 0);
-        self.curve.push(CurvePoint { examples, loss, metric: value });
+        // Before the first step there is no loss to tell of.
+        if examples > 0 {
+            self.curve.push(CurvePoint { examples, loss, metric: value });
+        }
         let score = metric::score(setting.metric, value);
         if self.request.last || self.best.as_ref().is_none_or(|b| score > b.score) {
             let scores = metric::ALL

@@ -76,6 +76,9 @@ impl<'a> Run<'a> {
         let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(asked);
         let mut steps = asked;
         let (began, mut done) = (Instant::now(), 0);
+        if self.members.iter().any(|member| member.request.keeps_start) {
+            self.evaluate(0)?;
+        }
         let all_ended = |members: &[Member<'_>]| members.iter().all(Member::has_ended);
         for evaluation in 1..=evaluations {
             let until = done + (steps - done).div_ceil(evaluations - evaluation + 1);
@@ -138,7 +141,8 @@ impl<'a> Run<'a> {
             self.session.read_state(slot, &mut values)?;
             states.push(values);
         }
-        for (index, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.has_ended()) {
+        let counts = |member: &Member<'_>| !member.has_ended() && (examples > 0 || member.request.keeps_start);
+        for (index, member) in self.members.iter_mut().enumerate().filter(|(_, member)| counts(member)) {
             let mut weights = Weights::new();
             for (param, values) in self.step.params.iter().zip(&states) {
                 let own = values[index * param.elements()..][..param.elements()].to_vec();

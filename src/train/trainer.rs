@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub examples: u64,
     /// Weights to start from.
     pub start: Option<Weights>,
+    /// Whether these weights are a result, too, where training makes nothing better of them.
+    pub keeps_start: bool,
     /// Factor of the genome's learning rate: 1 for a training from scratch.
     pub rate: f32,
     /// Whether the last state is the result, instead of the best on the validation part.

@@ -81,7 +81,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), help_heading = "Search")]
     pub strategy: Option<String>,
     /// Folder of an earlier study of the same columns and classes: its best networks come first and train on from their
-    /// weights [target, metric, group, space, ancestors and constraints are its own where none are given]
+    /// weights [target, metric, validation, group, space, ancestors and constraints are its own where none are given]
     #[arg(long, value_name = "DIR", conflicts_with = "cross_validation", help_heading = "Search")]
     pub from: Option<PathBuf>,
     /// What to minimise beside the metric, such as size,latency; the folder pareto then holds networks of which none is
