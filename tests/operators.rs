@@ -7,7 +7,7 @@ use evolve::graph::ops::dropout::Dropout;
 use evolve::graph::ops::embedding::{Embedding, OneHot};
 use evolve::graph::ops::encoding::{FeatureLinear, Periodic, PiecewiseLinear};
 use evolve::graph::ops::loss::{Huber, SoftmaxCrossEntropy, SquaredError};
-use evolve::graph::ops::optimizer::{AdamStep, ClipByNorm, ExponentialAverage, SgdStep};
+use evolve::graph::ops::optimizer::{AdamStep, ExponentialAverage, SgdStep};
 use evolve::graph::ops::resize::Resize;
 use evolve::graph::ops::softmax::Softmax;
 use evolve::graph::{DType, Data, Dim, Graph, Op, Target, Tensor, spell};
@@ -107,14 +107,6 @@ fn the_first_step_of_adam_is_the_rate() {
     check(step(true, true), 0, &inputs, &[&[1.8], &[0.05], &[0.00025]]);
     // L2 decay only changes the gradient, to 1.5, and the step of Adam does not depend on its size.
     check(step(false, true), 0, &inputs, &[&[1.9], &[0.15], &[0.00225]]);
-}
-
-#[test]
-fn gradients_are_clipped_by_their_common_norm() {
-    let gradients = [floats(&[1], &[3.0]), floats(&[1, 2], &[4.0, 0.0])];
-    check(ClipByNorm { max: 1.0 }, 0, &gradients, &[&[0.6], &[0.8, 0.0]]);
-    check(ClipByNorm { max: 10.0 }, 0, &gradients, &[&[3.0], &[4.0, 0.0]]);
-    check(ClipByNorm { max: 1.0 }, 0, &[floats(&[1], &[0.0])], &[&[0.0]]);
 }
 
 #[test]

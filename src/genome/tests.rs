@@ -88,6 +88,19 @@ fn births_differ_and_repeat_with_their_seed() {
 }
 
 #[test]
+fn births_have_the_decay_of_their_optimizer() {
+    let mut coupled = 0;
+    for (space, mut rng) in each(4) {
+        for birth in (0..300).map(|_| space.birth(&mut rng)) {
+            let decoupled = matches!(birth.training.optimizer, Optimizer::AdamW { .. });
+            coupled += usize::from(!decoupled);
+            assert!(decoupled || birth.training.weight_decay <= 1e-3, "{}", birth.json());
+        }
+    }
+    assert!(coupled > 100, "{coupled}");
+}
+
+#[test]
 fn seeds_are_valid_and_distinct() {
     for space in spaces().into_iter().chain([ancestral()]) {
         let seeds = space.seeds();

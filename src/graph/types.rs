@@ -193,11 +193,6 @@ impl TensorType {
         TensorType { dtype, shape }
     }
 
-    /// The same shape with another element type.
-    pub fn with_dtype(&self, dtype: DType) -> Self {
-        TensorType { dtype, shape: self.shape.clone() }
-    }
-
     /// The same element type with another shape.
     pub fn with_shape(&self, shape: Shape) -> Self {
         TensorType { dtype: self.dtype, shape }

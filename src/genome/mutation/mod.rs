@@ -96,6 +96,8 @@ pub enum Kind {
     Architecture,
     /// Only how it is trained, dropout included.
     Training,
+    /// Only what weights start with: of no effect where they are inherited.
+    Start,
 }
 
 /// A child and how it came about.

@@ -52,7 +52,7 @@ fn each_applies_somewhere_and_does_what_its_kind_says() {
                 assert_ne!(edit.genome.hash(), parent.hash(), "{}", edit.words);
                 assert!(!edit.words.is_empty() && distance(&edit.genome, &parent) > 0.0);
                 match mutation.kind {
-                    Kind::Training => assert!(preserves(&parent, &edit.genome), "{}", edit.words),
+                    Kind::Training | Kind::Start => assert!(preserves(&parent, &edit.genome), "{}", edit.words),
                     Kind::Architecture => assert_ne!(edit.genome.net, parent.net, "{}", edit.words),
                 }
                 if mutation.growing && !edit.words.ends_with("repaired") {

@@ -129,7 +129,7 @@ fn batch(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<E
 pub(super) static INITIALISATION: Mutation = Mutation {
     name: "initialisation",
     doc: "exchanges the distribution of the weights at the start",
-    kind: Kind::Training,
+    kind: Kind::Start,
     preserving: true,
     shrinking: false,
     growing: false,

@@ -89,11 +89,14 @@ fn optimizing(limits: &TrainingLimits, image: bool, rng: &mut ChaCha8Rng) -> (Op
     match drawn {
         Optimizer::Sgd { .. } => {
             let momentum = limits.momentum.draw(rng, &[(0.7, 0.9), (0.3, 0.95)]);
-            (Optimizer::Sgd { momentum }, rates.draw_within(rng, 0.02, 0.2), decays.draw(rng, &SGD_DECAYS))
+            (Optimizer::Sgd { momentum }, rates.draw_within(rng, 0.02, 0.2), decays.draw(rng, &COUPLED_DECAYS))
         }
         adam => {
             let (low, high) = if image { (1e-3, 1e-2) } else { (3e-4, 1e-2) };
-            (adam, rates.draw_within(rng, low, high), decays.draw(rng, &ADAM_DECAYS))
+            // What is added to the gradient is of the size of gradients, what is decoupled from it of rates.
+            let coupled = matches!(adam, Optimizer::Adam { .. });
+            let usual: &[(f64, f32)] = if coupled { &COUPLED_DECAYS } else { &DECOUPLED_DECAYS };
+            (adam, rates.draw_within(rng, low, high), decays.draw(rng, usual))
         }
     }
 }
@@ -123,8 +126,8 @@ const IMAGE_OPTIMIZERS: [(f64, Optimizer); 3] = [
     (0.5, Optimizer::AdamW { beta2: 0.999 }),
     (0.25, Optimizer::AdamW { beta2: 0.95 }),
 ];
-const SGD_DECAYS: [(f64, f32); 4] = [(0.2, 0.0), (0.3, 1e-4), (0.4, 5e-4), (0.1, 1e-3)];
-const ADAM_DECAYS: [(f64, f32); 5] = [(0.2, 0.0), (0.2, 1e-3), (0.3, 0.01), (0.2, 0.03), (0.1, 0.1)];
+const COUPLED_DECAYS: [(f64, f32); 4] = [(0.2, 0.0), (0.3, 1e-4), (0.4, 5e-4), (0.1, 1e-3)];
+const DECOUPLED_DECAYS: [(f64, f32); 5] = [(0.2, 0.0), (0.2, 1e-3), (0.3, 0.01), (0.2, 0.03), (0.1, 0.1)];
 
 const SCHEDULES: [(f64, Schedule); 4] =
     [(0.5, Schedule::OneCycle), (0.25, Schedule::Cosine), (0.2, Schedule::WarmupCosine), (0.05, Schedule::Constant)];

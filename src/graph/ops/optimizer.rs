@@ -226,45 +226,6 @@ impl Op for ExponentialAverage {
     }
 }
 
-/// Scales all gradients by `max / max(norm, max)`, where `norm` is the Euclidean norm of all of them together
-/// (Pascanu et al., 2013).
-///
-/// Inputs: gradients of any shapes. Outputs: the same, of norm at most `max`.
-#[derive(Debug, Clone, Copy)]
-pub struct ClipByNorm {
-    /// Largest norm that passes unscaled; positive.
-    pub max: f32,
-}
-
-impl Op for ClipByNorm {
-    fn name(&self) -> &'static str {
-        "ClipByNorm"
-    }
-
-    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
-        if !self.max.is_finite() || self.max <= 0.0 {
-            return Err(ShapeError::new(format!("a positive norm wanted, not {}", self.max)));
-        }
-        Ok(repeated(&groups(inputs, 0, 1)?, 1))
-    }
-
-    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        let gradients: Vec<Term> = (0..s.input_count()).map(|i| s.input(i)).collect();
-        let squares: Vec<Term> =
-            gradients.iter().map(|&g| s.node("ReduceSumSquare", &[g], vec![("keepdims", Attribute::Int(0))])).collect();
-        let total = s.node("Sum", &squares, vec![]);
-        let norm = s.node("Sqrt", &[total], vec![]);
-        let max = s.scalar(f64::from(self.max));
-        let bound = s.node("Max", &[norm, max], vec![]);
-        let factor = s.node("Div", &[max, bound], vec![]);
-        for (i, &g) in gradients.iter().enumerate() {
-            let clipped = s.node("Mul", &[g, factor], vec![]);
-            s.output(i, clipped);
-        }
-        Ok(())
-    }
-}
-
 /// Shapes of the parameters in the cases below.
 const SHAPES: [&[usize]; 4] = [&[3, 5], &[17], &[1], &[2, 3, 3, 1]];
 
@@ -320,17 +281,5 @@ pub static EXPONENTIAL_AVERAGE: Entry = Entry {
         let case =
             |shapes: &[&[usize]]| Case::new(ExponentialAverage, step_feeds(1, shapes, |shape| vec![Feed::Normal(shape); 2]));
         vec![case(&SHAPES), case(&SHAPES[..1])]
-    },
-};
-/// Clipping of the gradient.
-pub static CLIP_BY_NORM: Entry = Entry {
-    name: "ClipByNorm",
-    doc: "Gradients scaled to a norm of at most the given one",
-    differentiable: false,
-    cases: || {
-        let case = |max, shapes: &[&[usize]]| {
-            Case::new(ClipByNorm { max }, step_feeds(0, shapes, |shape| vec![Feed::Normal(shape)]))
-        };
-        vec![case(1.0, &SHAPES), case(100.0, &SHAPES), case(0.5, &SHAPES[..1])]
     },
 };

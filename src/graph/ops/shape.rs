@@ -283,52 +283,6 @@ impl Op for Pad {
     }
 }
 
-/// Axes in another order (ONNX `Transpose`).
-#[derive(Debug, Clone)]
-pub struct Transpose {
-    /// For each axis of the output the axis of the input it is; a symbolic batch stays first.
-    pub perm: Vec<usize>,
-}
-
-impl Op for Transpose {
-    fn name(&self) -> &'static str {
-        "Transpose"
-    }
-
-    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
-        let [x] = inputs else { return Err(ShapeError::new("one input wanted")) };
-        let mut sorted = self.perm.clone();
-        sorted.sort_unstable();
-        if !sorted.into_iter().eq(0..x.shape.rank()) {
-            return Err(ShapeError::new(format!("{:?} is no order of the axes of {}", self.perm, x.shape)));
-        }
-        if x.shape.0.first() == Some(&Dim::Batch) && self.perm[0] != 0 {
-            return Err(ShapeError::new(format!("order {:?} moves the symbolic batch of {}", self.perm, x.shape)));
-        }
-        Ok(vec![x.with_shape(Shape(self.perm.iter().map(|&a| x.shape.0[a]).collect()))])
-    }
-
-    fn gradient(&self, rule: &mut Rule<'_>) -> Result<Vec<Option<Value>>, GraphError> {
-        let d = rule.grad()?;
-        let mut perm = vec![0; self.perm.len()];
-        for (to, &from) in self.perm.iter().enumerate() {
-            perm[from] = to;
-        }
-        Ok(vec![Some(rule.graph.apply(Transpose { perm }, &[d])?)])
-    }
-
-    fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
-        let perm = Attribute::Ints(self.perm.iter().map(|&a| a as i64).collect());
-        let y = s.node("Transpose", &[s.input(0)], vec![("perm", perm)]);
-        s.output(0, y);
-        Ok(())
-    }
-
-    fn population(&self, _members: usize, _inputs: &[&TensorType]) -> Option<Population> {
-        Population::exact(Transpose { perm: std::iter::once(0).chain(self.perm.iter().map(|&axis| axis + 1)).collect() })
-    }
-}
-
 /// Adjoint of a sum.
 pub static EXPAND: Entry = Entry {
     name: "Expand",
@@ -392,16 +346,5 @@ pub static PAD: Entry = Entry {
     cases: || {
         let case = |axis, before, after, x: &[usize]| Case::new(Pad { axis, before, after }, vec![Feed::Normal(x.to_vec())]);
         vec![case(1, 1, 3, &[2, 5, 3]), case(0, 0, 1, &[4]), case(2, 2, 0, &[1, 3, 7])]
-    },
-};
-/// Another order of axes.
-pub static TRANSPOSE: Entry = Entry {
-    name: "Transpose",
-    doc: "Axes in another order",
-    differentiable: true,
-    cases: || {
-        let case =
-            |perm: &[usize], x: &[usize]| Case::new(Transpose { perm: perm.to_vec() }, vec![Feed::Normal(x.to_vec())]);
-        vec![case(&[0, 2, 3, 1], &[2, 3, 4, 5]), case(&[1, 0], &[3, 7]), case(&[2, 0, 1], &[1, 5, 3])]
     },
 };

@@ -22,7 +22,11 @@ impl Space for SearchSpace {
 
     fn edits(&self) -> Vec<EditKind> {
         let kind = |m: &&mutation::Mutation| {
-            let elastic = m.preserving || m.shrinking || m.kind == mutation::Kind::Training;
+            let elastic = match m.kind {
+                mutation::Kind::Architecture => m.preserving || m.shrinking,
+                mutation::Kind::Training => true,
+                mutation::Kind::Start => false,
+            };
             EditKind { name: m.name.to_owned(), elastic, grows: m.growing }
         };
         mutation::ALL.iter().map(kind).collect()

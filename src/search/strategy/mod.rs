@@ -14,7 +14,7 @@ mod random;
 mod rl;
 
 use super::{Settings, Space, Strategy, UnknownStrategy};
-use crate::genome::SearchSpace;
+use crate::genome::{SearchSpace, near};
 
 /// A strategy of the list.
 pub struct Entry<S: Space = SearchSpace> {
@@ -58,14 +58,11 @@ pub const fn default_for(several: bool) -> &'static str {
 pub fn find<S: Space>(name: &str) -> Result<&'static Entry<S>, UnknownStrategy> {
     let all = Entry::<S>::ALL;
     all.iter().find(|entry| entry.name == name).ok_or_else(|| {
-        let mut near: Vec<(f64, &str)> =
-            all.iter().map(|entry| (strsim::jaro_winkler(name, entry.name), entry.name)).collect();
-        near.retain(|(likeness, _)| *likeness > 0.7);
-        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let known: Vec<&str> = all.iter().map(|entry| entry.name).collect();
         UnknownStrategy {
             name: name.to_owned(),
-            near: near.into_iter().map(|(_, name)| name.to_owned()).collect(),
-            known: all.iter().map(|entry| entry.name.to_owned()).collect(),
+            near: near(name, &known).into_iter().map(str::to_owned).collect(),
+            known: known.into_iter().map(str::to_owned).collect(),
         }
     })
 }

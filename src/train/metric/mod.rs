@@ -15,6 +15,7 @@ mod roc_auc;
 mod tests;
 
 use crate::data::{Targets, TaskKind};
+use crate::genome::near;
 
 /// Every metric, in the order in which they are listed to users.
 pub static ALL: &[&Metric] = &[
@@ -174,18 +175,6 @@ pub fn score(metric: &Metric, value: f64) -> f64 {
 
 fn names(task: TaskKind) -> Vec<&'static str> {
     all_for(task).map(|metric| metric.name).collect()
-}
-
-/// Names within a Jaro-Winkler similarity of 0.8, nearest first.
-fn near(name: &str, valid: &[&'static str]) -> Vec<&'static str> {
-    let wanted = name.to_lowercase();
-    let mut found: Vec<(f64, &'static str)> = valid
-        .iter()
-        .map(|&candidate| (strsim::jaro_winkler(&wanted, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .collect();
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    found.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 fn did_you_mean(near: &[&str]) -> String {
