@@ -9,7 +9,7 @@ mod tests;
 mod verify;
 
 pub use front::{FrontFile, export_front};
-pub use model::{CROSS_VALIDATION, SCHEMA, assemble, surroundings};
+pub use model::{CROSS_VALIDATION, ROW_BYTES, SCHEMA, assemble, surroundings};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 

@@ -1,7 +1,7 @@
 //! Assembling the exported model.
 
 use super::Metrics;
-use crate::data::{Dataset, Lookup, NetInputs, Schema};
+use crate::data::{Dataset, InputSpec, Lookup, NetInputs, Schema};
 use crate::express::{self, FeatureInputs};
 use crate::genome::Genome;
 use crate::graph::{DType, Dim, Graph, GraphError, Shape, Target, TensorType, passes::fold_batch_norm, spell};
@@ -14,6 +14,8 @@ pub const SCHEMA: &str = "evolve.schema";
 /// Key of the metadata entry that says of which cross-validation the metrics are, in words; missing where they are those on
 /// a validation part.
 pub const CROSS_VALIDATION: &str = "evolve.metrics.cross_validation";
+/// Key of the metadata entry with the estimated peak, in bytes, of the values that the model calculates for a row.
+pub const ROW_BYTES: &str = "evolve.row_bytes";
 
 /// The bytes of the model: raw columns or pixels in, label and probabilities or value out. The same genome, weights and
 /// data give the same bytes.
@@ -34,7 +36,9 @@ pub fn assemble(
     let output = graph.scoped("net", |g| express::embed(g, genome, &dataset.task, inputs, weights))?;
     graph.scoped("output", |g| dataset.preprocessing.emit_outputs(g, output))?;
     let folded = fold_batch_norm(&graph)?;
-    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, metrics, lookup)))
+    let mut metadata = metadata(genome, dataset, metrics, lookup);
+    metadata.push((ROW_BYTES.into(), row_bytes(&folded, &dataset.task.input).to_string()));
+    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata))
 }
 
 /// Operators of ONNX that every model of the data has around its net: in the preprocessing, however values of text are
@@ -55,6 +59,18 @@ pub fn surroundings(dataset: &Dataset) -> Result<BTreeSet<&'static str>, GraphEr
         operators.extend(spell(&graph, Target::Portable)?.nodes.iter().map(|node| node.op_type));
     }
     Ok(operators)
+}
+
+/// Estimated peak, in bytes, of what a graph calculates for a row: without its constants, which all rows share, and with
+/// the comparisons of categories with their vocabularies, which its spelling adds.
+fn row_bytes(graph: &Graph, input: &InputSpec) -> usize {
+    /// A truth value and the float32 that it becomes.
+    const COMPARISON: usize = 5;
+    let slots: usize = match input {
+        InputSpec::Table { categorical, .. } => categorical.iter().map(|column| column.slots).sum(),
+        InputSpec::Image { .. } => 0,
+    };
+    graph.peak_bytes().saturating_sub(graph.constant_bytes()) + COMPARISON * slots
 }
 
 /// What the file says of itself: nothing of the machine, the day or the rows.
