@@ -157,7 +157,6 @@ impl From<PredictError> for Failure {
     fn from(error: PredictError) -> Failure {
         match error {
             PredictError::Onnx(error) => error.into(),
-            PredictError::Data(error) => error.into(),
             PredictError::Engine(error) => error.into(),
             PredictError::Unsupported(_) => Failure::bad_input(error),
         }

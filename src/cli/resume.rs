@@ -7,7 +7,7 @@ use super::{
     interrupt,
     progress::{Note, Progress},
     quantity,
-    run::workers,
+    run::{is_text, workers},
     session::{self, Session},
 };
 use crate::{
@@ -64,6 +64,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let stop = interrupt::stop_flag()?;
     let mode = args.output.mode();
     let mut progress = Progress::new(mode);
+    is_text(&args.folder)?;
     let mut study = Study::open(Folder::open(&args.folder)?)?;
     let clock = Clock::new(study.elapsed());
     let dataset = load(study.settings())?;

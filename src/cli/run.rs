@@ -3,7 +3,7 @@
 mod args;
 
 pub use args::{Args, DEFAULT_BUDGET, RunSettings, Switch, TaskChoice};
-pub(super) use args::{ancestor_names, metric_names, validation, workers};
+pub(super) use args::{ancestor_names, is_text, metric_names, validation, workers};
 
 use super::{
     Failure, Status, interrupt, objectives,

@@ -1,8 +1,8 @@
 //! Data: sources, schema and task inference, split, fitted preprocessing.
 //!
 //! [`load`] goes the whole way: a [`source`] reads raw inputs and the target, the target poses the task, rows are split,
-//! and [`Preprocessing`] is fitted on the training part; for a cross-validation, on that of each fold. [`read_inputs`] and [`read_labelled`] read further files for a
-//! model that exists.
+//! and [`Preprocessing`] is fitted on the training part; for a cross-validation, on that of each fold. [`read_inputs`] and
+//! [`read_labelled`] read further files for a model that exists.
 
 mod error;
 mod folds;
@@ -15,11 +15,13 @@ mod schema;
 pub mod source;
 mod split;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use error::DataError;
 pub(crate) use error::quoted;
 pub use folds::CrossValidation;
-pub use inputs::{read_inputs, read_labelled, resolve};
+pub use inputs::{FurtherRows, read_inputs, read_labelled, resolve};
 pub use load::{Dataset, Options, load};
 pub use preprocess::{
     CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NumberEncoder, Preprocessing, TableEncoder,

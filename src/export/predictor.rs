@@ -1,11 +1,10 @@
 //! Using an exported model on new files: nothing but the model file is needed.
 
 use super::{ROW_BYTES, SCHEMA};
-use crate::data::{self, DataError, Field, FieldKind, RawBatch, Schema};
+use crate::data::{Field, FieldKind, RawBatch, Schema};
 use crate::engine::{Engine, EngineError, Model};
 use crate::graph::{DType, Data, Tensor};
 use crate::onnx::{self, OnnxError};
-use std::path::Path;
 
 /// Rows that are run at once, at most.
 const BATCH: usize = 4096;
@@ -21,9 +20,6 @@ pub enum PredictError {
     /// The file is no ONNX model.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// The data does not fit the model.
-    #[error(transparent)]
-    Data(#[from] DataError),
     /// The engine fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -90,15 +86,6 @@ impl Predictor {
     /// Inputs that a data file must have.
     pub fn fields(&self) -> &[Field] {
         &self.fields
-    }
-
-    /// Reads a file's raw rows and predicts them.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or lacks an input, or the engine fails.
-    pub fn predict_file(&mut self, path: &Path) -> Result<Predicted, PredictError> {
-        let raw = data::read_inputs(path, &self.fields)?;
-        self.predict(&raw)
     }
 
     /// Predicts raw rows, as many at once as take about a GiB.

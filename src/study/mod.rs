@@ -115,9 +115,9 @@ impl Study {
     /// Begins a study: writes its settings and an empty journal.
     ///
     /// # Errors
-    /// Where the folder cannot be written.
+    /// Where the folder cannot be written; nothing is left in it then.
     pub fn create(folder: Folder, settings: Settings) -> Result<Self, StudyError> {
-        settings.write(&folder)?;
+        settings.write(&folder).inspect_err(|_| folder.abandon())?;
         Study::load(folder, settings)
     }
 

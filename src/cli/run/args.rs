@@ -226,11 +226,17 @@ impl Args {
             let hint = "leave these out, or --minimize and bounds other than params and macs";
             return Err(Failure::bad_input(why).hint(hint));
         }
+        let out = match self.out {
+            Some(out) => out,
+            None => default_folder(&self.data)?,
+        };
+        is_text(&self.data)?;
+        is_text(&out)?;
+        if let Some(Validation::File(path)) = &self.validation {
+            is_text(path)?;
+        }
         Ok(RunSettings {
-            out: match self.out {
-                Some(out) => out,
-                None => default_folder(&self.data)?,
-            },
+            out,
             data: self.data,
             target: self.target,
             task,
@@ -322,6 +328,17 @@ pub(in crate::cli) fn validation(text: &str) -> Result<Validation, String> {
         Some(share) if share > 0.0 && share < 1.0 => Ok(Validation::Share(share)),
         Some(_) => Err("a share lies between 0 and 1, such as 0.2 or 20%".to_owned()),
         None => Ok(Validation::File(PathBuf::from(text))),
+    }
+}
+
+/// Whether a path can be written into `study.toml` and printed as JSON, which are UTF-8.
+pub(in crate::cli) fn is_text(path: &Path) -> Result<(), Failure> {
+    let fault = |problem: String| Failure::bad_input(format!("{}: {problem}", path.display()));
+    let absolute = std::path::absolute(path).map_err(|error| fault(error.to_string()))?;
+    match absolute.to_str() {
+        Some(_) => Ok(()),
+        None => Err(fault("the path is not UTF-8, so a study cannot record it".to_owned())
+            .hint("rename what is not, or reach it through a link of another name")),
     }
 }
 
