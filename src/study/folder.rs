@@ -4,6 +4,7 @@ use super::StudyError;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// The folder of a study, locked for this process.
 #[derive(Debug)]
@@ -101,33 +102,39 @@ impl Folder {
     }
 }
 
-/// Writes a file whole or not at all: under another name in the same folder, synced, then renamed.
+/// Writes a file whole or not at all: under another name in the same folder, synced, then renamed. Its permissions are
+/// those of a file that is there already, or else of any new one.
 ///
 /// # Errors
 /// Where the folder cannot be written or the disk is full; the file is then as it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".evolve-").tempfile_in(parent)?;
+        let mut file = beside(path, parent)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        set_readable(file.as_file())?;
         file.persist(path).map_err(|e| e.error)?;
         sync_folder(parent)
     };
     write().map_err(|e| StudyError::io("write", path, e))
 }
 
-/// Temporary files are private; results are as readable as any new file usually is.
+/// A temporary file that may be read and written by whom the file may that it takes the place of; where there is none, by
+/// whom any new file may: by all, less what the user's mask takes away.
 #[cfg(unix)]
-fn set_readable(file: &File) -> std::io::Result<()> {
+fn beside(path: &Path, parent: &Path) -> std::io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+    let new = fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().prefix(".evolve-").permissions(new).tempfile_in(parent)?;
+    if let Ok(there) = fs::metadata(path) {
+        file.as_file().set_permissions(there.permissions())?;
+    }
+    Ok(file)
 }
 
 #[cfg(not(unix))]
-fn set_readable(_file: &File) -> std::io::Result<()> {
-    Ok(())
+fn beside(_path: &Path, parent: &Path) -> std::io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".evolve-").tempfile_in(parent)
 }
 
 /// Makes a rename last.
