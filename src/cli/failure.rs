@@ -124,6 +124,7 @@ impl From<StudyError> for Failure {
             | StudyError::Missing(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }
+            | StudyError::Newer { .. }
             | StudyError::Journal { .. }
             | StudyError::Diverges { .. }
             | StudyError::DataChanged { .. }

@@ -15,7 +15,9 @@ use crate::{
     data::{self, Dataset, Options, Validation},
     genome::{SearchSpace, SpaceFile},
     search::{self, DEFAULT_LAG},
-    study::{Clock, DataSettings, EngineSettings, Folder, SearchSettings, Settings, Study, StudyError, Trainings, lengths},
+    study::{
+        Clock, DataSettings, EngineSettings, FORMAT, Folder, SearchSettings, Settings, Study, StudyError, Trainings, lengths,
+    },
     train::{
         baseline,
         metric::{self, Metric},
@@ -128,6 +130,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
         |path: &Path| std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())));
     Ok(Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        format: FORMAT,
         data: DataSettings {
             path: absolute(&settings.data)?,
             target: settings.target.clone(),

@@ -38,8 +38,9 @@ fn net(dataset: &Dataset) -> (Genome, Weights) {
 
 fn model(dataset: &Dataset, lookup: Lookup) -> (Vec<u8>, Genome, Weights) {
     let (genome, weights) = net(dataset);
-    let bytes = assemble(&genome, &weights, dataset, Metrics { scores: &Scores::default(), cross_validation: None }, lookup)
-        .unwrap();
+    let metrics = Metrics { scores: &Scores::default(), cross_validation: None };
+    let net = Net { genome: &genome, examples: 640, weights: &weights, metrics };
+    let bytes = assemble(&net, dataset, lookup).unwrap();
     (bytes, genome, weights)
 }
 

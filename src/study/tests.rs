@@ -17,6 +17,7 @@ fn task() -> Task {
 
 fn settings(space: &SearchSpace) -> Settings {
     Settings {
+        format: FORMAT,
         version: "0".into(),
         data: DataSettings {
             path: "x.csv".into(),

@@ -68,7 +68,8 @@ pub struct Args {
     /// Time for all of it, search, retraining and export: 90s, 10m, 1h30m [default: 10m, none with --candidates]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Search")]
     pub budget: Option<Duration>,
-    /// Most networks to try; without --budget nothing depends on the clock and the same seed gives the same model
+    /// Most networks to try; without --budget nothing depends on the clock, and the same seed gives the same model on
+    /// processors of one kind
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub candidates: Option<u64>,
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
@@ -116,7 +117,8 @@ pub struct Args {
     /// Whether training on the processor uses evolve's own kernels, which are faster than the standard operators
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub kernels: Switch,
-    /// Memory that trainings may take together, such as 4GiB [default: three quarters of what is free]
+    /// Memory that trainings may take together, such as 4GiB; what needs more is not trained, so give it where a study is to
+    /// be the same elsewhere [default: three quarters of what is free now, written into study.toml]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
     pub memory_limit: Option<u64>,
     /// Folder for the results; must not hold a study yet [default: the name of the data with the ending .evolve]
@@ -132,7 +134,8 @@ Examples:
   evolve run adult.csv --target income
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
   evolve run digits.npz --minimize size,latency       small and fast networks beside the best, in digits.evolve/pareto
-  evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
+  evolve run digits.npz --candidates 50 --seed 7 --memory-limit 4GiB
+                                                      the same model with the same engine on processors of one kind
   evolve run iris.csv --target species --cv 5         few rows: each is scored on in turn
   evolve run fashion/ --validation 10% --json > events.jsonl";
 
