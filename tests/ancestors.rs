@@ -207,6 +207,7 @@ fn exported(genome: &Genome, task: &Task) -> Vec<u8> {
     let output = embed(&mut graph, genome, task, inputs, &weights(genome, task)).expect("a net");
     graph.output("output", output);
     onnx::write(&spell(&fold_batch_norm(&graph).expect("folded"), Target::Portable).expect("spelled"), &vec![])
+        .expect("a model")
 }
 
 /// Exports the ancestor at its published size and runs it on one image.

@@ -104,7 +104,7 @@ fn problem(case: &Case, dtype: DType, uses: &[Vec<usize>], rng: &mut ChaCha8Rng)
         graph.output(format!("g{i}"), gradient);
     }
     let spelled = spell(&graph, Target::Portable).unwrap();
-    Problem { model: evolve::onnx::write(&spelled, &vec![]), feeds, moving }
+    Problem { model: evolve::onnx::write(&spelled, &vec![]).unwrap(), feeds, moving }
 }
 
 /// Σ c·y of the operator's first output with random c. Further outputs are statistics, which no rule differentiates.
@@ -226,7 +226,7 @@ fn alone(case: &Case, rng: &mut ChaCha8Rng) -> Problem {
         graph.output(format!("y{i}"), y);
     }
     let spelled = spell(&graph, Target::Portable).unwrap();
-    Problem { model: evolve::onnx::write(&spelled, &vec![]), feeds, moving }
+    Problem { model: evolve::onnx::write(&spelled, &vec![]).unwrap(), feeds, moving }
 }
 
 fn floats(tensor: &Tensor) -> Vec<f64> {
@@ -316,7 +316,8 @@ fn members_of_a_population_are_what_operators_make_of_each_alone() {
     let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
     let engine = select(&request).expect("ONNX Runtime").engine;
     let run = |spelled, feeds: &[Tensor], what: &str| {
-        let mut model = engine.load_model(&evolve::onnx::write(&spelled, &vec![])).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let mut model =
+            engine.load_model(&evolve::onnx::write(&spelled, &vec![]).unwrap()).unwrap_or_else(|e| panic!("{what}: {e}"));
         model.run(feeds).unwrap_or_else(|e| panic!("{what}: {e}"))
     };
     each_case(|entry, i, case| {
@@ -356,7 +357,7 @@ fn wrong_gradients_are_found() {
     let sum = graph.apply(SumTo { shape: Shape::default() }, &[square]).unwrap();
     graph.output(loss, sum);
     graph.output(gradient, x);
-    let model = evolve::onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]);
+    let model = evolve::onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]).unwrap();
     let feeds = vec![Tensor::new(&[3], Data::F64(vec![1.0, -2.0, 0.5]))];
     let wrong = Problem { model, feeds, moving: vec![true] };
     let caught = std::panic::catch_unwind(|| check(&wrong, "x for 2x", &mut ChaCha8Rng::seed_from_u64(0)));

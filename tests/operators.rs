@@ -30,7 +30,7 @@ fn check(op: impl Op, batched: usize, inputs: &[Tensor], wanted: &[&[f32]]) {
     for (i, value) in graph.add(op, &values).unwrap().into_iter().enumerate() {
         graph.output(format!("y{i}"), value);
     }
-    let model = evolve::onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]);
+    let model = evolve::onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]).unwrap();
     for engine in engines() {
         let outputs = engine.load_model(&model).and_then(|mut m| m.run(inputs));
         let outputs = outputs.unwrap_or_else(|e| panic!("{name}: {e}"));

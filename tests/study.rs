@@ -311,7 +311,7 @@ fn an_interrupt_before_the_first_candidate_says_so() {
 fn the_memory_limit_fails_the_same_candidates_with_any_number_of_workers() {
     let folder = tempfile::tempdir().expect("a folder");
     let (one, four) = (folder.path().join("one"), folder.path().join("four"));
-    let limit = ["--memory-limit", "3MB", "--candidates", "6"];
+    let limit = ["--memory-limit", "5.5MB", "--candidates", "6"];
     run(study(&one, &[&limit[..], &["--workers", "1"]].concat()));
     run(study(&four, &[&limit[..], &["--workers", "4"]].concat()));
     let lines = journal(&one);
@@ -385,4 +385,41 @@ fn a_study_begins_with_the_ancestors_asked_for_and_goes_on_with_them() {
     assert_eq!(second["outcome"]["status"], "scored", "{second}");
     run(evolve(&["resume", out.to_str().expect("a path"), "--candidates", "3", "--quiet"]));
     assert_eq!(scored(2)["event"], "candidate");
+}
+
+/// Resumes with these options and returns what is said on standard error.
+fn resumed(out: &Path, options: &[&str]) -> (Option<i32>, String) {
+    let mut command = evolve(&["resume", out.to_str().expect("a path")]);
+    let output = command.args(options).output().expect("the binary runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn resuming_tells_of_another_version_and_of_limits_that_add_nothing_and_refuses_a_newer_form() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &["--candidates", "2", "--memory-limit", "1GiB"]));
+    let path = out.join("study.toml");
+    let settings = fs::read_to_string(&path).expect("settings");
+    assert!(settings.contains("\nformat = 1\n") && settings.contains("memory = 1073741824\n"), "{settings}");
+    // Folders of before say nothing of their form.
+    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    fs::write(&path, settings.replace("format = 1\n", "").replace(&version, "version = \"0.0.1\"")).expect("a file");
+    let (code, said) = resumed(&out, &["--candidates", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("the study began with evolve 0.0.1 and goes on with").count(), 1, "{said}");
+    assert!(said.contains("no candidates are added: the study has all of its 2 candidates; give more"), "{said}");
+    let (code, said) = resumed(&out, &["--budget", "0.01s"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("of its budget of 0s, which leaves no time to search; give more than both, such as --budget"),
+        "{said}"
+    );
+    // Of a newer form nothing else is looked at.
+    fs::write(&path, settings.replace("format = 1\n", "format = 2\n").replace("[data]", "[dataset]")).expect("a file");
+    let before = fs::read(out.join("journal.jsonl")).expect("a journal");
+    let (code, said) = resumed(&out, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("in form 2 of a study's files") && said.contains("go on with the newer one"), "{said}");
+    assert!(fs::read(out.join("journal.jsonl")).expect("a journal") == before && model(&out).len() > 100);
 }

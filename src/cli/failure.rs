@@ -125,6 +125,7 @@ impl From<StudyError> for Failure {
             | StudyError::NothingToInherit(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }
+            | StudyError::Newer { .. }
             | StudyError::Journal { .. }
             | StudyError::Diverges { .. }
             | StudyError::DataChanged { .. }
@@ -158,7 +159,6 @@ impl From<PredictError> for Failure {
     fn from(error: PredictError) -> Failure {
         match error {
             PredictError::Onnx(error) => error.into(),
-            PredictError::Data(error) => error.into(),
             PredictError::Engine(error) => error.into(),
             PredictError::Unsupported(_) => Failure::bad_input(error),
         }

@@ -1,7 +1,11 @@
 //! `evolve predict`: what a model says about new rows.
 
-use super::{EngineArgs, Failure, Output, OutputMode, Status, progress::Progress};
+use super::{
+    EngineArgs, Failure, Output, OutputMode, Status,
+    progress::{Note, Progress},
+};
 use crate::{
+    data::{self, FurtherRows},
     export::{Predicted, Predictor},
     study::{StudyError, write_whole},
 };
@@ -14,7 +18,9 @@ use std::{
 ///
 /// Writes a CSV file with a row for each row of DATA: `label` and a column `p_CLASS` with the probability of each class,
 /// or `prediction`. Nothing but the model file is needed. Columns may come in any order; those that the model does not
-/// know are ignored, those that it lacks are an error.
+/// know are ignored, those that it lacks are an error. Of data with a training and a test part (x_test, t10k-…, a folder
+/// test) the test part is predicted, and a line on standard error says so. A blank line is no row, except in a file with
+/// one column, where it is a missing value.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -43,7 +49,9 @@ Examples:
 /// Where the model or the data is at fault, or the output cannot be written.
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut predictor = predictor(&args.model, &args.engine)?;
-    let predicted = predictor.predict_file(&args.data)?;
+    let rows = data::read_inputs(&args.data, predictor.fields())?;
+    introduce("predicting", &rows, &args.data);
+    let predicted = predictor.predict(&rows.inputs)?;
     let text = table(&predicted).map_err(Failure::failed)?;
     match &args.output {
         Some(path) => write(path, text.as_bytes())?,
@@ -64,6 +72,17 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         StudyError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Failure::failed(error),
         _ => Failure::bad_input(error),
     })
+}
+
+/// Says which part of the data was read where it has several, and what was repaired in it.
+pub(super) fn introduce(doing: &str, rows: &FurtherRows, data: &Path) {
+    let mut progress = Progress::new(OutputMode::Terminal);
+    if let Some(part) = rows.part {
+        progress.note(Note::Notice(&format!("{doing} the part {part} of {}: {} rows", data.display(), rows.inputs.rows())));
+    }
+    for warning in &rows.warnings {
+        progress.note(Note::Warning(warning));
+    }
 }
 
 /// Loads a model file.

@@ -7,7 +7,7 @@ use super::{
     interrupt,
     progress::{Note, Progress},
     quantity,
-    run::workers,
+    run::{is_text, workers},
     session::{self, Session},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub struct Args {
     /// Networks trained at the same time, a thread each; changes the speed, never the result [default: the cores]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024), help_heading = "Search")]
     pub workers: Option<u32>,
-    /// Memory that trainings may take together, such as 4GiB [default: as the study began]
+    /// Memory that trainings may take together, such as 4GiB [default: as study.toml says]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
     pub memory_limit: Option<u64>,
     /// ONNX Runtime library to load [default: found, or installed into the cache]
@@ -64,6 +64,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let stop = interrupt::stop_flag()?;
     let mode = args.output.mode();
     let mut progress = Progress::new(mode);
+    is_text(&args.folder)?;
     let mut study = Study::open(Folder::open(&args.folder)?)?;
     let clock = Clock::new(study.elapsed());
     let dataset = load(study.settings(), study.preprocessing()?.as_ref())?;
@@ -71,7 +72,16 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
     let engine = engine_args(args, study.settings())?.select(&mut progress)?;
-    let recorded = &study.settings().engine;
+    let settings = study.settings();
+    if settings.version != env!("CARGO_PKG_VERSION") {
+        progress.note(Note::Warning(&format!(
+            "the study began with evolve {} and goes on with {}: what is trained from now on may differ from what the older \
+             one would have found",
+            settings.version,
+            env!("CARGO_PKG_VERSION")
+        )));
+    }
+    let recorded = &settings.engine;
     if engine.version() != recorded.version {
         progress.note(Note::Warning(&format!(
             "the study began with {} {} and goes on with {}: results may differ in the last digits",
@@ -80,9 +90,10 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
             engine.version()
         )));
     }
-    if args.candidates.is_some() && study.settings().search.search_until.is_some_and(|until| clock.now() >= until) {
-        progress
-            .note(Note::Warning("the budget of the study is used up, so no candidates are added; give a longer --budget"));
+    if (args.candidates.is_some() || args.budget.is_some())
+        && let Some(limit) = used_up(&study, clock.now())
+    {
+        progress.note(Note::Warning(&format!("no candidates are added: {limit}")));
     }
     let class_weights = study.settings().training.class_weights.clone();
     let session = Session {
@@ -96,6 +107,32 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         clock,
     };
     session.run(&mut study, progress, mode)
+}
+
+/// The limit that leaves no room for further candidates at this second of the study, with how much of it is used and what
+/// to give; `None` where there is room.
+fn used_up(study: &Study, now: f64) -> Option<String> {
+    let search = &study.settings().search;
+    let words = |seconds: f64| quantity::in_words(Duration::from_secs_f64(seconds));
+    if let (Some(budget), Some(until)) = (search.budget, search.search_until)
+        && now >= until
+    {
+        // The search gets its share of what a longer budget leaves.
+        let enough = 2.0 * budget.max(now);
+        let enough = if enough < 60.0 { format!("{}s", enough.ceil()) } else { format!("{}m", (enough / 60.0).ceil()) };
+        return Some(format!(
+            "the study has used {} of its budget of {}, which leaves no time to search; give more than both, such as \
+             --budget {}",
+            words(study.elapsed()),
+            words(budget),
+            enough
+        ));
+    }
+    let most = search.candidates.filter(|&most| study.candidates() >= most)?;
+    Some(format!(
+        "the study has all of its {most} candidates; give more than that, such as --candidates {}",
+        most.saturating_mul(2)
+    ))
 }
 
 /// The data as the study's settings say, through the preprocessing that was fitted before, where there is one; the same

@@ -3,7 +3,7 @@
 mod args;
 
 pub use args::{Args, DEFAULT_BUDGET, RunSettings, Switch, TaskChoice};
-pub(super) use args::{ancestor_names, metric_names, validation, workers};
+pub(super) use args::{ancestor_names, is_text, metric_names, validation, workers};
 
 use super::{
     Failure, Status, from, interrupt, objectives,
@@ -16,8 +16,8 @@ use crate::{
     genome::{SearchSpace, SpaceFile},
     search::{self, DEFAULT_LAG},
     study::{
-        Clock, DataSettings, Earlier, EngineSettings, Folder, SearchSettings, Settings, Study, StudyError, Trainings,
-        lengths,
+        Clock, DataSettings, Earlier, EngineSettings, FORMAT, Folder, SearchSettings, Settings, Study, StudyError,
+        Trainings, lengths,
     },
     train::{
         baseline,
@@ -147,6 +147,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
         |path: &Path| std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())));
     Ok(Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        format: FORMAT,
         data: DataSettings {
             path: absolute(&settings.data)?,
             target: settings.target.clone(),

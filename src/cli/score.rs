@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 /// Score an exported model on DATA, which holds the right answers too
 ///
 /// Prints a metric a line. Rows without an answer, or with a class that the model does not know, are left out, and a
-/// line on standard error says how many.
+/// line on standard error says how many. Of data with a training and a test part the test part is scored on.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -56,7 +56,8 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     };
     let metrics = chosen(&args.metric, schema.task)?;
     let target = args.target.as_deref().or(schema.target.as_deref());
-    let (inputs, column) = data::read_labelled(&args.data, predictor.fields(), target)?;
+    let (further, column) = data::read_labelled(&args.data, predictor.fields(), target)?;
+    predict::introduce("scoring", &further, &args.data);
     let (rows, targets) = data::resolve(&schema.classes, &column);
     if rows.is_empty() {
         return Err(Failure::bad_input(format!("no row of {} has an answer that the model knows", args.data.display())));
@@ -65,7 +66,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         let left_out = column.codes.len() - rows.len();
         super::tell(anstyle::AnsiColor::Yellow, "warning", &format!("{left_out} rows have no known answer; left out"));
     }
-    let predictions = predictions(predictor.predict(&inputs)?, &rows);
+    let predictions = predictions(predictor.predict(&further.inputs)?, &rows);
     print(args, &metrics, &predictions, &targets)?;
     Ok(Status::Done)
 }

@@ -62,8 +62,9 @@ impl Session<'_> {
     pub(super) fn run(&self, study: &mut Study, mut progress: Progress, mode: OutputMode) -> Result<Status, Failure> {
         progress.metric(self.metric);
         let lookup = export::lookup(self.engine, &Tract);
-        let assemble = |genome: &Genome, weights: &Weights, scores: &Scores| {
-            export::assemble(genome, weights, self.dataset, Metrics { scores, cross_validation: None }, lookup)
+        let assemble = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
+            let metrics = Metrics { scores, cross_validation: None };
+            export::assemble(&Net { genome, examples, weights, metrics }, self.dataset, lookup)
         };
         let resources = Resources {
             dataset: self.dataset,
@@ -76,11 +77,8 @@ impl Session<'_> {
         let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event))?;
         progress.phase("exporting");
         let path = study.folder().model();
-        let net = Net {
-            genome: &finished.candidate.proposal.genome,
-            weights: &finished.weights,
-            metrics: Metrics { scores: &finished.choice.scores, cross_validation: study.settings().data.cross_validation },
-        };
+        let cross_validation = study.settings().data.cross_validation;
+        let net = Net::of(&finished.net, Metrics { scores: &finished.choice.scores, cross_validation });
         // The weights come with the preprocessing that they were trained with.
         let exported = export::export(&net, finished.data(self.dataset), self.engine, &Tract, &path)?;
         for agreement in &exported.agreements {
@@ -197,10 +195,12 @@ impl Session<'_> {
         bytes: usize,
         front: Option<report::Front>,
     ) -> Result<report::Input, Failure> {
-        let genome = &finished.candidate.proposal.genome;
+        let genome = &finished.net.genome;
         let rows = self.dataset.train.targets.len();
         let (predictions, targets) = match study.settings().data.cross_validation {
-            None => (self.predictions(genome, &finished.weights, self.dataset)?, self.dataset.validation.targets.clone()),
+            None => {
+                (self.predictions(genome, &finished.net.weights, self.dataset)?, self.dataset.validation.targets.clone())
+            }
             Some(cut) => self.out_of_fold(genome, finished, cut.folds)?,
         };
         let parts = if self.dataset.folds.is_empty() { std::slice::from_ref(self.dataset) } else { &self.dataset.folds };
@@ -355,6 +355,7 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
         ("finalists", settings.training.finalists.to_string()),
         ("engine", format!("{} {} on {}", settings.engine.name, settings.engine.version, settings.engine.device)),
         ("kernels", if settings.engine.kernels { "on" } else { "off" }.to_owned()),
+        ("memory limit", report::bytes(session.memory)),
         ("workers", session.workers.to_string()),
         ("evolve", settings.version.clone()),
     ];

@@ -130,6 +130,15 @@ pub enum DataError {
         "groups are kept whole when rows are split, but a validation file of its own leaves nothing to split; leave --group out, or the file"
     )]
     GroupsWithFile,
+    /// The rows to validate on are those that are trained on.
+    #[error(
+        "{} holds the very rows that are trained on, on which every score would be too good; give other rows to --validation, or leave it out to have some set aside",
+        path.display()
+    )]
+    ValidationIsTraining {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// The share of the validation part makes no sense.
     #[error("a validation share of {share} is not between 0 and 1")]
     Share {

@@ -1,4 +1,7 @@
 //! Kinds of columns: the set of kinds of cells seen, widened by union, so that the order of rows cannot matter.
+//!
+//! What stands for a missing value depends on the column. Among numbers any of the usual words does ([`ABSENT`]), in any
+//! case; in a column of text `None` or `-` may well be a category, so that there only [`super::raw::MISSING`] counts.
 
 use super::raw::is_missing;
 use std::cmp::Ordering;
@@ -17,6 +20,13 @@ const DATE: u8 = 4;
 const TEXT: u8 = 8;
 /// A number beyond float32, or infinite.
 const UNBOUNDED: u8 = 16;
+/// A word that stands for a missing value among numbers.
+const WORD: u8 = 32;
+/// A number with a decimal comma, which is text.
+const COMMA: u8 = 64;
+
+/// Words that stand for a missing value among numbers, in any case, beside those that always do.
+const ABSENT: [&str; 12] = ["na", "n/a", "#na", "#n/a", "<na>", "nan", "-nan", "null", "none", "nil", "-", "--"];
 
 /// What a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +56,34 @@ impl Kinds {
         match seen {
             0 => Kind::Missing,
             DATE => Kind::Date,
-            _ if seen & (DATE | TEXT) == 0 => Kind::Number,
+            _ if seen & (INTEGER | REAL) != 0 && seen & (DATE | TEXT | COMMA) == 0 => Kind::Number,
             _ => Kind::Text,
         }
+    }
+
+    /// Whether it would be a column of numbers if their decimals stood behind points instead of commas.
+    pub fn has_decimal_commas(self) -> bool {
+        self.0 & COMMA != 0 && self.0 & (DATE | TEXT) == 0
     }
 
     /// Whether a number beyond float32 was seen.
     pub fn unbounded(self) -> bool {
         self.0 & UNBOUNDED != 0
     }
+}
+
+/// True for a word that stands for a missing value among numbers, though it is a value like any other in a column of text.
+pub fn is_absent(cell: &str) -> bool {
+    let cell = cell.trim();
+    ABSENT.iter().any(|word| cell.eq_ignore_ascii_case(word))
+}
+
+/// True for a number with a decimal comma, such as `3,14` or `1.234,5`; also for `1,234`, which may be meant otherwise.
+pub fn has_decimal_comma(cell: &str) -> bool {
+    let cell = cell.trim();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = cell.strip_prefix(['-', '+']).unwrap_or(cell);
+    unsigned.split_once(',').is_some_and(|(whole, decimals)| whole.split('.').all(digits) && digits(decimals))
 }
 
 /// A cell as a number; NaN where it is missing, infinite or beyond float32, `None` where it is no number.
@@ -75,7 +104,7 @@ impl Exact {
     /// A cell as a number, `None` where it is none.
     pub fn read(cell: &str) -> Option<Exact> {
         let cell = cell.trim();
-        if is_missing(cell) {
+        if is_missing(cell) || is_absent(cell) {
             return Some(Exact { value: f64::NAN, rest: 0 });
         }
         let value: f64 = cell.parse().ok()?;
@@ -95,6 +124,9 @@ fn classify(cell: &str) -> u8 {
     if is_missing(cell) {
         return 0;
     }
+    if is_absent(cell) {
+        return WORD;
+    }
     if cell.parse::<i64>().is_ok() {
         return INTEGER;
     }
@@ -106,6 +138,7 @@ fn classify(cell: &str) -> u8 {
         Ok(value) if (value as f32).is_finite() => REAL,
         Ok(_) => REAL | UNBOUNDED,
         Err(_) if is_date(cell) => DATE,
+        Err(_) if has_decimal_comma(cell) => COMMA,
         Err(_) => TEXT,
     }
 }
@@ -150,15 +183,36 @@ mod tests {
             (["192.168.1.1", "", ""], Kind::Text),
             (["12-34", "", ""], Kind::Text),
             (["1,5", "", ""], Kind::Text),
+            (["1", "None", "-"], Kind::Number),
+            (["1.5", " n/a ", "#N/A"], Kind::Number),
+            (["None", "none", ""], Kind::Text),
+            (["None", "Gas", "1"], Kind::Text),
+            (["2024-01-31", "-", ""], Kind::Text),
         ] {
             assert_eq!(resolved(&cells), kind, "{cells:?}");
         }
     }
 
     #[test]
+    fn columns_of_numbers_but_for_their_commas_are_noticed() {
+        let noticed = |cells: &[&str]| {
+            let mut kinds = Kinds::default();
+            cells.iter().for_each(|cell| kinds.see(cell));
+            kinds.has_decimal_commas()
+        };
+        for cells in [["3,14", "2", "NA"], ["-0,5", "1.234,5", "None"]] {
+            assert!(noticed(&cells), "{cells:?}");
+        }
+        for cells in [["3,14", "x", ""], ["3.14", "2", ""], ["a,b", "1,2,3", ""], ["1,", ",5", ""], ["3,14", "2024-01", ""]]
+        {
+            assert!(!noticed(&cells), "{cells:?}");
+        }
+    }
+
+    #[test]
     fn numbers_are_read_with_missing_and_infinite_ones_as_nan() {
         assert_eq!(number(" 2.5 "), Some(2.5));
-        for missing in ["", " ? ", "NA", "nan", "inf", "-Infinity", "1e39"] {
+        for missing in ["", " ? ", "NA", "nan", "inf", "-Infinity", "1e39", "None", "-", "N/a", "<NA>"] {
             assert!(number(missing).is_some_and(f32::is_nan), "{missing}");
         }
         assert_eq!(number("1 000"), None);
@@ -179,7 +233,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_rows_cannot_matter(
-            mut cells in prop::collection::vec(prop_oneof!["[0-9]{1,22}", "-?[0-9]\\.[0-9]", "20[0-9]{2}-0[1-9]", "[a-z]", Just("".to_owned()), Just("1e99".to_owned())], 0..12)
+            mut cells in prop::collection::vec(prop_oneof!["[0-9]{1,22}", "-?[0-9]\\.[0-9]", "20[0-9]{2}-0[1-9]", "[a-z]", "[0-9],[0-9]", Just("".to_owned()), Just("1e99".to_owned()), Just("None".to_owned())], 0..12)
         ) {
             let of = |cells: &[String]| {
                 let mut kinds = Kinds::default();

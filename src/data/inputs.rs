@@ -2,30 +2,44 @@
 
 use super::infer::{Exact, number};
 use super::raw::{RawBatch, TextColumn};
-use super::source::{self, Purpose, Request};
+use super::source::{self, Purpose, Request, Source};
 use super::{DataError, Field, Targets};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Raw inputs of all rows of a file, in the order of `fields`. Columns may stand in any order; others are ignored.
+/// Rows of a further file.
+#[derive(Debug, Clone)]
+pub struct FurtherRows {
+    /// Raw inputs of all rows.
+    pub inputs: RawBatch,
+    /// Which part of the data was read, where its format has several, such as `x_test`.
+    pub part: Option<&'static str>,
+    /// What was repaired or left out, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Raw inputs of all rows of a file, in the order of `fields`. Columns may stand in any order; others are ignored. Of data
+/// with a training and a test part the latter is read.
 ///
 /// For a model without metadata of ours, [`Field::column`] makes the fields from the names and types of its inputs.
 ///
 /// # Errors
 /// Where the file cannot be read or lacks a field, which is named.
-pub fn read_inputs(path: &Path, fields: &[Field]) -> Result<RawBatch, DataError> {
-    let request = Request { path, target: None, group: None, purpose: Purpose::Apply(fields) };
-    Ok(source::read(&request)?.inputs)
+pub fn read_inputs(path: &Path, fields: &[Field]) -> Result<FurtherRows, DataError> {
+    let source = source::read(&Request { path, target: None, group: None, purpose: Purpose::Apply(fields) })?;
+    Ok(FurtherRows { inputs: source.inputs, part: source.part, warnings: source.warnings })
 }
 
 /// As [`read_inputs`], with the target column as spelled in the file. `target` is needed where columns have names.
 ///
 /// # Errors
 /// As [`read_inputs`], and where there is no target.
-pub fn read_labelled(path: &Path, fields: &[Field], target: Option<&str>) -> Result<(RawBatch, TextColumn), DataError> {
-    let source = source::read(&Request { path, target, group: None, purpose: Purpose::Apply(fields) })?;
-    let column = source.target.ok_or_else(|| DataError::file(path, "there is no target to compare with"))?;
-    Ok((source.inputs, column))
+pub fn read_labelled(path: &Path, fields: &[Field], target: Option<&str>) -> Result<(FurtherRows, TextColumn), DataError> {
+    let request = Request { path, target, group: None, purpose: Purpose::Apply(fields) };
+    let Source { inputs, target, part, warnings, .. } = source::read(&request)?;
+    let place = part.map_or_else(String::new, |part| format!(" in its part {part}"));
+    let column = target.ok_or_else(|| DataError::file(path, format!("there is no target to compare with{place}")))?;
+    Ok((FurtherRows { inputs, part, warnings }, column))
 }
 
 /// Rows whose target a model can say, with their targets; `classes` are the names of its classes, none for a regression.

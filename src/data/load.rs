@@ -94,7 +94,7 @@ fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Datase
         Validation::File(path) => {
             let split = Split { train: (0..rows.len()).collect(), validation: Vec::new() };
             let mut dataset = fit.dataset(&split)?;
-            dataset.validate_on(path, &name, &target)?;
+            dataset.validate_on(path, &fit, &name)?;
             dataset
         }
         Validation::Folds(cut) => {
@@ -267,14 +267,17 @@ fn untrained_classes(dataset: &Dataset) -> impl Iterator<Item = &str> {
 }
 
 impl Dataset {
-    /// Takes the validation part from a file of its own.
-    fn validate_on(&mut self, path: &Path, name: &str, target: &Target) -> Result<(), DataError> {
+    /// Takes the validation part from a file of its own, whose target is called `name`.
+    fn validate_on(&mut self, path: &Path, fit: &Fit<'_>, name: &str) -> Result<(), DataError> {
         let wanted = self.preprocessing.target.as_deref();
         let fields = self.preprocessing.schema().inputs;
         let request = Request { path, target: wanted, group: None, purpose: Purpose::Apply(&fields) };
         let mut source = source::read(&request)?;
+        if source.holds_the_rows_of(&fit.source) {
+            return Err(DataError::ValidationIsTraining { path: path.into() });
+        }
         let column = source.target.take().ok_or_else(|| DataError::file(path, "there is no target to validate on"))?;
-        let (rows, targets) = target.known(&column);
+        let (rows, targets) = fit.target.known(&column);
         if rows.is_empty() {
             return Err(DataError::file(path, format!("no row has a value of the target {name:?} that is trained on")));
         }

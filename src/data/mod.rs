@@ -17,11 +17,13 @@ mod schema;
 pub mod source;
 mod split;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use error::DataError;
 pub(crate) use error::quoted;
 pub use folds::CrossValidation;
-pub use inputs::{read_inputs, read_labelled, resolve};
+pub use inputs::{FurtherRows, read_inputs, read_labelled, resolve};
 pub use load::{Dataset, Options, load, load_fitted};
 pub use preprocess::{
     CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NumberEncoder, Preprocessing, TableEncoder,

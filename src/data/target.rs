@@ -1,7 +1,7 @@
 //! The target: which task it poses, and its values as a net learns them.
 
 use super::error::quoted;
-use super::infer::Exact;
+use super::infer::{Exact, has_decimal_comma, is_absent};
 use super::raw::TextColumn;
 use super::{DataError, OutputSpec, Targets, TaskKind};
 use std::cmp::Ordering;
@@ -46,7 +46,11 @@ impl Target {
         if present.is_empty() {
             return Err(fail("every value is missing; there is nothing to learn".into()));
         }
-        let numbers: Vec<Option<Exact>> = column.values.iter().map(|v| Exact::read(v)).collect();
+        let mut numbers: Vec<Option<Exact>> = column.values.iter().map(|v| Exact::read(v)).collect();
+        if present.iter().all(|&code| is_absent(&column.values[code])) {
+            // Where there is no number, words such as `none` are classes.
+            present.iter().for_each(|&code| numbers[code] = None);
+        }
         let text = present.iter().find(|&&code| numbers[code].is_none()).copied();
         // Among numbers, infinity is as good as missing.
         let finite = |code: usize| numbers[code].is_some_and(|n| n.value.is_finite());
@@ -61,9 +65,11 @@ impl Target {
         let target = if regression {
             if let Some(code) = text {
                 let value = &column.values[code];
-                return Err(fail(format!(
-                    "a regression needs numbers, but there is {value:?}; leave --task out to predict classes"
-                )));
+                let way_out = match has_decimal_comma(value) {
+                    true => "write decimals behind a point",
+                    false => "leave --task out to predict classes",
+                };
+                return Err(fail(format!("a regression needs numbers, but there is {value:?}; {way_out}")));
             }
             let counted = |&code: &usize| numbers[code].map(|n| (n.value, counts[code]));
             learnable(&present.iter().filter_map(counted).collect::<Vec<_>>()).map_err(fail)?;
@@ -243,6 +249,24 @@ mod tests {
         let few = column(&["3", "1", "2"]);
         assert_eq!(Target::new("y", &few, Some(TaskKind::Regression)).unwrap().kind, TaskKind::Regression);
         assert_eq!(Target::new("y", &column(&many), Some(TaskKind::Multiclass)).unwrap().kind, TaskKind::Multiclass);
+    }
+
+    #[test]
+    fn words_for_missing_values_are_classes_only_where_there_is_no_number() {
+        let cells = column(&["1", "None", "2", "-"]);
+        let target = Target::new("y", &cells, None).unwrap();
+        assert_eq!((classes(&target).0, target.rows(&cells).0), (vec!["1", "2"], vec![0, 2]));
+        for (cells, names) in
+            [(["None", "-"], ["-", "None"]), (["+", "-"], ["+", "-"]), (["none", "some"], ["none", "some"])]
+        {
+            assert_eq!(classes(&Target::new("y", &column(&cells), None).unwrap()).0, names);
+        }
+    }
+
+    #[test]
+    fn decimal_commas_are_no_numbers_and_the_error_says_what_to_write() {
+        let error = Target::new("y", &column(&["3,14", "2"]), Some(TaskKind::Regression)).unwrap_err().to_string();
+        assert!(error.ends_with(r#"but there is "3,14"; write decimals behind a point"#), "{error}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn tensor(dims: &[usize]) -> TensorType {
 }
 
 fn bytes(graph: &Graph) -> Vec<u8> {
-    onnx::write(&spell(graph, Target::Portable).unwrap(), &vec![])
+    onnx::write(&spell(graph, Target::Portable).unwrap(), &vec![]).unwrap()
 }
 
 fn slot(name: &str, shape: &[usize]) -> Slot {

@@ -46,7 +46,7 @@ pub fn export_front(
     }
     fs::create_dir_all(&root).map_err(|e| StudyError::io("create", &root, e))?;
     let mut files = vec![];
-    for (member, (candidate, weights)) in finished.choice.front.iter().zip(&finished.front) {
+    for (member, trained) in finished.choice.front.iter().zip(&finished.front) {
         let path = FrontFile::path_in(folder.root(), member.candidate);
         let bytes = if member.weights == finished.choice.weights && member.candidate == finished.choice.candidate {
             let best = folder.model();
@@ -55,7 +55,7 @@ pub fn export_front(
             bytes.len()
         } else {
             let metrics = Metrics { scores: &member.scores, cross_validation: None };
-            let net = Net { genome: &candidate.proposal.genome, weights, metrics };
+            let net = Net::of(trained, metrics);
             export(&net, dataset, engine, embedded, &path)?.bytes
         };
         files.push(FrontFile { path, bytes, member: member.clone() });

@@ -9,15 +9,14 @@ mod tests;
 mod verify;
 
 pub use front::{FrontFile, export_front};
-pub use model::{CROSS_VALIDATION, SCHEMA, assemble, surroundings};
+pub use model::{CROSS_VALIDATION, ROW_BYTES, SCHEMA, TRAINING, assemble, surroundings};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 
 use crate::data::{CrossValidation, Dataset, Lookup};
 use crate::engine::Engine;
 use crate::genome::Genome;
-use crate::graph::GraphError;
-use crate::study::{StudyError, write_whole};
+use crate::study::{StudyError, TrainedNet, write_whole};
 use crate::train::{Scores, TrainError, Weights};
 use std::path::Path;
 
@@ -28,9 +27,6 @@ pub const TOLERANCE: f32 = 1e-4;
 /// Why a model is not exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The graph cannot be built.
-    #[error("cannot assemble the model: {0}")]
-    Graph(#[from] GraphError),
     /// An engine that should run the model does not, or what it says is not understood.
     #[error("the exported model fails in {engine}: {source}")]
     Engine {
@@ -39,7 +35,7 @@ pub enum ExportError {
         /// What it said.
         source: PredictError,
     },
-    /// The candidate cannot be scored again.
+    /// The model cannot be assembled, or the candidate not be scored again.
     #[error(transparent)]
     Train(#[from] TrainError),
     /// The exported model says something else than what was scored.
@@ -76,12 +72,21 @@ pub enum ExportError {
 /// A trained net that is to be exported.
 #[derive(Debug, Clone, Copy)]
 pub struct Net<'a> {
-    /// Its genome.
+    /// Its genome, as it was trained.
     pub genome: &'a Genome,
+    /// Training examples of its last training.
+    pub examples: u64,
     /// Its weights.
     pub weights: &'a Weights,
     /// Its metrics.
     pub metrics: Metrics<'a>,
+}
+
+impl<'a> Net<'a> {
+    /// What a study trained, with how well it does.
+    pub fn of(trained: &'a TrainedNet, metrics: Metrics<'a>) -> Self {
+        Net { genome: &trained.genome, examples: trained.examples, weights: &trained.weights, metrics }
+    }
 }
 
 /// What was exported.
@@ -116,9 +121,9 @@ pub fn export(
     embedded: &dyn Engine,
     path: &Path,
 ) -> Result<Exported, ExportError> {
-    let Net { genome, weights, metrics } = *net;
+    let Net { genome, weights, .. } = *net;
     let lookup = lookup(engine, embedded);
-    let bytes = assemble(genome, weights, dataset, metrics, lookup)?;
+    let bytes = assemble(net, dataset, lookup)?;
     let notes = dataset.preprocessing.notes(lookup);
     let mut agreements = vec![verify(&bytes, genome, weights, dataset, engine, engine)?];
     if engine.name() != embedded.name() && notes.is_empty() {

@@ -1,12 +1,11 @@
 //! Assembling the exported model.
 
-use super::Metrics;
-use crate::data::{Dataset, Lookup, NetInputs, Schema};
+use super::Net;
+use crate::data::{Dataset, InputSpec, Lookup, NetInputs, Schema};
 use crate::express::{self, FeatureInputs};
-use crate::genome::Genome;
 use crate::graph::{DType, Dim, Graph, GraphError, Shape, Target, TensorType, passes::fold_batch_norm, spell};
 use crate::onnx::{self, Metadata};
-use crate::train::Weights;
+use crate::train::TrainError;
 use std::collections::BTreeSet;
 
 /// Key of the metadata entry that says which columns the model reads.
@@ -14,27 +13,28 @@ pub const SCHEMA: &str = "evolve.schema";
 /// Key of the metadata entry that says of which cross-validation the metrics are, in words; missing where they are those on
 /// a validation part.
 pub const CROSS_VALIDATION: &str = "evolve.metrics.cross_validation";
+/// Key of the metadata entry that says how long the net was trained last, as JSON: `{"examples":N}`. How it was trained
+/// otherwise the genome says.
+pub const TRAINING: &str = "evolve.training";
+/// Key of the metadata entry with the estimated peak, in bytes, of the values that the model calculates for a row.
+pub const ROW_BYTES: &str = "evolve.row_bytes";
 
-/// The bytes of the model: raw columns or pixels in, label and probabilities or value out. The same genome, weights and
-/// data give the same bytes.
+/// The bytes of the model: raw columns or pixels in, label and probabilities or value out. The same net and data give the
+/// same bytes.
 ///
 /// # Errors
-/// Where the genome does not fit the data or the weights.
-pub fn assemble(
-    genome: &Genome,
-    weights: &Weights,
-    dataset: &Dataset,
-    metrics: Metrics<'_>,
-    lookup: Lookup,
-) -> Result<Vec<u8>, GraphError> {
+/// Where the genome does not fit the data or the weights, or the model is too large to be written.
+pub fn assemble(net: &Net<'_>, dataset: &Dataset, lookup: Lookup) -> Result<Vec<u8>, TrainError> {
     let mut graph = Graph::new();
     let inputs = graph.scoped("preprocessing", |g| dataset.preprocessing.emit_inputs(g, lookup))?;
     let NetInputs { numeric, codes, image } = inputs;
     let inputs = FeatureInputs { numeric, codes, image };
-    let output = graph.scoped("net", |g| express::embed(g, genome, &dataset.task, inputs, weights))?;
+    let output = graph.scoped("net", |g| express::embed(g, net.genome, &dataset.task, inputs, net.weights))?;
     graph.scoped("output", |g| dataset.preprocessing.emit_outputs(g, output))?;
     let folded = fold_batch_norm(&graph)?;
-    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata(genome, dataset, metrics, lookup)))
+    let mut metadata = metadata(net, dataset, lookup);
+    metadata.push((ROW_BYTES.into(), row_bytes(&folded, &dataset.task.input).to_string()));
+    Ok(onnx::write(&spell(&folded, Target::Portable)?, &metadata)?)
 }
 
 /// Operators of ONNX that every model of the data has around its net: in the preprocessing, however values of text are
@@ -57,17 +57,30 @@ pub fn surroundings(dataset: &Dataset) -> Result<BTreeSet<&'static str>, GraphEr
     Ok(operators)
 }
 
+/// Estimated peak, in bytes, of what a graph calculates for a row: without its constants, which all rows share, and with
+/// the comparisons of categories with their vocabularies, which its spelling adds.
+fn row_bytes(graph: &Graph, input: &InputSpec) -> usize {
+    /// A truth value and the float32 that it becomes.
+    const COMPARISON: usize = 5;
+    let slots: usize = match input {
+        InputSpec::Table { categorical, .. } => categorical.iter().map(|column| column.slots).sum(),
+        InputSpec::Image { .. } => 0,
+    };
+    graph.peak_bytes().saturating_sub(graph.constant_bytes()) + COMPARISON * slots
+}
+
 /// What the file says of itself: nothing of the machine, the day or the rows.
-fn metadata(genome: &Genome, dataset: &Dataset, metrics: Metrics<'_>, lookup: Lookup) -> Metadata {
+fn metadata(net: &Net<'_>, dataset: &Dataset, lookup: Lookup) -> Metadata {
     let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let schema = Schema { notes: dataset.preprocessing.notes(lookup), ..dataset.preprocessing.schema() };
     let mut entries: Metadata = vec![
         ("evolve.version".into(), env!("CARGO_PKG_VERSION").into()),
-        ("evolve.genome".into(), json(serde_json::to_string(&genome.canonical()))),
+        ("evolve.genome".into(), json(serde_json::to_string(&net.genome.canonical()))),
+        (TRAINING.into(), serde_json::json!({ "examples": net.examples }).to_string()),
         ("evolve.task".into(), json(serde_json::to_string(&dataset.task.kind))),
         (SCHEMA.into(), json(serde_json::to_string(&schema))),
-        ("evolve.metrics".into(), json(serde_json::to_string(metrics.scores))),
+        ("evolve.metrics".into(), json(serde_json::to_string(net.metrics.scores))),
     ];
-    entries.extend(metrics.cross_validation.map(|cut| (CROSS_VALIDATION.into(), cut.to_string())));
+    entries.extend(net.metrics.cross_validation.map(|cut| (CROSS_VALIDATION.into(), cut.to_string())));
     entries
 }

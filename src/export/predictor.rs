@@ -1,14 +1,18 @@
 //! Using an exported model on new files: nothing but the model file is needed.
 
-use super::SCHEMA;
-use crate::data::{self, DataError, Field, FieldKind, RawBatch, Schema};
+use super::{ROW_BYTES, SCHEMA};
+use crate::data::{Field, FieldKind, RawBatch, Schema};
 use crate::engine::{Engine, EngineError, Model};
 use crate::graph::{DType, Data, Tensor};
 use crate::onnx::{self, OnnxError};
-use std::path::Path;
 
-/// Rows that are run at once.
+/// Rows that are run at once, at most.
 const BATCH: usize = 4096;
+/// Most bytes of what a model calculates for the rows that are run at once, as far as they can be estimated.
+pub(super) const MOST_BYTES: usize = 1 << 30;
+/// Bytes of what a model calculates at each pixel, or for each column, where it does not say it: two maps of 64 channels
+/// of float32, as the wide beginning of a large net has them.
+const POINT_BYTES: usize = 2 * 64 * size_of::<f32>();
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +20,6 @@ pub enum PredictError {
     /// The file is no ONNX model.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// The data does not fit the model.
-    #[error(transparent)]
-    Data(#[from] DataError),
     /// The engine fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -32,6 +33,8 @@ pub struct Predictor {
     model: Box<dyn Model>,
     schema: Option<Schema>,
     fields: Vec<Field>,
+    /// Rows that are run at once.
+    batch: usize,
 }
 
 /// What a model said about each row.
@@ -57,7 +60,7 @@ impl Predictor {
     /// Where the bytes are no model, or the engine does not load it.
     pub fn new(bytes: &[u8], engine: &dyn Engine) -> Result<Self, PredictError> {
         let summary = onnx::read(bytes)?;
-        let text = summary.metadata.iter().find(|(key, _)| key == SCHEMA).map(|(_, value)| value.as_str());
+        let text = summary.metadata(SCHEMA);
         let schema: Option<Schema> =
             match text {
                 Some(text) => Some(serde_json::from_str(text).map_err(|e| {
@@ -70,7 +73,9 @@ impl Predictor {
             Some(schema) => schema.inputs.clone(),
             None => foreign_fields(model.as_ref())?,
         };
-        Ok(Predictor { model, schema, fields })
+        let stated = summary.metadata(ROW_BYTES).and_then(|bytes| bytes.parse().ok());
+        let batch = rows_at_once(stated.unwrap_or_else(|| fields.iter().map(points).sum::<usize>() * POINT_BYTES));
+        Ok(Predictor { model, schema, fields, batch })
     }
 
     /// What the model's metadata says of its inputs and outputs, where evolve made it.
@@ -83,16 +88,7 @@ impl Predictor {
         &self.fields
     }
 
-    /// Reads a file's raw rows and predicts them.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or lacks an input, or the engine fails.
-    pub fn predict_file(&mut self, path: &Path) -> Result<Predicted, PredictError> {
-        let raw = data::read_inputs(path, &self.fields)?;
-        self.predict(&raw)
-    }
-
-    /// Predicts raw rows.
+    /// Predicts raw rows, as many at once as take about a GiB.
     ///
     /// # Errors
     /// Where the engine fails or its outputs are of a kind that evolve does not know.
@@ -100,7 +96,7 @@ impl Predictor {
         let mut whole: Option<Predicted> = None;
         let mut start = 0;
         while start < raw.rows() {
-            let end = (start + BATCH).min(raw.rows());
+            let end = (start + self.batch).min(raw.rows());
             let outputs = self.run(&raw.slice(start..end))?;
             let part = self.understand(outputs)?;
             match &mut whole {
@@ -148,6 +144,20 @@ impl Predictor {
                 "the model's outputs are neither a label with probabilities nor one number a row".into(),
             )),
         }
+    }
+}
+
+/// Rows of so many bytes that are run at once.
+fn rows_at_once(bytes: usize) -> usize {
+    (MOST_BYTES / bytes.max(1)).clamp(1, BATCH)
+}
+
+/// Pixels of an image, or columns.
+fn points(field: &Field) -> usize {
+    match field.kind {
+        FieldKind::Number | FieldKind::Text => 1,
+        FieldKind::Matrix { width } => width,
+        FieldKind::Image { height, width, .. } => height * width,
     }
 }
 

@@ -1,16 +1,17 @@
 //! What is exported is what was scored, and what is not is noticed.
 
 use super::*;
-use crate::data::{Options, OutputSpec, Validation, load};
-use crate::engine::Tract;
+use crate::data::{Options, OutputSpec, RawBatch, Validation, load};
+use crate::engine::{EngineError, Model, Plan, Port, Session, Tract};
 use crate::express::{domain, inference, initialise};
 use crate::genome::{Genome, SearchSpace};
-use crate::graph::{Dim, Tensor};
+use crate::graph::{DType, Data, Dim, Tensor};
 use crate::train::metric::Predictions;
 use crate::train::{Scores, Weights};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Write;
+use std::sync::{Arc, Mutex};
 
 /// The dataset of a CSV file with the target `y`.
 fn dataset(csv: &str) -> Dataset {
@@ -37,8 +38,9 @@ fn net(dataset: &Dataset) -> (Genome, Weights) {
 
 fn model(dataset: &Dataset, lookup: Lookup) -> (Vec<u8>, Genome, Weights) {
     let (genome, weights) = net(dataset);
-    let bytes = assemble(&genome, &weights, dataset, Metrics { scores: &Scores::default(), cross_validation: None }, lookup)
-        .unwrap();
+    let metrics = Metrics { scores: &Scores::default(), cross_validation: None };
+    let net = Net { genome: &genome, examples: 640, weights: &weights, metrics };
+    let bytes = assemble(&net, dataset, lookup).unwrap();
     (bytes, genome, weights)
 }
 
@@ -125,4 +127,87 @@ fn a_model_for_the_embedded_engine_looks_up_many_categories_there() {
     let error = verify(&encoded, &genome, &weights, &dataset, &Tract, &Tract).unwrap_err();
     assert!(error.to_string().contains("LabelEncoder"), "{error}");
     assert!(dataset.preprocessing.notes(Lookup::LabelEncoder)[0].contains(r#""city""#));
+}
+
+/// Runs nothing: notes how many images it is given at once, and says of each that it is the first of two classes.
+#[derive(Debug, Clone, Default)]
+struct Counting {
+    inputs: Vec<Port>,
+    rows: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Engine for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn device(&self) -> String {
+        "cpu".into()
+    }
+
+    fn has_kernels(&self) -> bool {
+        false
+    }
+
+    fn load(&self, _: &[u8], _: Plan) -> Result<Box<dyn Session>, EngineError> {
+        unreachable!("exported models are run on whole tensors")
+    }
+
+    fn load_model(&self, _: &[u8]) -> Result<Box<dyn Model>, EngineError> {
+        let inputs = vec![Port { name: "image".into(), dtype: DType::U8, shape: vec![None; 4] }];
+        Ok(Box::new(Counting { inputs, ..self.clone() }))
+    }
+}
+
+impl Model for Counting {
+    fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[Port] {
+        &[]
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
+        let rows = inputs[0].shape[0];
+        self.rows.lock().unwrap().push(rows);
+        let probabilities = [1.0, 0.0].repeat(rows);
+        Ok(vec![Tensor::new(&[rows], Data::I64(vec![0; rows])), Tensor::f32(&[rows, 2], probabilities)])
+    }
+}
+
+#[test]
+fn as_many_images_are_predicted_at_once_as_take_a_gib() {
+    const SIDE: u32 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..12u8 {
+        let class = folder.path().join(["0", "1"][usize::from(i % 2)]);
+        std::fs::create_dir_all(&class).unwrap();
+        let image = image::GrayImage::from_fn(SIDE, SIDE, |x, y| image::Luma([i.wrapping_mul((x + y) as u8)]));
+        image.save(class.join(format!("{i}.png"))).unwrap();
+    }
+    let path = folder.path().to_owned();
+    let options = Options { path, target: None, task: None, validation: Validation::Auto, group: None, seed: 3 };
+    let (bytes, ..) = model(&load(&options).unwrap(), Lookup::LabelEncoder);
+    let stated: usize = crate::onnx::read(&bytes).unwrap().metadata(ROW_BYTES).unwrap().parse().unwrap();
+    // More than the pixels as float32 and one map of the narrowest net.
+    assert!(stated > 5 * (SIDE * SIDE) as usize * size_of::<f32>(), "{stated}");
+    // A file that does not say it gives no more at once than it may take.
+    let silent = replaced(&bytes, ROW_BYTES, "evolve.row_sizes");
+    for model in [&bytes, &silent] {
+        let engine = Counting::default();
+        let mut predictor = Predictor::new(model, &engine).unwrap();
+        let (side, rows) = (SIDE as usize, 700);
+        let raw = RawBatch::Images { pixels: vec![0; rows * side * side], height: side, width: side, channels: 1 };
+        let Predicted::Classes { labels, .. } = predictor.predict(&raw).unwrap() else { panic!("no classes") };
+        assert_eq!(labels.len(), rows);
+        let at_once = engine.rows.lock().unwrap().clone();
+        assert_eq!(at_once.iter().sum::<usize>(), rows);
+        let most = *at_once.iter().max().unwrap();
+        assert!(most < rows && most * stated <= predictor::MOST_BYTES, "{at_once:?} of {stated} bytes");
+    }
 }

@@ -46,6 +46,13 @@ impl Graph {
         peak
     }
 
+    /// Bytes of the constants, which are a part of [`Graph::peak_bytes`].
+    pub fn constant_bytes(&self) -> usize {
+        let values = (0..self.value_count() as u32).map(Value);
+        let constants = values.filter(|&v| matches!(self.origin(v), Origin::Constant(_)));
+        constants.map(|v| self.elements(v) * self.ty(v).dtype.bytes()).sum()
+    }
+
     /// Multiply-accumulate operations of all nodes, counted as [`Op::macs`] does.
     pub fn macs(&self) -> u64 {
         self.nodes()

@@ -20,13 +20,19 @@ pub const ML_OPSET: i64 = 2;
 /// IR version that goes with [`STRING_OPSET`].
 pub const STRING_IR_VERSION: i64 = 9;
 
-/// Why bytes are not a model that can be used.
+/// Why bytes are not a model that can be used, or a model does not become bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OnnxError {
     /// The bytes are no `ModelProto`.
     #[error("this is not an ONNX model: {reason}")]
     Broken {
         /// What the parser objects to.
+        reason: String,
+    },
+    /// It is too large to be written.
+    #[error("the ONNX model cannot be written, as a file holds 2 GiB at most: {reason}")]
+    Unwritable {
+        /// What the writer objects to.
         reason: String,
     },
     /// It is a `ModelProto`, but not one that can be used.

@@ -14,7 +14,7 @@ fn model() -> Vec<u8> {
     let one = g.scalar(DType::F32, 1.0);
     let y = g.apply(Binary(BinaryKind::Add), &[h, one]).unwrap();
     g.output("y", y);
-    write(&spell(&g, Target::Portable).unwrap(), &vec![("evolve.task".into(), "regression".into())])
+    write(&spell(&g, Target::Portable).unwrap(), &vec![("evolve.task".into(), "regression".into())]).unwrap()
 }
 
 fn changed(change: impl FnOnce(&mut ModelProto)) -> Result<super::Summary, OnnxError> {

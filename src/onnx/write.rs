@@ -1,6 +1,6 @@
 //! Writing a spelled graph as `ModelProto`.
 
-use super::{IR_VERSION, ML_OPSET, OPSET, STRING_IR_VERSION, STRING_OPSET};
+use super::{IR_VERSION, ML_OPSET, OPSET, OnnxError, STRING_IR_VERSION, STRING_OPSET};
 use crate::graph::{
     Attribute, DType, Data, Dim, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, POPULATION_DOMAIN, Spelled, Tensor, TensorType,
 };
@@ -15,11 +15,16 @@ pub type Metadata = Vec<(String, String)>;
 
 /// Name of the symbolic batch axis.
 const BATCH_AXIS: &str = "N";
+/// Most bytes of a protobuf message.
+const MOST_BYTES: u64 = i32::MAX as u64;
 
 /// Serialises a spelled graph. The same graph and metadata give the same bytes.
 ///
 /// Models with string values are written with [`STRING_OPSET`], all others with [`OPSET`].
-pub fn write(spelled: &Spelled, metadata: &Metadata) -> Vec<u8> {
+///
+/// # Errors
+/// [`OnnxError::Unwritable`] where the model is larger than the 2 GiB that a protobuf message may have.
+pub fn write(spelled: &Spelled, metadata: &Metadata) -> Result<Vec<u8>, OnnxError> {
     let strings = spelled.inputs.iter().any(|(_, t)| t.dtype == DType::Str)
         || spelled.constants.iter().any(|(_, t)| t.data.dtype() == DType::Str);
     let (opset, ir_version) = if strings { (STRING_OPSET, STRING_IR_VERSION) } else { (OPSET, IR_VERSION) };
@@ -36,8 +41,15 @@ pub fn write(spelled: &Spelled, metadata: &Metadata) -> Vec<u8> {
     model.opset_import = imports;
     model.metadata_props = metadata.iter().map(entry).collect();
     model.graph = MessageField::some(graph(spelled));
-    // Writing into memory fails only for messages over 2 GiB, which no net here comes near.
-    model.write_to_bytes().unwrap_or_default()
+    bytes(&model)
+}
+
+fn bytes(model: &ModelProto) -> Result<Vec<u8>, OnnxError> {
+    let size = model.compute_size();
+    if size > MOST_BYTES {
+        return Err(OnnxError::Unwritable { reason: format!("it has {size} bytes") });
+    }
+    model.write_to_bytes().map_err(|e| OnnxError::Unwritable { reason: e.to_string() })
 }
 
 fn import(domain: &str, version: i64) -> OperatorSetIdProto {
@@ -170,4 +182,22 @@ fn value_info(name: &str, ty: &TensorType) -> ValueInfoProto {
     info.name = name.into();
     info.type_ = MessageField::some(kind);
     info
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_beyond_two_gib_is_an_error() {
+        let mut tensor = TensorProto::new();
+        // Zeros that nobody touches take no memory.
+        tensor.raw_data = vec![0; 1 << 31];
+        let mut graph = GraphProto::new();
+        graph.initializer = vec![tensor];
+        let mut model = ModelProto::new();
+        model.graph = MessageField::some(graph);
+        let error = bytes(&model).unwrap_err();
+        assert!(matches!(error, OnnxError::Unwritable { .. }), "{error}");
+    }
 }

@@ -43,6 +43,21 @@ pub enum StudyError {
         /// What is wrong.
         reason: String,
     },
+    /// The folder is of a newer evolve, whose files have another form.
+    #[error(
+        "{} was written by evolve {version} in form {format} of a study's files; this is evolve {}, which reads forms up to {}; go on with the newer one",
+        path.display(),
+        env!("CARGO_PKG_VERSION"),
+        super::settings::FORMAT
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Version of evolve that wrote it.
+        version: String,
+        /// Form that it has.
+        format: u32,
+    },
     /// A whole line of the journal does not parse.
     #[error("{} is damaged in line {line}: {reason}; only a torn last line can be repaired", path.display())]
     Journal {

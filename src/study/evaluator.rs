@@ -125,7 +125,7 @@ impl<'a> Workshop<'a> {
     fn joins(&self, job: &Job) -> bool {
         let rows = self.setting.train.targets.len();
         let batch = job.genome.training.batch.min(rows) as u64;
-        let costs = || train::costs(&job.genome, self.setting.task, rows);
+        let costs = || train::costs(&job.genome, self.setting.task, rows, self.setting.validation.targets.len());
         self.setting.target == Target::CpuKernels && costs().is_ok_and(|costs| costs.work * batch <= SHORT_STEP)
     }
 }
@@ -293,14 +293,15 @@ fn evaluate(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcome>
 
 fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcome>>, StudyError> {
     let setting = &workshop.setting;
-    let costs = match train::costs(&jobs[0].genome, setting.task, setting.train.targets.len()) {
+    let (rows, scored) = (setting.train.targets.len(), setting.validation.targets.len());
+    let costs = match train::costs(&jobs[0].genome, setting.task, rows, scored) {
         Ok(costs) => costs,
         Err(e) => return each_alone(workshop, jobs, || failed(&e, Costs::default())),
     };
     let memory = costs.memory * jobs.len() as u64;
     if memory > workshop.memory.limit() {
         let (needed, allowed) = (costs.memory, workshop.memory.limit());
-        let message = format!("a step needs about {needed} bytes, {allowed} are allowed");
+        let message = format!("a step and its scoring need about {needed} bytes, {allowed} are allowed");
         return each_alone(workshop, jobs, || Outcome::Failed { kind: Failure::Memory, message: message.clone(), costs });
     }
     // Of each job, the results of its trainings.
@@ -424,7 +425,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Outcome {
 
 fn failed(error: &TrainError, costs: Costs) -> Outcome {
     let kind = match error {
-        TrainError::Graph(_) => Failure::Genome,
+        TrainError::Graph(_) | TrainError::Onnx(_) => Failure::Genome,
         TrainError::Diverged { .. } => Failure::Diverged,
         TrainError::Engine(_) | TrainError::Shapes | TrainError::Stopped => Failure::Engine,
     };

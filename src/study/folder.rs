@@ -5,11 +5,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 pub(super) const SETTINGS: &str = "study.toml";
 pub(super) const JOURNAL: &str = "journal.jsonl";
 pub(super) const WEIGHTS: &str = "weights";
 pub(super) const PREPROCESSING: &str = "preprocessing.json";
+const INHERITED: &str = "inherited.json";
 
 /// The folder of a study, locked for this process.
 #[derive(Debug)]
@@ -38,8 +40,8 @@ impl Folder {
         if folder.settings().exists() || folder.journal().exists() {
             return Err(StudyError::Exists(root.into()));
         }
-        let taken = ["best.onnx", "report.json", "report.html", "weights", "pareto"].map(|name| root.join(name));
-        match taken.into_iter().find(|path| path.exists()) {
+        let taken = ["best.onnx", "report.json", "report.html", WEIGHTS, "pareto", PREPROCESSING, INHERITED];
+        match taken.map(|name| root.join(name)).into_iter().find(|path| path.exists()) {
             Some(path) => {
                 folder.abandon();
                 Err(StudyError::Occupied(path))
@@ -64,6 +66,16 @@ impl Folder {
         // A folder that cannot be removed now does no harm: it holds no study.
         let _ = fs::remove_file(self.root.join("lock"));
         let _ = fs::remove_dir(&self.root);
+    }
+
+    /// As [`Folder::abandon`], with what was written before the settings.
+    pub(super) fn withdraw(&self) {
+        // None of these was there before.
+        for path in [self.preprocessing(), self.inherited()] {
+            let _ = fs::remove_file(path);
+        }
+        let _ = fs::remove_dir_all(self.weights());
+        self.abandon();
     }
 
     fn lock(root: &Path) -> Result<Self, StudyError> {
@@ -108,7 +120,7 @@ impl Folder {
 
     /// `inherited.json`: the first candidates of a study that was started from another.
     pub fn inherited(&self) -> PathBuf {
-        self.root.join("inherited.json")
+        self.root.join(INHERITED)
     }
 
     /// `best.onnx`.
@@ -129,33 +141,39 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Stud
     write_whole(path, &bytes.map_err(|e| StudyError::io("write", path, e.into()))?)
 }
 
-/// Writes a file whole or not at all: under another name in the same folder, synced, then renamed.
+/// Writes a file whole or not at all: under another name in the same folder, synced, then renamed. Its permissions are
+/// those of a file that is there already, or else of any new one.
 ///
 /// # Errors
 /// Where the folder cannot be written or the disk is full; the file is then as it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".evolve-").tempfile_in(parent)?;
+        let mut file = beside(path, parent)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        set_readable(file.as_file())?;
         file.persist(path).map_err(|e| e.error)?;
         sync_folder(parent)
     };
     write().map_err(|e| StudyError::io("write", path, e))
 }
 
-/// Temporary files are private; results are as readable as any new file usually is.
+/// A temporary file that may be read and written by whom the file may that it takes the place of; where there is none, by
+/// whom any new file may: by all, less what the user's mask takes away.
 #[cfg(unix)]
-fn set_readable(file: &File) -> std::io::Result<()> {
+fn beside(path: &Path, parent: &Path) -> std::io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+    let new = fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().prefix(".evolve-").permissions(new).tempfile_in(parent)?;
+    if let Ok(there) = fs::metadata(path) {
+        file.as_file().set_permissions(there.permissions())?;
+    }
+    Ok(file)
 }
 
 #[cfg(not(unix))]
-fn set_readable(_file: &File) -> std::io::Result<()> {
-    Ok(())
+fn beside(_path: &Path, parent: &Path) -> std::io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".evolve-").tempfile_in(parent)
 }
 
 /// Makes a rename last.

@@ -1,7 +1,8 @@
 //! What could be exported, and of it the best or the front.
 
-use super::{Candidate, Choice, Finals, FrontMember, Objective, Outcome, Study};
+use super::{Candidate, Choice, Finalist, Finals, FrontMember, Objective, Outcome, Study};
 use crate::search::{Front, dominance::Point, hypervolume};
+use crate::train::metric::LOG_LOSS;
 use std::collections::BTreeMap;
 
 /// The standard error of a score, given what became of the training.
@@ -24,7 +25,7 @@ impl<'a> State<'a> {
 
     /// Whether it is better where it was scored; of states that violate caps the one that does so less. One as the search
     /// left it is better than a finalist only by more than a standard error: its score is the best of many on the same
-    /// rows, and so in part luck.
+    /// rows, and so in part luck. Of equal ones that is better which is surer of what is right.
     fn beats(&self, other: &State<'_>, error: &StandardError<'_>) -> bool {
         let (Some(mine), Some(theirs)) = (self.outcome.score(), other.outcome.score()) else { return false };
         let (violation, others) = (self.outcome.violation(), other.outcome.violation());
@@ -35,7 +36,13 @@ impl<'a> State<'a> {
             (Some(_), None) => error(theirs, other.outcome),
             _ => 0.0,
         };
-        mine > theirs + margin
+        mine > theirs + margin || (mine == theirs && margin == 0.0 && self.log_loss() < other.log_loss())
+    }
+
+    /// What tells classifiers apart that are right as often.
+    fn log_loss(&self) -> f64 {
+        let Outcome::Scored { scores, .. } = self.outcome else { return f64::INFINITY };
+        scores.get(LOG_LOSS.name).copied().unwrap_or(f64::INFINITY)
     }
 
     /// The best of several.
@@ -90,8 +97,11 @@ impl<'a> State<'a> {
 impl Study {
     /// All finalists at full length, those of earlier finals included, then those of these finals as the search left them.
     pub(super) fn states<'a>(&'a self, finals: &'a Finals) -> impl Iterator<Item = State<'a>> {
-        let trained = self.finalists.iter();
-        let trained = trained.map(|f| State { candidate: f.candidate, finalist: Some(f.rank), outcome: &f.outcome });
+        let mut trained: Vec<&Finalist> = self.finalists.iter().collect();
+        // The journal has them in the order in which they ended, which depends on the workers.
+        trained.sort_by_key(|finalist| (finalist.after, finalist.rank));
+        let trained =
+            trained.into_iter().map(|f| State { candidate: f.candidate, finalist: Some(f.rank), outcome: &f.outcome });
         let searched = finals.entries.iter().filter_map(|entry| self.candidates.get(&entry.candidate));
         trained.chain(searched.map(|c| State { candidate: c.number, finalist: None, outcome: &c.outcome }))
     }

@@ -68,7 +68,8 @@ pub fn from_budget(
     trainings: usize,
 ) -> Result<(TrainingSettings, u64), StudyError> {
     let mut lengths = from_data(space, finalists);
-    let costs = train::costs(probe, setting.task, setting.train.targets.len()).map_err(StudyError::Probe)?;
+    let (rows, scored) = (setting.train.targets.len(), setting.validation.targets.len());
+    let costs = train::costs(probe, setting.task, rows, scored).map_err(StudyError::Probe)?;
     let cost = costs.work as f64;
     // Of the trainings that make one score together.
     let speed = cost * examples_per_second(probe, setting, seconds)? / trainings as f64;

@@ -33,14 +33,14 @@ pub use objective::{Assemble, Cap, Gauge, Measured, Objective, Objectives};
 pub use record::{
     Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, Outcome, Record, Refit, SingleTraining, Timing,
 };
-pub use settings::{DataSettings, EngineSettings, FileSettings, SearchSettings, Settings, TrainingSettings};
+pub use settings::{DataSettings, EngineSettings, FORMAT, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
 pub use trainings::{Trainings, standard_error};
 
 use crate::data::{Dataset, Preprocessing};
 use crate::engine::Engine;
 use crate::express;
-use crate::genome::SearchSpace;
+use crate::genome::{Genome, SearchSpace};
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{
@@ -73,10 +73,10 @@ pub struct Finished {
     pub choice: Choice,
     /// Its proposal.
     pub candidate: Candidate,
-    /// Its weights.
-    pub weights: Weights,
-    /// Candidates and weights of the front, in the order of [`Choice::front`].
-    pub front: Vec<(Candidate, Weights)>,
+    /// What was trained.
+    pub net: TrainedNet,
+    /// The same of the front, in the order of [`Choice::front`].
+    pub front: Vec<TrainedNet>,
     /// Whether they were trained on all rows of a cross-validation; if not, on those outside of [`Finished::fold`].
     pub refit: bool,
     /// Fold of a cross-validation whose net is exported where none was trained on all rows.
@@ -87,6 +87,17 @@ pub struct Finished {
     pub trainings: Vec<SingleTraining>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
+}
+
+/// A net as it was trained last: by the search, in the finals, or on all rows of a cross-validation.
+#[derive(Debug, Clone)]
+pub struct TrainedNet {
+    /// The candidate's genome; how it is trained is as in that training.
+    pub genome: Genome,
+    /// Training examples of it; it may have gone on from inherited weights.
+    pub examples: u64,
+    /// Its weights.
+    pub weights: Weights,
 }
 
 impl Finished {
@@ -120,13 +131,24 @@ impl Study {
     /// tell, too), its settings and an empty journal. The settings come last: with them, the folder holds a study.
     ///
     /// # Errors
-    /// Where the folder cannot be written.
+    /// Where the folder cannot be written; nothing is left in it then.
     pub fn create(
         folder: Folder,
         settings: Settings,
         preprocessing: &Preprocessing,
         inheritance: Option<&Inheritance>,
     ) -> Result<Self, StudyError> {
+        Study::write(&folder, &settings, preprocessing, inheritance).inspect_err(|_| folder.withdraw())?;
+        Study::load(folder, settings)
+    }
+
+    /// The files of a study that begins.
+    fn write(
+        folder: &Folder,
+        settings: &Settings,
+        preprocessing: &Preprocessing,
+        inheritance: Option<&Inheritance>,
+    ) -> Result<(), StudyError> {
         folder::write_json(&folder.preprocessing(), preprocessing)?;
         if let Some(inheritance) = inheritance {
             let store = Store::open(&folder.weights())?;
@@ -135,8 +157,7 @@ impl Study {
             }
             folder::write_json(&folder.inherited(), &inheritance.heirs)?;
         }
-        settings.write(&folder)?;
-        Study::load(folder, settings)
+        settings.write(folder)
     }
 
     /// Opens a study to go on with it.
@@ -218,6 +239,11 @@ impl Study {
         Journal::read(&self.folder.journal())
     }
 
+    /// Number of candidates that have been evaluated.
+    pub fn candidates(&self) -> u64 {
+        self.candidates.len() as u64
+    }
+
     /// Seconds that all sessions have used so far, as far as the journal shows.
     pub fn elapsed(&self) -> f64 {
         let candidates = self.candidates.values().map(|c| c.timing.ended());
@@ -267,7 +293,14 @@ impl Study {
     /// What was chosen, with its weights.
     fn finished(&self, choice: Choice, resources: &Resources<'_>) -> Result<Finished, StudyError> {
         let candidate = |number: u64| self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number });
-        let member = |m: &FrontMember| Ok((candidate(m.candidate)?, self.store.get(&m.weights)?));
+        let trained = |number: u64, weights: &str| {
+            let (genome, outcome) = self.as_trained(number, weights).ok_or(StudyError::Diverges { number })?;
+            Ok::<_, StudyError>((genome, outcome.trainings(), outcome.costs().examples))
+        };
+        let member = |m: &FrontMember| {
+            let (genome, _, examples) = trained(m.candidate, &m.weights)?;
+            Ok(TrainedNet { genome, examples, weights: self.store.get(&m.weights)? })
+        };
         let trainings = self.trainings(resources);
         let stored = self.store.get(&choice.weights)?;
         let of = |training| {
@@ -275,18 +308,24 @@ impl Study {
                 || StudyError::Weights { hash: choice.weights.clone(), reason: format!("none of training {training}") };
             trainings.weights(&stored, training).ok_or_else(lost)
         };
+        let (genome, singles, all) = trained(choice.candidate, &choice.weights)?;
+        let is_refit = |refit: &&Refit| choice.refit.is_some() && refit.outcome.weights() == choice.refit.as_deref();
+        let refit = self.refits.iter().find(is_refit);
+        let examples = match (refit, singles.get(choice.training)) {
+            (Some(refit), _) => refit.outcome.costs().examples,
+            (None, Some(single)) => single.examples,
+            (None, None) => all,
+        };
         let weights = match &choice.refit {
             Some(refit) => self.store.get(refit)?,
             None => of(choice.training)?,
         };
-        let outcomes = self.finalists.iter().map(|f| &f.outcome).chain(self.candidates.values().map(|c| &c.outcome));
-        let scored = outcomes.filter(|outcome| outcome.weights() == Some(&choice.weights));
         Ok(Finished {
-            weights,
+            net: TrainedNet { genome, examples, weights },
             refit: choice.refit.is_some(),
             fold: trainings.fold(choice.training),
             folds: (0..resources.dataset.folds.len()).map(of).collect::<Result<_, _>>()?,
-            trainings: scored.map(|outcome| outcome.trainings().to_vec()).next().unwrap_or_default(),
+            trainings: singles.to_vec(),
             candidate: candidate(choice.candidate)?,
             front: choice.front.iter().map(member).collect::<Result<_, StudyError>>()?,
             choice,

@@ -70,7 +70,8 @@ impl Study {
         resources: &Resources<'_>,
     ) -> Result<Option<Refit>, StudyError> {
         use rand::Rng;
-        let (genome, outcome) = self.chosen(choice).ok_or(StudyError::Diverges { number: choice.candidate })?;
+        let trained = self.as_trained(choice.candidate, &choice.weights);
+        let (genome, outcome) = trained.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let examples = length(outcome.trainings(), resources.dataset);
         let examples = examples.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let seed = crate::search::rng(self.settings.search.seed, choice.candidate, REFIT_STREAM).next_u64();
@@ -86,13 +87,14 @@ impl Study {
         }))
     }
 
-    /// What was trained on the folds: the genome as it was trained, and what became of it.
-    fn chosen(&self, choice: &Choice) -> Option<(Genome, &Outcome)> {
-        let candidate = self.candidates.get(&choice.candidate)?;
-        let mut genome = candidate.proposal.genome.clone();
-        let is_it = |outcome: &Outcome| outcome.weights() == Some(&choice.weights);
-        let Some(finalist) = self.finalists.iter().find(|f| f.candidate == choice.candidate && is_it(&f.outcome)) else {
-            return Some((genome, &candidate.outcome));
+    /// The genome of a candidate as it was trained to these weights, in the search or in the finals, which may train it
+    /// otherwise; and what became of it.
+    pub(super) fn as_trained(&self, candidate: u64, weights: &str) -> Option<(Genome, &Outcome)> {
+        let searched = self.candidates.get(&candidate)?;
+        let mut genome = searched.proposal.genome.clone();
+        let is_it = |outcome: &Outcome| outcome.weights() == Some(weights);
+        let Some(finalist) = self.finalists.iter().find(|f| f.candidate == candidate && is_it(&f.outcome)) else {
+            return Some((genome, &searched.outcome));
         };
         let finals = self.finals.iter().find(|finals| finals.after == finalist.after);
         let entry = finals.and_then(|finals| finals.entries.get(finalist.rank as usize));

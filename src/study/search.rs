@@ -105,8 +105,9 @@ impl Study {
 
     fn job(&self, number: u64, proposal: &Proposal, resources: &Resources<'_>) -> Result<Job, StudyError> {
         use rand::Rng;
-        let (task, rows) = (&resources.dataset.task, resources.dataset.train.targets.len());
-        let costs = train::costs(&proposal.genome, task, rows).unwrap_or_default();
+        let data = resources.dataset;
+        let (rows, scored) = (data.train.targets.len(), data.validation.targets.len());
+        let costs = train::costs(&proposal.genome, &data.task, rows, scored).unwrap_or_default();
         let length = proposal.length * f64::from(proposal.genome.training.length);
         let heir = usize::try_from(number).ok().and_then(|index| self.heirs.get(index));
         let start = match proposal.inherit.map(|parent| (parent, self.candidates.get(&parent))) {

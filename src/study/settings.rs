@@ -7,11 +7,18 @@ use crate::train::{ClassWeights, Costs};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+/// Version of the form of `study.toml` and `journal.jsonl` that this program writes, and the newest that it reads. It rises
+/// where older programs would misread what is written; a key that may be left out is no such change.
+pub const FORMAT: u32 = 1;
+
 /// All settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Version of evolve that began the study.
     pub version: String,
+    /// Version of the form of its files; 1 where a folder does not say it.
+    #[serde(default = "first")]
+    pub format: u32,
     /// Where the data is and how it is read.
     pub data: DataSettings,
     /// What it was started from, where that is an earlier study.
@@ -129,6 +136,10 @@ pub struct TrainingSettings {
     pub class_weights: ClassWeights,
 }
 
+fn first() -> u32 {
+    1
+}
+
 fn once() -> usize {
     1
 }
@@ -177,6 +188,14 @@ pub struct EngineSettings {
     pub memory: u64,
 }
 
+/// What settings of any form have.
+#[derive(Deserialize)]
+struct Form {
+    version: String,
+    #[serde(default = "first")]
+    format: u32,
+}
+
 impl Settings {
     /// Seed by which rows are split into parts.
     pub fn split_seed(&self) -> u64 {
@@ -186,7 +205,7 @@ impl Settings {
     /// Reads the settings of a study.
     ///
     /// # Errors
-    /// Where the file cannot be read or does not parse.
+    /// Where the file cannot be read, does not parse, or has a newer form than [`FORMAT`].
     pub fn read(folder: &Folder) -> Result<Self, StudyError> {
         Settings::read_file(&folder.settings())
     }
@@ -197,7 +216,13 @@ impl Settings {
     /// As [`Settings::read`].
     pub fn read_file(path: &Path) -> Result<Self, StudyError> {
         let text = std::fs::read_to_string(path).map_err(|e| StudyError::io("read", path, e))?;
-        toml::from_str(&text).map_err(|e| StudyError::Settings { path: path.to_owned(), reason: e.to_string() })
+        let damaged = |e: toml::de::Error| StudyError::Settings { path: path.to_owned(), reason: e.to_string() };
+        // Of a newer form only this much is sure to parse.
+        let Form { version, format } = toml::from_str(&text).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(StudyError::Newer { path: path.to_owned(), version, format });
+        }
+        toml::from_str(&text).map_err(damaged)
     }
 
     /// Writes the settings.

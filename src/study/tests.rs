@@ -17,6 +17,7 @@ fn task() -> Task {
 
 fn settings(space: &SearchSpace) -> Settings {
     Settings {
+        format: FORMAT,
         version: "0".into(),
         data: DataSettings {
             path: "x.csv".into(),
@@ -168,6 +169,31 @@ fn heirs_are_the_exported_the_finalists_and_the_best_others_with_the_weights_tha
     study.sweep([]).unwrap();
     let starts: Vec<Start> = study.awaited().cloned().collect();
     assert!(starts.len() == 3 && starts.iter().all(|start| study.store.get(&start.weights).is_ok()));
+}
+
+#[test]
+fn of_equal_finalists_the_surer_is_best_and_then_the_first_whichever_ended_first() {
+    let space = SearchSpace::preset(&express::domain(&task(), 100));
+    let best = |order: [u64; 3], log_losses: [f64; 3]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut study = finished(&folder.path().join("study"), &space);
+        study.finalists.clear();
+        for rank in order {
+            let mut outcome = study.candidates[&rank].outcome.clone();
+            let Outcome::Scored { scores, score, .. } = &mut outcome else { panic!() };
+            scores.insert("log_loss".into(), log_losses[rank as usize]);
+            *score = 0.9;
+            let finalist = Finalist { after: 4, rank, candidate: rank, outcome, timing: Timing::default() };
+            study.append(Record::Finalist(finalist)).unwrap();
+        }
+        let finals = Finals { after: 4, entries: vec![] };
+        let best = front::State::best(study.states(&finals), &|_, _| 0.1).unwrap();
+        best.choice(4, vec![]).unwrap().finalist
+    };
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        assert_eq!(best(order, [0.5, 0.3, 0.4]), Some(1));
+        assert_eq!(best(order, [0.3, 0.3, 0.3]), Some(0));
+    }
 }
 
 #[test]

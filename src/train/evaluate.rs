@@ -1,18 +1,20 @@
 //! Large-batch evaluation.
 
 use super::metric::Predictions;
-use super::{TrainError, Weights, batches};
-use crate::data::{Features, OutputSpec, Part, Task};
+use super::{Setting, TrainError, Weights, batches};
+use crate::data::{Features, InputSpec, OutputSpec, Part, Task};
 use crate::engine::{Engine, FeedMut, Plan, Session, Slot, StateSlot};
 use crate::express::{self, Inference, Param};
 use crate::genome::Genome;
-use crate::graph::{DType, Dim, Target, spell};
+use crate::graph::{DType, Dim, Graph, Target, spell};
 use crate::onnx;
 
 /// Rows of an evaluation batch of a table, and of images.
 const TABLE_BATCH: usize = 1024;
 const IMAGE_BATCH: usize = 250;
-/// Most bytes of values between layers: large images are evaluated in smaller batches.
+/// Bytes of values between layers that an evaluation beside a training may take where the training step takes less, and
+/// that any may take at most: large images are evaluated in smaller batches.
+const LEAST_BYTES: usize = 1 << 26;
 const MOST_BYTES: usize = 1 << 30;
 
 /// A genome's inference graph, loaded to predict parts of a dataset.
@@ -31,14 +33,28 @@ impl Evaluator {
     /// # Errors
     /// Where the genome does not fit the task or the engine refuses the graph.
     pub fn new(genome: &Genome, task: &Task, rows: usize, engine: &dyn Engine, target: Target) -> Result<Self, TrainError> {
+        Evaluator::load(in_memory(genome, task, rows, MOST_BYTES)?, task, engine, target)
+    }
+
+    /// The same beside the training step of the genome, whose peak it exceeds only where that is small.
+    pub(super) fn beside(step: &Graph, genome: &Genome, setting: &Setting<'_>) -> Result<Self, TrainError> {
+        let rows = batches::rows(setting.validation);
+        let batch = in_memory(genome, setting.task, rows, bytes_beside(step))?;
+        Evaluator::load(batch, setting.task, setting.engine, setting.target)
+    }
+
+    fn load(
+        (batch, inference): (usize, Inference),
+        task: &Task,
+        engine: &dyn Engine,
+        target: Target,
+    ) -> Result<Self, TrainError> {
         let images = batches::Images::new(&task.input);
-        let most = if images.is_some() { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
-        let (batch, inference) = in_memory(genome, task, most)?;
         let state =
             inference.params.iter().map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() }).collect();
         let feeds = feature_slots(task, batch);
         let fetches = vec![Slot { name: express::OUTPUT.into(), dtype: DType::F32, shape: vec![batch, task.outputs()] }];
-        let model = onnx::write(&spell(&inference.graph, target)?, &vec![]);
+        let model = onnx::write(&spell(&inference.graph, target)?, &vec![])?;
         let session = engine.load(&model, Plan { feeds: feeds.clone(), state, fetches })?;
         Ok(Evaluator { session, feeds, params: inference.params, batch, task: task.clone(), images })
     }
@@ -88,12 +104,24 @@ impl Evaluator {
     }
 }
 
-/// The inference graph for batches of `most` rows, or of fewer where they would take too much memory.
-fn in_memory(genome: &Genome, task: &Task, most: usize) -> Result<(usize, Inference), TrainError> {
-    let mut batch = most;
+/// Estimated peak of an evaluation of `rows` rows beside a training step, in bytes, with its copy of the parameters.
+pub(super) fn peak_beside(step: &Graph, genome: &Genome, task: &Task, rows: usize) -> Result<usize, TrainError> {
+    Ok(in_memory(genome, task, rows, bytes_beside(step))?.1.graph.peak_bytes())
+}
+
+/// Bytes that an evaluation may take beside a training step.
+fn bytes_beside(step: &Graph) -> usize {
+    step.peak_bytes().clamp(LEAST_BYTES, MOST_BYTES)
+}
+
+/// The inference graph for batches of as many of `rows` rows as are evaluated at once, or of fewer where their values would
+/// take more than `bytes`.
+fn in_memory(genome: &Genome, task: &Task, rows: usize, bytes: usize) -> Result<(usize, Inference), TrainError> {
+    let is_image = matches!(task.input, InputSpec::Image { .. });
+    let mut batch = if is_image { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
     loop {
         let inference = express::inference(genome, task, Dim::Fixed(batch))?;
-        if batch <= 1 || bytes_between_layers(&inference) <= MOST_BYTES {
+        if batch <= 1 || bytes_between_layers(&inference) <= bytes {
             return Ok((batch, inference));
         }
         batch /= 2;
@@ -108,7 +136,6 @@ fn bytes_between_layers(inference: &Inference) -> usize {
 
 /// The feeds that hold a net's features.
 pub(super) fn feature_slots(task: &Task, batch: usize) -> Vec<Slot> {
-    use crate::data::InputSpec;
     let slot = |name: &str, dtype, shape| Slot { name: name.into(), dtype, shape };
     match &task.input {
         InputSpec::Table { numeric, categorical } => {
@@ -167,7 +194,7 @@ pub fn predictions_from_output(task: &Task, mut output: Vec<f32>) -> Predictions
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{InputSpec, TaskKind};
+    use crate::data::TaskKind;
     use crate::genome::{Ancestor, SearchSpace};
 
     #[test]
@@ -177,14 +204,29 @@ mod tests {
             input: InputSpec::Image { height: side, width: side, channels: 3, mean: vec![0.0; 3], std: vec![1.0; 3] },
             output: OutputSpec::Value { mean: 0.0, std: 1.0 },
         };
-        let batch = |side: usize| {
+        let batch = |side: usize, bytes: usize| {
             let (task, vgg) = (image(side), Ancestor::all().next().unwrap());
             let space = SearchSpace::preset(&express::domain(&task, 1_000)).with_ancestors(&[vgg]).unwrap();
-            let (batch, inference) = in_memory(&space.seeds()[1], &task, IMAGE_BATCH).unwrap();
-            assert!(bytes_between_layers(&inference) <= MOST_BYTES);
+            let (batch, inference) = in_memory(&space.seeds()[1], &task, 1_000, bytes).unwrap();
+            assert!(bytes_between_layers(&inference) <= bytes);
             batch
         };
         // Two maps of 64 channels of float32: 25.7 MB an image at 224×224.
-        assert_eq!([batch(32), batch(224)], [IMAGE_BATCH, 31]);
+        assert_eq!([batch(32, MOST_BYTES), batch(224, MOST_BYTES), batch(224, LEAST_BYTES)], [IMAGE_BATCH, 31, 1]);
+    }
+
+    #[test]
+    fn what_a_candidate_needs_includes_its_evaluation() {
+        let task = Task {
+            kind: TaskKind::Regression,
+            input: InputSpec::Image { height: 64, width: 64, channels: 3, mean: vec![0.0; 3], std: vec![1.0; 3] },
+            output: OutputSpec::Value { mean: 0.0, std: 1.0 },
+        };
+        let genome = SearchSpace::preset(&express::domain(&task, 1_000)).seeds().remove(0);
+        let memory = |scored: usize| crate::train::costs(&genome, &task, 16, scored).unwrap().memory as usize;
+        let step = express::training_step(&genome, &task, 16).unwrap().graph;
+        let inference = express::inference(&genome, &task, Dim::Fixed(8)).unwrap().graph;
+        assert_eq!(memory(8), step.peak_bytes() + inference.peak_bytes());
+        assert!(memory(8) < memory(100) && memory(1_000) < step.peak_bytes() + 2 * bytes_beside(&step));
     }
 }

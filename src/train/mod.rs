@@ -16,6 +16,7 @@ pub use trainer::{Request, Setting, Trained, costs, load, load_population, rando
 
 use crate::engine::EngineError;
 use crate::graph::{GraphError, Tensor};
+use crate::onnx::OnnxError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ pub struct Costs {
     pub work: u64,
     /// Training examples consumed.
     pub examples: u64,
-    /// Estimated peak memory of a training step in bytes.
+    /// Estimated peak memory of a training step and of the evaluation beside it, in bytes.
     pub memory: u64,
 }
 
@@ -57,6 +58,9 @@ pub enum TrainError {
     /// The genome cannot be expressed for the task.
     #[error("the genome does not fit the task: {0}")]
     Graph(#[from] GraphError),
+    /// Its graph cannot be written as a model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// The engine cannot load or run the training step.
     #[error(transparent)]
     Engine(#[from] EngineError),

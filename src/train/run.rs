@@ -40,7 +40,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let evaluator = Evaluator::new(genome, task, batches::rows(setting.validation), setting.engine, setting.target)?;
+        let evaluator = Evaluator::beside(&step.graph, genome, setting)?;
         let session = load_population(&step, setting.engine, setting.target, requests.len())?;
         let images = Images::new(&task.input);
         let mut members = vec![];
@@ -156,9 +156,10 @@ impl<'a> Run<'a> {
     }
 
     fn finish(self) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
-        let (setting, rows) = (self.setting, batches::rows(self.setting.train));
+        let setting = self.setting;
+        let (rows, scored) = (batches::rows(setting.train), batches::rows(setting.validation));
         let finished = |member: Member<'a>| {
-            let mut costs = costs(member.request.genome, setting.task, rows)?;
+            let mut costs = costs(member.request.genome, setting.task, rows, scored)?;
             costs.examples = member.curve.last().map_or(0, |point| point.examples);
             member.finish(costs, setting.metric.name)
         };

@@ -1,5 +1,6 @@
 //! Training candidates: one by one, or several nets of one shape as one graph.
 
+use super::evaluate::peak_beside;
 use super::metric::Metric;
 use super::run::Run;
 use super::{ClassWeights, Costs, CurvePoint, Scores, TrainError, Weights};
@@ -84,11 +85,11 @@ pub fn random(seed: u64, stream: u64) -> ChaCha8Rng {
     rng
 }
 
-/// What a genome costs, before it is trained: from its graphs.
+/// What a genome costs that is trained on `rows` rows and scored on `scored`, before it is trained: from its graphs.
 ///
 /// # Errors
 /// Where the genome does not fit the task.
-pub fn costs(genome: &Genome, task: &Task, rows: usize) -> Result<Costs, TrainError> {
+pub fn costs(genome: &Genome, task: &Task, rows: usize, scored: usize) -> Result<Costs, TrainError> {
     let inference = express::inference(genome, task, Dim::Batch)?;
     let batch = genome.training.batch.min(rows.max(1));
     let step = training_step(genome, task, batch)?;
@@ -98,7 +99,8 @@ pub fn costs(genome: &Genome, task: &Task, rows: usize) -> Result<Costs, TrainEr
         macs: inference.graph.macs(),
         work: step.graph.work() / batch as u64,
         examples: 0,
-        memory: step.graph.peak_bytes() as u64,
+        // Both are loaded until the training ends, and engines keep what they took.
+        memory: (step.graph.peak_bytes() + peak_beside(&step.graph, genome, task, scored)?) as u64,
     })
 }
 
@@ -132,7 +134,7 @@ pub fn train_population(
 pub fn shape(genome: &Genome, setting: &Setting<'_>) -> Result<Vec<u8>, TrainError> {
     let rows = setting.train.targets.len();
     let step = training_step(genome, setting.task, genome.training.batch.min(rows))?;
-    Ok(model(&step, setting.target, 1)?)
+    model(&step, setting.target, 1)
 }
 
 /// Loads a training step into an engine. State slots are the parameters in their order, then the moments; fetch 0 is the
@@ -169,10 +171,10 @@ pub fn load_population(
 }
 
 /// The model of a training step.
-fn model(step: &TrainingStep, target: Target, members: usize) -> Result<Vec<u8>, crate::graph::GraphError> {
+fn model(step: &TrainingStep, target: Target, members: usize) -> Result<Vec<u8>, TrainError> {
     let spelled = match members {
         1 => spell(&step.graph, target)?,
         _ => spell_population(&step.graph, target, members)?,
     };
-    Ok(onnx::write(&spelled, &vec![]))
+    Ok(onnx::write(&spelled, &vec![])?)
 }

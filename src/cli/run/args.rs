@@ -68,7 +68,8 @@ pub struct Args {
     /// Time for all of it, search, retraining and export: 90s, 10m, 1h30m [default: 10m, none with --candidates]
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Search")]
     pub budget: Option<Duration>,
-    /// Most networks to try; without --budget nothing depends on the clock and the same seed gives the same model
+    /// Most networks to try; without --budget nothing depends on the clock, and the same seed gives the same model on
+    /// processors of one kind
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub candidates: Option<u64>,
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
@@ -120,7 +121,8 @@ pub struct Args {
     /// Whether training on the processor uses evolve's own kernels, which are faster than the standard operators
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub kernels: Switch,
-    /// Memory that trainings may take together, such as 4GiB [default: three quarters of what is free]
+    /// Memory that trainings may take together, such as 4GiB; what needs more is not trained, so give it where a study is to
+    /// be the same elsewhere [default: three quarters of what is free now, written into study.toml]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
     pub memory_limit: Option<u64>,
     /// Folder for the results; must not hold a study yet [default: the name of the data with the ending .evolve]
@@ -136,7 +138,8 @@ Examples:
   evolve run adult.csv --target income
   evolve run houses.csv --target price --metric mae --budget 30m --out houses
   evolve run digits.npz --minimize size,latency       small and fast networks beside the best, in digits.evolve/pareto
-  evolve run digits.npz --candidates 50 --seed 7      the same model on any machine with the same engine
+  evolve run digits.npz --candidates 50 --seed 7 --memory-limit 4GiB
+                                                      the same model with the same engine on processors of one kind
   evolve run iris.csv --target species --cv 5         few rows: each is scored on in turn
   evolve run fashion/ --validation 10% --json > events.jsonl
   evolve run june.csv --from may.evolve               from the networks and weights of an earlier study";
@@ -238,11 +241,18 @@ impl Args {
             let hint = "leave these out, or --minimize and bounds other than params and macs";
             return Err(Failure::bad_input(why).hint(hint));
         }
+        let out = match self.out {
+            Some(out) => out,
+            None => default_folder(&self.data)?,
+        };
+        is_text(&self.data)?;
+        is_text(&out)?;
+        self.from.as_deref().map_or(Ok(()), is_text)?;
+        if let Some(Validation::File(path)) = &self.validation {
+            is_text(path)?;
+        }
         Ok(RunSettings {
-            out: match self.out {
-                Some(out) => out,
-                None => default_folder(&self.data)?,
-            },
+            out,
             data: self.data,
             target: self.target,
             task,
@@ -335,6 +345,17 @@ pub(in crate::cli) fn validation(text: &str) -> Result<Validation, String> {
         Some(share) if share > 0.0 && share < 1.0 => Ok(Validation::Share(share)),
         Some(_) => Err("a share lies between 0 and 1, such as 0.2 or 20%".to_owned()),
         None => Ok(Validation::File(PathBuf::from(text))),
+    }
+}
+
+/// Whether a path can be written into `study.toml` and printed as JSON, which are UTF-8.
+pub(in crate::cli) fn is_text(path: &Path) -> Result<(), Failure> {
+    let fault = |problem: String| Failure::bad_input(format!("{}: {problem}", path.display()));
+    let absolute = std::path::absolute(path).map_err(|error| fault(error.to_string()))?;
+    match absolute.to_str() {
+        Some(_) => Ok(()),
+        None => Err(fault("the path is not UTF-8, so a study cannot record it".to_owned())
+            .hint("rename what is not, or reach it through a link of another name")),
     }
 }
 

@@ -27,7 +27,7 @@ fn array<T: Datum + Clone>(shape: &[usize], values: &[T]) -> TractTensor {
 fn run(graph: &Graph, raw: &RawBatch) -> Vec<(String, Vec<f32>, Vec<String>)> {
     let spelled = spell(graph, Target::Portable).unwrap();
     let names: Vec<String> = spelled.outputs.iter().map(|(t, _)| spelled.names[t.index()].clone()).collect();
-    let model = onnx::write(&spelled, &Vec::new());
+    let model = onnx::write(&spelled, &Vec::new()).unwrap();
     let plan = tract_onnx::onnx().model_for_read(&mut model.as_slice()).unwrap();
     let plan = plan.into_optimized().unwrap().into_runnable().unwrap();
     let tensors = raw.tensors();

@@ -1,15 +1,17 @@
 //! Tables of delimited text with a header: CSV (RFC 4180), TSV, and the same with semicolons.
 //!
 //! Bytes become records, records vote for kinds of columns, and a second pass over the records fills typed columns: no
-//! cell is kept as a string of its own.
+//! cell is kept as a string of its own. Blank lines are passed over, except in a file with one column: there each is a row
+//! with a missing value, so that answers line up with lines; a blank last line is none.
 
 use super::{FileDigest, Format, Purpose, Request, Source, bytes, missing_columns};
 use crate::data::DataError;
 use crate::data::error::{near_names, quoted};
-use crate::data::infer::{Kind, Kinds, number};
+use crate::data::infer::{Kind, Kinds, has_decimal_comma, number};
 use crate::data::raw::{Column, RawBatch, TextBuilder, TextColumn, is_missing};
 use crate::data::schema::{Field, FieldKind};
 use csv::{ReaderBuilder, StringRecord};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Delimited text.
@@ -31,12 +33,15 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let content = bytes(path)?;
     let files = vec![FileDigest::of(path, &content)];
     let text = checked_text(path, &content)?;
-    let records = Records { path, text, delimiter: delimiter(text) };
+    let mut records = Records { path, text: text.into(), delimiter: delimiter(text) };
     if let Some(line) = open_quote(text, records.delimiter) {
         let problem = "a quote opens here that nothing closes; close it, or double each quote inside of quotes";
         return Err(DataError::line(path, line, problem));
     }
     let mut header = header(&records)?;
+    if header.len() == 1 {
+        records.text = with_blank_lines_quoted(text).into();
+    }
     let target = match request.target {
         Some(name) => Some(position(path, &header, name)?),
         None if matches!(request.purpose, Purpose::Learn) => {
@@ -52,7 +57,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         Purpose::Apply(fields) => given(path, &mut header, fields, target)?,
     };
     let (inputs, [target, group]) = fill(&records, &header, plan, [target, group])?;
-    Ok(Source { inputs, target, labels: false, target_name, group, files, warnings })
+    Ok(Source { inputs, target, labels: false, target_name, group, part: None, files, warnings })
 }
 
 /// Line of the cell whose quotes are still open at the end of the text, which would swallow all records after it.
@@ -70,6 +75,28 @@ fn open_quote(text: &str, delimiter: u8) -> Option<u64> {
         at_start = opened.is_none() && (byte == delimiter || byte == b'\n' || byte == b'\r');
     }
     opened
+}
+
+/// A text of one column in which blank lines after the header are empty cells in quotes, which are records; all but a blank
+/// last line.
+fn with_blank_lines_quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    let (mut in_quotes, mut header) = (false, true);
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let is_blank = matches!(line, "\n" | "\r\n");
+        if is_blank && !in_quotes && !header && lines.peek().is_some() {
+            quoted.push_str("\"\"");
+        }
+        quoted.push_str(line);
+        // A quote within quotes is doubled, so that it closes them and opens them again. Elsewhere than at the start of the
+        // only cell of a line it is a character like any other.
+        if in_quotes || line.starts_with('"') {
+            in_quotes ^= line.matches('"').count() % 2 == 1;
+        }
+        header &= is_blank || in_quotes;
+    }
+    quoted
 }
 
 /// The content as text without a byte order mark.
@@ -112,7 +139,7 @@ fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
 /// The records of a text.
 struct Records<'a> {
     path: &'a Path,
-    text: &'a str,
+    text: Cow<'a, str>,
     delimiter: u8,
 }
 
@@ -123,7 +150,7 @@ impl Records<'_> {
         width: usize,
         mut each: impl FnMut(u64, &StringRecord) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
-        let mut reader = reader(self.text, self.delimiter);
+        let mut reader = reader(&self.text, self.delimiter);
         let mut record = StringRecord::new();
         let mut first = true;
         while reader.read_record(&mut record).map_err(|e| DataError::file(self.path, e.to_string()))? {
@@ -148,7 +175,7 @@ fn cells(n: usize) -> String {
 /// Names of the columns.
 fn header(records: &Records<'_>) -> Result<Vec<String>, DataError> {
     let mut record = StringRecord::new();
-    reader(records.text, records.delimiter)
+    reader(&records.text, records.delimiter)
         .read_record(&mut record)
         .map_err(|e| DataError::file(records.path, e.to_string()))?;
     let names: Vec<String> = record.iter().map(Into::into).collect();
@@ -208,10 +235,16 @@ fn inferred(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Plan>, DataError> {
     let mut kinds = vec![Kinds::default(); header.len()];
+    let mut commas: Vec<Option<String>> = vec![None; header.len()];
     let mut rows = 0;
     records.each(header.len(), |_, record| {
         rows += 1;
-        kinds.iter_mut().zip(record).for_each(|(kinds, cell)| kinds.see(cell));
+        for ((kinds, comma), cell) in kinds.iter_mut().zip(&mut commas).zip(record) {
+            kinds.see(cell);
+            if kinds.has_decimal_commas() && comma.is_none() && has_decimal_comma(cell) {
+                *comma = Some(cell.trim().to_owned());
+            }
+        }
         Ok(())
     })?;
     if rows == 0 {
@@ -219,6 +252,13 @@ fn inferred(
     }
     let mut plan = Vec::with_capacity(header.len());
     for (i, (name, kinds)) in header.iter().zip(kinds).enumerate() {
+        let comma = commas[i].as_deref().filter(|_| kinds.has_decimal_commas() && Some(i) != labels[1]);
+        warnings.extend(comma.map(|example| {
+            format!(
+                "column {name:?} holds numbers with commas, such as {example:?}, and counts as text; write decimals behind \
+                 a point, and thousands without a separator"
+            )
+        }));
         plan.push(match kinds.resolve() {
             _ if labels.contains(&Some(i)) => Plan::Skip,
             _ if name.trim().is_empty() => {

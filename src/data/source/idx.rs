@@ -60,7 +60,16 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         }
     };
     let inputs = RawBatch::Images { pixels, height, width, channels: 1 };
-    Ok(Source { inputs, target, labels: true, target_name: None, group: None, files, warnings: Vec::new() })
+    Ok(Source {
+        inputs,
+        target,
+        labels: true,
+        target_name: None,
+        group: None,
+        part: Some(part),
+        files,
+        warnings: Vec::new(),
+    })
 }
 
 /// Extents and bytes of an IDX file.

@@ -41,6 +41,12 @@ fn has_images(folder: &Path) -> bool {
     entries(folder).iter().any(|p| is_image(p) || (p.is_dir() && entries(p).iter().any(|p| is_image(p))))
 }
 
+/// True where all images of a folder lie in its parts.
+fn holds_only_parts(folder: &Path) -> bool {
+    let is_part = |path: &Path| [TRAIN, TEST].iter().any(|part| path.ends_with(part));
+    entries(folder).iter().all(|path| !is_image(path) && (is_part(path) || !has_images(path)))
+}
+
 /// An image file and the folder that names its class.
 struct Labelled {
     path: PathBuf,
@@ -52,9 +58,11 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         Purpose::Learn => &[TRAIN],
         Purpose::Apply(_) => &[TEST, TRAIN],
     };
-    let inner =
-        parts.iter().map(|part| request.path.join(part)).find(|p| entries(p).iter().any(|p| p.is_dir()) && has_images(p));
-    let folder = inner.unwrap_or_else(|| request.path.to_owned());
+    // What is to be predicted need not lie in folders of classes, unless `test` is one of them.
+    let flat = matches!(request.purpose, Purpose::Apply(_)) && holds_only_parts(request.path);
+    let is_part = |folder: &Path| has_images(folder) && (flat || entries(folder).iter().any(|p| p.is_dir()));
+    let part = parts.iter().copied().find(|part| is_part(&request.path.join(part)));
+    let folder = part.map_or_else(|| request.path.to_owned(), |part| request.path.join(part));
     let mut warnings = Vec::new();
     let images = listed(&folder, &mut warnings);
     if matches!(request.purpose, Purpose::Learn) && images.iter().any(|i| i.class.is_none()) {
@@ -72,7 +80,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         column.finish()
     });
     let files = vec![digest(&folder, &images, &files)];
-    Ok(Source { inputs, target, labels: true, target_name: None, group: None, files, warnings })
+    Ok(Source { inputs, target, labels: true, target_name: None, group: None, part, files, warnings })
 }
 
 /// Images of a folder and of the folders in it; a single image is listed as it is.

@@ -67,10 +67,21 @@ pub struct Source {
     pub target_name: Option<String>,
     /// Group of all rows as spelled in the file, where a column of groups was asked for and the format has columns.
     pub group: Option<TextColumn>,
+    /// Which part of the data it is, where a format has several, such as `x_test`.
+    pub part: Option<&'static str>,
     /// Files read.
     pub files: Vec<FileDigest>,
     /// What was repaired or left out.
     pub warnings: Vec<String>,
+}
+
+impl Source {
+    /// Whether it was read from the same bytes, whatever they are called, and is no other part of them.
+    pub(super) fn holds_the_rows_of(&self, other: &Source) -> bool {
+        let digest = |source: &Source| source.files.first().map(|file| file.sha256.clone());
+        let other_part = matches!((self.part, other.part), (Some(mine), Some(theirs)) if mine != theirs);
+        digest(self) == digest(other) && !other_part
+    }
 }
 
 /// Every format, in the order in which they are tried.

@@ -4,6 +4,7 @@ use super::{FileDigest, Format, Purpose, Request, Source, bytes};
 use crate::data::DataError;
 use crate::data::error::quoted;
 use crate::data::raw::{RawBatch, TextBuilder, TextColumn};
+use half::f16;
 use npyz::npz::NpzArchive;
 use npyz::{DType, NpyFile, Order, TypeChar};
 use std::io::{Cursor, Read};
@@ -37,9 +38,10 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         return Err(DataError::file(path, format!("needs the arrays x_train and y_train; it has {}", quoted(&names))));
     };
     let rows = x.shape.first().copied().unwrap_or(0);
+    let part = Some(x.name);
     let inputs = inputs(path, x, &mut warnings)?;
     let target = y.map(|y| labels(path, y, rows)).transpose()?;
-    Ok(Source { inputs, target, labels: false, target_name: None, group: None, files, warnings })
+    Ok(Source { inputs, target, labels: false, target_name: None, group: None, part, files, warnings })
 }
 
 /// An array in memory.
@@ -85,15 +87,21 @@ fn array(path: &Path, archive: &mut Archive, name: &'static str) -> Result<Optio
         (TypeChar::Uint, Some(1)) | (TypeChar::Bool, _) => Values::Bytes(data),
         (TypeChar::Uint, Some(2)) => Values::Integers(widened(npy().into_vec::<u16>(), i64::from).map_err(broken)?),
         (TypeChar::Uint, Some(4)) => Values::Integers(widened(npy().into_vec::<u32>(), i64::from).map_err(broken)?),
+        (TypeChar::Uint, Some(8)) => Values::Integers(signed(path, name, npy().into_vec().map_err(broken)?)?),
         (TypeChar::Int, Some(1)) => Values::Integers(widened(npy().into_vec::<i8>(), i64::from).map_err(broken)?),
         (TypeChar::Int, Some(2)) => Values::Integers(widened(npy().into_vec::<i16>(), i64::from).map_err(broken)?),
         (TypeChar::Int, Some(4)) => Values::Integers(widened(npy().into_vec::<i32>(), i64::from).map_err(broken)?),
         (TypeChar::Int, Some(8)) => Values::Integers(npy().into_vec().map_err(broken)?),
+        (TypeChar::Float, Some(2)) => {
+            let values: Vec<f16> = npy().into_vec().map_err(broken)?;
+            Values::Singles(values.into_iter().map(f16::to_f32).collect())
+        }
         (TypeChar::Float, Some(4)) => Values::Singles(npy().into_vec().map_err(broken)?),
         (TypeChar::Float, Some(8)) => Values::Doubles(npy().into_vec().map_err(broken)?),
         (TypeChar::UnicodeStr, _) => Values::Texts(npy().into_vec().map_err(broken)?),
         _ => {
-            let problem = format!("array {name} has the type {kind}; integers, float32, float64 and str can be read");
+            let problem =
+                format!("array {name} has the type {kind}; integers, float16, float32, float64 and str can be read");
             return Err(DataError::file(path, problem));
         }
     };
@@ -102,6 +110,16 @@ fn array(path: &Path, archive: &mut Archive, name: &'static str) -> Result<Optio
 
 fn widened<T>(values: std::io::Result<Vec<T>>, widen: fn(T) -> i64) -> std::io::Result<Vec<i64>> {
     Ok(values?.into_iter().map(widen).collect())
+}
+
+/// Unsigned integers as signed ones, which must hold them: a label that is merged with another would be lost.
+fn signed(path: &Path, name: &str, values: Vec<u64>) -> Result<Vec<i64>, DataError> {
+    let fits = |value: u64| {
+        let problem =
+            || format!("array {name} holds {value}, which is too large for int64; save it as float64, or labels as text");
+        i64::try_from(value).map_err(|_| DataError::file(path, problem()))
+    };
+    values.into_iter().map(fits).collect()
 }
 
 /// A matrix, or images.
@@ -185,6 +203,39 @@ fn labels(path: &Path, y: Array, rows: usize) -> Result<TextColumn, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use npyz::{AutoSerialize, Serialize, WriterBuilder};
+
+    /// What is read of an array of these values.
+    fn read_back<T: Serialize + AutoSerialize>(values: Vec<T>) -> Result<Values, String> {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut archive = npyz::npz::NpzWriter::new(&mut bytes);
+        let array = archive.array::<T>("x_train", Default::default()).unwrap().default_dtype();
+        let mut array = array.shape(&[values.len() as u64]).begin_nd().unwrap();
+        array.extend(values).unwrap();
+        array.finish().unwrap();
+        drop(archive);
+        let mut archive = NpzArchive::new(Cursor::new(bytes.into_inner())).unwrap();
+        let read = array_of(&mut archive).map_err(|e| e.to_string())?;
+        Ok(read.unwrap().values)
+    }
+
+    fn array_of(archive: &mut Archive) -> Result<Option<Array>, DataError> {
+        array(Path::new("t.npz"), archive, "x_train")
+    }
+
+    #[test]
+    fn half_precision_and_unsigned_integers_are_read() {
+        let halves = [0.5, -2.25, 65504.0, 6.103_515_6e-5];
+        let Ok(Values::Singles(read)) = read_back(halves.map(f16::from_f32).to_vec()) else { panic!("no float32") };
+        assert_eq!(read, halves);
+        let Ok(Values::Integers(read)) = read_back(vec![0u64, 7, i64::MAX as u64]) else { panic!("no integers") };
+        assert_eq!(read, [0, 7, i64::MAX]);
+        assert_eq!(
+            read_back(vec![1u64, 1 << 63]).err().unwrap(),
+            "t.npz: array x_train holds 9223372036854775808, which is too large for int64; save it as float64, or labels \
+             as text"
+        );
+    }
 
     #[test]
     fn integers_are_bytes_whatever_else_the_file_holds() {

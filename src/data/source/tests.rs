@@ -199,8 +199,8 @@ fn further_files_are_read_by_name_in_the_order_of_the_model() {
     write(&folder, "t.csv", "b;more;a;y\nu;9;1;0\nNA;9; NA ;1\n");
     let path = folder.path().join("t.csv");
     let fields = [Field::column("a", false), Field::column("b", true)];
-    let (inputs, target) = read_labelled(&path, &fields, Some("y")).unwrap();
-    let tensors = inputs.tensors();
+    let (further, target) = read_labelled(&path, &fields, Some("y")).unwrap();
+    let tensors = further.inputs.tensors();
     assert_eq!((tensors[0].0.as_str(), tensors[1].0.as_str()), ("a", "b"));
     let numbers = tensors[0].1.as_f32().unwrap();
     assert!(numbers[0] == 1.0 && numbers[1].is_nan());
@@ -208,7 +208,9 @@ fn further_files_are_read_by_name_in_the_order_of_the_model() {
     let (rows, targets) = crate::data::resolve(&["1".into(), "0".into()], &target);
     assert_eq!((rows, targets), (vec![0, 1], crate::data::Targets::Classes(vec![1, 0])));
     write(&folder, "s.csv", "y, a ,b\n1,2,u\n");
-    let RawBatch::Table { columns, .. } = read_inputs(&folder.path().join("s.csv"), &fields).unwrap() else { panic!() };
+    let RawBatch::Table { columns, .. } = read_inputs(&folder.path().join("s.csv"), &fields).unwrap().inputs else {
+        panic!()
+    };
     assert_eq!((columns[0].0.as_str(), columns[1].0.as_str()), ("a", "b"));
 
     let fields = [Field::column("a", false), Field::column("c", true), Field::column("d", false)];
@@ -236,7 +238,8 @@ fn idx_is_read_plain_and_compressed_and_test_files_only_to_apply() {
     let dataset = try_load(&folder, "d", None).unwrap();
     assert_eq!((dataset.train.targets.len(), dataset.validation.targets.len()), (16, 4));
     let fields = dataset.preprocessing.schema().inputs;
-    assert_eq!(read_inputs(&folder.path().join("d"), &fields).unwrap().rows(), 1);
+    let further = read_inputs(&folder.path().join("d"), &fields).unwrap();
+    assert_eq!((further.inputs.rows(), further.part), (1, Some("t10k")));
 }
 
 #[test]
@@ -362,9 +365,10 @@ fn image_folders_are_read_grey_or_coloured() {
     let dataset = try_load(&folder, "d", None).unwrap();
     assert_eq!(dataset.warnings, ["5 of 20 images are grey and count as coloured"]);
     let fields = dataset.preprocessing.schema().inputs;
-    let (inputs, _) = read_labelled(&folder.path().join("d"), &fields, None).unwrap();
-    let single = read_inputs(&folder.path().join("d/test/cat/00.png"), &fields).unwrap();
-    assert_eq!(single, inputs.slice(0..1));
+    let (further, _) = read_labelled(&folder.path().join("d"), &fields, None).unwrap();
+    assert_eq!(further.part, Some("test"));
+    let single = read_inputs(&folder.path().join("d/test/cat/00.png"), &fields).unwrap().inputs;
+    assert_eq!(single, further.inputs.slice(0..1));
     assert_eq!(single.tensors()[0].1.data, crate::graph::Data::U8([200, 0, 7, 200, 1, 7, 200, 2, 7].repeat(2)));
 }
 

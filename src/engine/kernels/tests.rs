@@ -62,7 +62,7 @@ fn model(case: &Case, target: Target) -> Vec<u8> {
     for (i, value) in graph.add_shared(case.op.clone(), &inputs).unwrap().into_iter().enumerate() {
         graph.output(format!("y{i}"), value);
     }
-    onnx::write(&spell(&graph, target).unwrap(), &vec![])
+    onnx::write(&spell(&graph, target).unwrap(), &vec![]).unwrap()
 }
 
 fn shape_of(feed: &Feed) -> &[usize] {
@@ -194,7 +194,7 @@ fn gradient_model(case: &Case, weights: Tensor, target: Target) -> (Vec<u8>, Vec
     }
     let spelled = spell(&graph, target).unwrap();
     let kernels = spelled.nodes.iter().filter(|n| n.domain == KERNEL_DOMAIN).map(|n| n.op_type).collect();
-    (onnx::write(&spelled, &vec![]), moving, kernels)
+    (onnx::write(&spelled, &vec![]).unwrap(), moving, kernels)
 }
 
 /// Compares the gradients of a case in both spellings, and returns the kernels that took part.

@@ -3,7 +3,7 @@
 use super::{OnnxRuntime, unavailable};
 use crate::engine::locate::has_cuda;
 use crate::engine::{Engine, EngineError};
-use crate::graph::{DType, Graph, GraphError, Op, Shape, ShapeError, Speller, Target, Tensor, TensorType, spell};
+use crate::graph::{DType, Graph, GraphError, Op, Shape, ShapeError, Spelled, Speller, Target, Tensor, TensorType, spell};
 use crate::onnx;
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch};
@@ -121,7 +121,8 @@ fn file_starting(folder: &Path, start: &str) -> Option<PathBuf> {
 
 /// Runs one convolution: a missing cuDNN shows only then.
 pub(super) fn prove(engine: &OnnxRuntime) -> Result<(), EngineError> {
-    let bytes = convolution().map_err(|e| unavailable(engine.device(), e))?;
+    let spelled = convolution().map_err(|e| unavailable(engine.device(), e))?;
+    let bytes = onnx::write(&spelled, &vec![]).map_err(|e| unavailable(engine.device(), e))?;
     let outputs = engine
         .load_model(&bytes)
         .and_then(|mut model| model.run(&[Tensor::f32(&[1, 1, 3, 3], vec![1.0; 9])]))
@@ -132,14 +133,14 @@ pub(super) fn prove(engine: &OnnxRuntime) -> Result<(), EngineError> {
     }
 }
 
-/// A model that sums a 3x3 image by a convolution with ones.
-fn convolution() -> Result<Vec<u8>, GraphError> {
+/// The graph of a model that sums a 3x3 image by a convolution with ones.
+fn convolution() -> Result<Spelled, GraphError> {
     let mut graph = Graph::new();
     let x = graph.input("x", TensorType::new(DType::F32, Shape::fixed(&[1, 1, 3, 3])));
     let w = graph.constant(Tensor::f32(&[1, 1, 3, 3], vec![1.0; 9]));
     let y = graph.apply(Probe, &[x, w])?;
     graph.output("y", y);
-    Ok(onnx::write(&spell(&graph, Target::Portable)?, &vec![]))
+    spell(&graph, Target::Portable)
 }
 
 /// ONNX `Conv` of a 3x3 image with a 3x3 kernel.

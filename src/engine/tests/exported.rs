@@ -70,7 +70,7 @@ fn labeller() -> Vec<u8> {
     for (name, value) in ["label", "number", "scores"].into_iter().zip(outputs) {
         g.output(name, value);
     }
-    onnx::write(&spell(&g, Target::Portable).unwrap(), &vec![])
+    onnx::write(&spell(&g, Target::Portable).unwrap(), &vec![]).unwrap()
 }
 
 fn row(n: usize) -> [Tensor; 3] {

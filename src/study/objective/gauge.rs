@@ -4,11 +4,11 @@ use super::{Cap, Objective, Objectives, Specimen};
 use crate::data::Dataset;
 use crate::engine::Engine;
 use crate::genome::Genome;
-use crate::graph::GraphError;
 use crate::train::{Costs, Scores, TrainError, Weights};
 
-/// Makes the bytes of the model that would be exported.
-pub type Assemble<'a> = dyn Fn(&Genome, &Weights, &Scores) -> Result<Vec<u8>, GraphError> + Sync + 'a;
+/// Makes the bytes of the model that would be exported, from a genome, the examples that it was trained on, its weights and
+/// its metrics.
+pub type Assemble<'a> = dyn Fn(&Genome, u64, &Weights, &Scores) -> Result<Vec<u8>, TrainError> + Sync + 'a;
 
 /// What a study measures on each trained net.
 pub struct Gauge<'a> {

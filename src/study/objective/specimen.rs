@@ -4,8 +4,8 @@ use super::Assemble;
 use crate::data::Dataset;
 use crate::engine::{Engine, EngineError, Port};
 use crate::genome::Genome;
-use crate::graph::{GraphError, Tensor};
-use crate::train::{Costs, Scores, Weights};
+use crate::graph::Tensor;
+use crate::train::{Costs, Scores, TrainError, Weights};
 use std::cell::OnceCell;
 
 /// A trained net with all that is needed to measure it.
@@ -40,11 +40,11 @@ impl<'a> Specimen<'a> {
     ///
     /// # Errors
     /// Where it cannot be assembled.
-    pub fn model(&self) -> Result<&[u8], GraphError> {
+    pub fn model(&self) -> Result<&[u8], TrainError> {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let model = (self.assemble)(self.genome, self.weights, self.scores)?;
+        let model = (self.assemble)(self.genome, self.costs.examples, self.weights, self.scores)?;
         Ok(self.model.get_or_init(|| model))
     }
 

@@ -30,7 +30,7 @@ fn net(dataset: &Dataset) -> (Genome, Weights, Costs) {
     let params = inference(&genome, &dataset.task, Dim::Batch).unwrap().params;
     let fresh = |param: &crate::express::Param| initialise(param, genome.training.initialisation, &mut rng);
     let weights = params.iter().map(|param| param.name.clone()).zip(params.iter().map(fresh).collect::<Vec<_>>()).collect();
-    let costs = train::costs(&genome, &dataset.task, rows).unwrap();
+    let costs = train::costs(&genome, &dataset.task, rows, dataset.validation.targets.len()).unwrap();
     (genome, weights, costs)
 }
 
@@ -52,8 +52,9 @@ fn the_list_has_names_and_words() {
 fn all_are_measured_on_what_would_be_exported() {
     let dataset = dataset();
     let (genome, weights, costs) = net(&dataset);
-    let assemble = |genome: &Genome, weights: &Weights, scores: &Scores| {
-        export::assemble(genome, weights, &dataset, export::Metrics { scores, cross_validation: None }, Lookup::Comparisons)
+    let assemble = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
+        let metrics = export::Metrics { scores, cross_validation: None };
+        export::assemble(&export::Net { genome, examples, weights, metrics }, &dataset, Lookup::Comparisons)
     };
     let all: Vec<Objective> = Objective::all().collect();
     let caps = ["size<1k".parse::<Cap>().unwrap(), "params<100M".parse().unwrap()];
@@ -63,7 +64,7 @@ fn all_are_measured_on_what_would_be_exported() {
     assert_eq!(measured.objectives.len(), ALL.len());
     assert!(measured.objectives.values().all(|value| value.is_finite() && *value > 0.0), "{measured:?}");
     assert_eq!((value("params"), value("macs")), (costs.parameters as f64, costs.macs as f64));
-    let size = assemble(&genome, &weights, &Scores::new()).unwrap().len() as f64;
+    let size = assemble(&genome, costs.examples, &weights, &Scores::new()).unwrap().len() as f64;
     assert_eq!(value("size"), size);
     assert!(value("memory") >= 4.0 * value("params"));
     assert!((measured.violation - (size / 1000.0 - 1.0)).abs() < 1e-9, "of both caps one is violated: {measured:?}");
@@ -73,7 +74,9 @@ fn all_are_measured_on_what_would_be_exported() {
 fn nothing_is_measured_where_nothing_is_asked_for_and_failures_are_told() {
     let dataset = dataset();
     let (genome, weights, costs) = net(&dataset);
-    let broken = |_: &Genome, _: &Weights, _: &Scores| Err(GraphError::NoGradient { operator: "Net", place: "here".into() });
+    let broken = |_: &Genome, _: u64, _: &Weights, _: &Scores| {
+        Err(TrainError::Graph(GraphError::NoGradient { operator: "Net", place: "here".into() }))
+    };
     assert!(Gauge::new(&[], &[], &dataset, &Tract, &broken).is_none());
     let minimize = [find("params").unwrap()];
     let counted = Gauge::new(&minimize, &[], &dataset, &Tract, &broken).unwrap();

@@ -14,6 +14,8 @@ mod roc_auc;
 #[cfg(test)]
 mod tests;
 
+pub use log_loss::LOG_LOSS;
+
 use crate::data::{Targets, TaskKind};
 use crate::genome::near;
 

@@ -122,10 +122,10 @@ fn fused_nets_equal_the_standard_spelling() {
         let (graph, shapes) = model(x, &layers);
         let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
         let inputs: Vec<Tensor> = shapes.iter().map(|s| sample(&Feed::Normal(s.clone()), &mut rng)).collect();
-        let portable = onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]);
+        let portable = onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]).unwrap();
         let spelled = spell(&graph, Target::CpuKernels).unwrap();
         seen.extend(spelled.nodes.iter().filter(|n| n.domain == KERNEL_DOMAIN).map(|n| n.op_type));
-        let kernels = onnx::write(&spelled, &vec![]);
+        let kernels = onnx::write(&spelled, &vec![]).unwrap();
         let wanted = run(&*engine, &portable, &inputs).unwrap();
         on_each(|cpu| {
             let given = run(&*engine, &kernels, &inputs).unwrap();
