@@ -6,18 +6,16 @@
 //! of the predictor, fitted to what a strategy has evaluated, order cells that it has not: rank correlation (Spearman, 1904)
 //! with the table. The plot is an SVG picture. FILE is a CSV (gzip or not) with a column `cell`, such as `|nor_conv_3x3~0|+|…`, and accuracies.
 
+mod cells;
 mod plot;
 
+use cells::{Cells, EDGES, OPERATORS};
 use evolve::search::model::{Ensemble, Forest, GaussianProcess, Model, Nearest, Ridge, normal_scores, rank_correlation};
-use evolve::search::{
-    Evaluated, Parameters, Search, Settings, Space, rng, space::Feature, space::parameters::Point, strategy,
-};
+use evolve::search::{Evaluated, Search, Settings, Space, rng, space::Feature, space::parameters::Point, strategy};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::{collections::HashMap, io::Read, path::PathBuf, process::ExitCode};
 
-const OPERATORS: [&str; 5] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
-const EDGES: [&str; 6] = ["0 to 1", "0 to 2", "1 to 2", "0 to 3", "1 to 3", "2 to 3"];
 /// Cells that predictions are compared on.
 const HELD_OUT: usize = 1_000;
 const MARKS: [usize; 8] = [10, 25, 50, 100, 200, 300, 500, 1000];
@@ -89,7 +87,7 @@ fn options() -> Result<Options, String> {
                  [--evaluations N] [--json] [--csv FILE] [--plot FILE] [--correlation]";
     let mut file = None;
     let mut column = None;
-    let mut strategies: Vec<String> = <strategy::Entry<Parameters>>::ALL.iter().map(|e| e.name.to_owned()).collect();
+    let mut strategies: Vec<String> = <strategy::Entry<Cells>>::ALL.iter().map(|e| e.name.to_owned()).collect();
     let (mut seeds, mut evaluations, mut csv, mut plot) = (200, 1000, None, None);
     let (mut json, mut correlation) = (false, false);
     let mut arguments = std::env::args().skip(1);
@@ -119,7 +117,7 @@ fn options() -> Result<Options, String> {
 }
 
 struct Table {
-    space: Parameters,
+    space: Cells,
     /// Accuracy by cell.
     values: HashMap<Vec<usize>, f64>,
     best: f64,
@@ -150,13 +148,12 @@ impl Table {
             values.insert(cell, row[accuracies].parse().map_err(|e| fault(&e))?);
         }
         let best = values.values().copied().fold(f64::NEG_INFINITY, f64::max);
-        let space = EDGES.iter().fold(Parameters::builder(), |space, edge| space.choice(edge, OPERATORS)).build();
-        Ok(Table { space: space.map_err(|e| e.to_string())?, values, best })
+        Ok(Table { space: Cells::new().map_err(|e| e.to_string())?, values, best })
     }
 
     /// What one search evaluates, in order, with its values.
     fn search(&self, name: &str, seed: u64, evaluations: usize) -> Result<Vec<(Point, f64)>, String> {
-        let entry = strategy::find::<Parameters>(name).map_err(|e| e.to_string())?;
+        let entry = strategy::find::<Cells>(name).map_err(|e| e.to_string())?;
         let mut search = Search::new(entry, &Settings::default(), self.space.clone(), seed, 1).map_err(|e| e.to_string())?;
         let mut seen = vec![];
         for number in 0..evaluations as u64 {
@@ -199,11 +196,7 @@ impl Table {
     }
 
     fn value(&self, point: &Point) -> Result<f64, String> {
-        let operator = |edge: &&str| {
-            let name = self.space.value(point, edge)?;
-            OPERATORS.iter().position(|&operator| operator == name)
-        };
-        let cell: Option<Vec<usize>> = EDGES.iter().map(operator).collect();
+        let cell = self.space.operators(point);
         cell.and_then(|cell| self.values.get(&cell).copied()).ok_or(format!("not in the table: {point:?}"))
     }
 }
