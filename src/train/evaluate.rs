@@ -34,8 +34,8 @@ impl Evaluator {
         let images = batches::Images::new(&task.input);
         let most = if images.is_some() { IMAGE_BATCH } else { TABLE_BATCH }.min(rows.max(1));
         let (batch, inference) = in_memory(genome, task, most)?;
-        let state =
-            inference.params.iter().map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() }).collect();
+        let slot = |p: &Param| StateSlot { input: p.input(), output: None, shape: p.shape.clone(), in_place: false };
+        let state = inference.params.iter().map(slot).collect();
         let feeds = feature_slots(task, batch);
         let fetches = vec![Slot { name: express::OUTPUT.into(), dtype: DType::F32, shape: vec![batch, task.outputs()] }];
         let model = onnx::write(&spell(&inference.graph, target)?, &vec![]);
