@@ -189,6 +189,7 @@ fn stepped(widths: &[usize], shared: bool) -> Graph {
         y = net.graph.apply(Linear, &[y, w, b]).unwrap();
     }
     let loss = net.graph.apply(Mean, &[y]).unwrap();
+    net.graph.output("loss", loss);
     let gradients = differentiate(&mut net.graph, loss, &net.parameters).unwrap();
     let mut inputs: Vec<Value> = (0..2).map(|_| net.input(&[])).collect();
     for (&w, gradient) in net.parameters.clone().iter().zip(gradients) {
