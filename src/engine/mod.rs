@@ -52,6 +52,8 @@ pub struct StateSlot {
     pub output: Option<String>,
     /// Static extents.
     pub shape: Vec<usize>,
+    /// Whether the engine may have the next value written over it, as [`crate::graph::Spelled::in_place`] tells.
+    pub in_place: bool,
 }
 
 /// Mutable view of a feed's host buffer.

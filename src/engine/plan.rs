@@ -36,13 +36,18 @@ impl Plan {
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
-    /// True where a step changes some state.
-    pub(super) fn writes_state(&self) -> bool {
-        self.state.iter().any(|s| s.output.is_some())
+    /// True where a step writes some state elsewhere than where it reads it.
+    pub(super) fn alternates(&self) -> bool {
+        self.state.iter().any(StateSlot::alternates)
     }
 }
 
 impl StateSlot {
+    /// True where there are two tensors of it, which are read and written in turn.
+    pub(super) fn alternates(&self) -> bool {
+        self.output.is_some() && !self.in_place
+    }
+
     fn reader(&self) -> Slot {
         Slot { name: self.input.clone(), dtype: DType::F32, shape: self.shape.clone() }
     }

@@ -59,7 +59,7 @@ fn slot(name: &str, shape: &[usize]) -> Slot {
 }
 
 fn state(input: &str, output: Option<&str>, shape: &[usize]) -> StateSlot {
-    StateSlot { input: input.into(), output: output.map(str::to_owned), shape: shape.to_vec() }
+    StateSlot { input: input.into(), output: output.map(str::to_owned), shape: shape.to_vec(), in_place: false }
 }
 
 /// Gradient descent on the mean squared error of `x·w + b`; the rate is state that no step writes.

@@ -93,6 +93,8 @@ pub struct Kernel {
     pub image_inputs: &'static [usize],
     /// Likewise outputs.
     pub image_outputs: &'static [usize],
+    /// Whether outputs may lie in the memory of the inputs that they are the next values of.
+    pub in_place: bool,
     /// Whether inputs and outputs have a leading axis of members, each of which the kernel is run for: then its node is
     /// one of [`super::POPULATION_DOMAIN`].
     pub population: bool,
@@ -101,13 +103,19 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel whose inputs and outputs lie in memory as in the graph.
     pub fn new(op_type: &'static str, attributes: Attributes) -> Self {
-        Kernel { op_type, attributes, image_inputs: &[], image_outputs: &[], population: false }
+        Kernel { op_type, attributes, image_inputs: &[], image_outputs: &[], in_place: false, population: false }
     }
 
     /// The same kernel with images at these inputs and outputs.
     #[must_use]
     pub fn with_images(self, image_inputs: &'static [usize], image_outputs: &'static [usize]) -> Self {
         Kernel { image_inputs, image_outputs, ..self }
+    }
+
+    /// The same kernel, whose outputs may lie in the memory of inputs.
+    #[must_use]
+    pub fn overwriting(self) -> Self {
+        Kernel { in_place: true, ..self }
     }
 }
 

@@ -50,8 +50,8 @@ impl Evaluator {
         target: Target,
     ) -> Result<Self, TrainError> {
         let images = batches::Images::new(&task.input);
-        let state =
-            inference.params.iter().map(|p| StateSlot { input: p.input(), output: None, shape: p.shape.clone() }).collect();
+        let slot = |p: &Param| StateSlot { input: p.input(), output: None, shape: p.shape.clone(), in_place: false };
+        let state = inference.params.iter().map(slot).collect();
         let feeds = feature_slots(task, batch);
         let fetches = vec![Slot { name: express::OUTPUT.into(), dtype: DType::F32, shape: vec![batch, task.outputs()] }];
         let model = onnx::write(&spell(&inference.graph, target)?, &vec![])?;

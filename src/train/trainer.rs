@@ -8,7 +8,7 @@ use crate::data::{Part, Task};
 use crate::engine::{Engine, Plan, Session, Slot, StateSlot};
 use crate::express::{self, TrainingStep, training_step};
 use crate::genome::Genome;
-use crate::graph::{DType, Dim, Target, spell, spell_population};
+use crate::graph::{DType, Dim, GraphError, Spelled, Target, spell, spell_population};
 use crate::onnx;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -134,7 +134,7 @@ pub fn train_population(
 pub fn shape(genome: &Genome, setting: &Setting<'_>) -> Result<Vec<u8>, TrainError> {
     let rows = setting.train.targets.len();
     let step = training_step(genome, setting.task, genome.training.batch.min(rows))?;
-    model(&step, setting.target, 1)
+    Ok(onnx::write(&spelled(&step, setting.target, 1)?, &vec![])?)
 }
 
 /// Loads a training step into an engine. State slots are the parameters in their order, then the moments; fetch 0 is the
@@ -161,20 +161,28 @@ pub fn load_population(
         _ => [&[members], shape].concat(),
     };
     let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
-    let state = params
-        .chain(step.moments.iter().cloned())
-        .map(|(input, output, shape)| StateSlot { input, output: Some(output), shape: extents(&shape) })
+    let slots: Vec<_> = params.chain(step.moments.iter().cloned()).collect();
+    let spelled = spelled(step, target, members)?;
+    let in_place = spelled.in_place(slots.iter().map(|(input, output, _)| (input.as_str(), output.as_str())));
+    let state = slots
+        .into_iter()
+        .zip(in_place)
+        .map(|((input, output, shape), in_place)| StateSlot {
+            input,
+            output: Some(output),
+            shape: extents(&shape),
+            in_place,
+        })
         .collect();
     let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: extents(&f.shape) }).collect();
     let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: extents(&[]) }];
-    Ok(engine.load(&model(step, target, members)?, Plan { feeds, state, fetches })?)
+    Ok(engine.load(&onnx::write(&spelled, &vec![])?, Plan { feeds, state, fetches })?)
 }
 
-/// The model of a training step.
-fn model(step: &TrainingStep, target: Target, members: usize) -> Result<Vec<u8>, TrainError> {
-    let spelled = match members {
-        1 => spell(&step.graph, target)?,
-        _ => spell_population(&step.graph, target, members)?,
-    };
-    Ok(onnx::write(&spelled, &vec![])?)
+/// A training step in ONNX nodes.
+fn spelled(step: &TrainingStep, target: Target, members: usize) -> Result<Spelled, GraphError> {
+    match members {
+        1 => spell(&step.graph, target),
+        _ => spell_population(&step.graph, target, members),
+    }
 }

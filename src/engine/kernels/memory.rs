@@ -41,6 +41,17 @@ impl Memory {
         unsafe { ptr::copy_nonoverlapping(self.start.add(at), block.as_mut_ptr(), block.len()) }
     }
 
+    /// As many elements from `at` on, all at once.
+    ///
+    /// # Panics
+    /// As [`Memory::read`].
+    #[inline(always)]
+    pub(super) fn block<const N: usize>(&self, at: usize) -> [f32; N] {
+        assert!(at + N <= self.length, "a read beyond the end of a tensor");
+        // SAFETY: in bounds.
+        unsafe { self.start.add(at).cast::<[f32; N]>().read_unaligned() }
+    }
+
     /// Copies `block` over the elements from `at` on.
     ///
     /// # Panics
@@ -50,6 +61,18 @@ impl Memory {
         assert!(at + block.len() <= self.length, "a write beyond the end of a tensor");
         // SAFETY: in bounds; `block` is memory of ours, which the library's never overlaps.
         unsafe { ptr::copy_nonoverlapping(block.as_ptr(), self.start.add(at), block.len()) }
+    }
+
+    /// Has the element `at` brought near, where the CPU takes such hints; there need not be one.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every CPU of the architecture has the instruction, which never fails, whatever the address.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(self.start.wrapping_add(at).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
     }
 
     /// The part of the first member, along the leading axis.

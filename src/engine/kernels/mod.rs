@@ -20,6 +20,7 @@ mod global_pool;
 mod lanes;
 mod layer_norm;
 mod linear;
+mod linear_step;
 mod memory;
 mod normalisation;
 mod operator;
@@ -106,6 +107,8 @@ pub static ALL: &[&Entry] = &[
     &batch_norm::ADD,
     &linear::LINEAR,
     &linear::MAT_MUL,
+    &linear_step::SGD,
+    &linear_step::ADAM,
     &layer_norm::FORWARD,
     &layer_norm::GRADIENT,
     &conv::FORWARD,

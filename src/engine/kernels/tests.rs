@@ -1,6 +1,7 @@
 //! Every kernel against the standard spelling of its operator, in ONNX Runtime.
 
 mod fused;
+mod linear_step;
 
 use super::memory::Memory;
 use super::{ALL, optimizer};

@@ -1,8 +1,9 @@
 //! A model with bound state.
 //!
-//! Every state tensor that a step writes exists twice, and two bindings are used in turn: the first reads set 0 and
-//! writes set 1, the second the reverse. With one buffer as input and output an update could overwrite a weight that
-//! the backward pass still reads. Everything is bound once; a step binds nothing and copies no state.
+//! A state tensor that a step may write over is bound once, as input and as output: that takes half the memory, and writing
+//! what was just read is faster. Any other that a step writes exists twice, and two bindings are used in turn: the first
+//! reads set 0 and writes set 1, the second the reverse; with one buffer an update could overwrite a weight that the
+//! backward pass still reads. A step binds nothing and copies no state.
 
 use super::failed;
 use crate::engine::{EngineError, FeedMut, Plan, Session, Slot, StateSlot};
@@ -88,14 +89,14 @@ impl Feed {
     }
 }
 
-/// A state tensor: one that steps write has two sets, any other one.
+/// A state tensor: one set, or two that are used in turn.
 struct State {
     sets: Vec<Tensor<f32>>,
 }
 
 impl State {
     fn new(slot: &StateSlot, allocator: &Allocator, bindings: &mut [IoBinding]) -> ort::Result<Self> {
-        let count = if slot.output.is_some() { 2 } else { 1 };
+        let count = if slot.alternates() { 2 } else { 1 };
         let mut sets = Vec::with_capacity(count);
         for _ in 0..count {
             sets.push(Tensor::<f32>::new(allocator, slot.shape.as_slice())?);
@@ -122,7 +123,7 @@ impl BoundSession {
         allocator: &Allocator,
         on_host: bool,
     ) -> ort::Result<Self> {
-        let turns = if plan.writes_state() { 2 } else { 1 };
+        let turns = if plan.alternates() { 2 } else { 1 };
         let mut bindings = (0..turns).map(|_| session.create_binding()).collect::<ort::Result<Vec<_>>>()?;
         let mut feeds = Vec::with_capacity(plan.feeds.len());
         for slot in &plan.feeds {

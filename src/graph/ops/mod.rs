@@ -11,6 +11,7 @@ pub mod embedding;
 pub mod encode;
 pub mod encoding;
 pub mod linear;
+pub mod linear_step;
 pub mod loss;
 pub mod norm;
 pub mod optimizer;
@@ -88,6 +89,8 @@ pub static ALL: &[&Entry] = &[
     &activation::ACTIVATION,
     &linear::LINEAR,
     &linear::MAT_MUL,
+    &linear_step::SGD,
+    &linear_step::ADAM,
     &embedding::EMBEDDING,
     &embedding::ONE_HOT,
     &encoding::PIECEWISE_LINEAR,

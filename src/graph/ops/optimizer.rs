@@ -91,7 +91,7 @@ impl Op for SgdStep {
 
     fn kernel(&self, inputs: &[&TensorType]) -> Option<Kernel> {
         let attributes = vec![("momentum", Attribute::Float(self.momentum)), ("decay", flags(&self.decay))];
-        float32(inputs).then_some(Kernel::new("SgdStep", attributes))
+        float32(inputs).then_some(Kernel::new("SgdStep", attributes).overwriting())
     }
 }
 
@@ -157,7 +157,7 @@ impl Op for AdamStep {
             ("decoupled", Attribute::Int(self.decoupled.into())),
             ("decay", flags(&self.decay)),
         ];
-        float32(inputs).then_some(Kernel::new("AdamStep", attributes))
+        float32(inputs).then_some(Kernel::new("AdamStep", attributes).overwriting())
     }
 }
 

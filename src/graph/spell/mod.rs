@@ -1,6 +1,7 @@
 //! Spelling a graph in ONNX nodes: every operator in `ai.onnx`, or, for the CPU's training kernels, in `evolve.train`
 //! where the operator has a kernel.
 
+mod in_place;
 mod layout;
 mod speller;
 mod writer;
@@ -92,6 +93,8 @@ pub struct Spelled {
     pub inputs: Vec<(Term, TensorType)>,
     /// Outputs with their types.
     pub outputs: Vec<(Term, TensorType)>,
+    /// Outputs of nodes that may lie in the memory of inputs of the same node.
+    overwriting: HashSet<Term>,
 }
 
 /// Spells a whole graph, fused first where kernels are wanted. Nodes whose results nothing reads are left out.
@@ -195,6 +198,7 @@ impl State<'_> {
         let inputs = inputs.map(|(i, &v)| Some(self.value(v, layout(kernel.image_inputs, i, v)))).collect();
         let domain = if kernel.population { POPULATION_DOMAIN } else { KERNEL_DOMAIN };
         let made = self.writer.emit(kernel.op_type, domain, inputs, node.outputs.len(), kernel.attributes);
+        self.writer.spelled.overwriting.extend(made.iter().filter(|_| kernel.in_place));
         for (i, (&v, term)) in node.outputs.iter().zip(made).enumerate() {
             self.terms[v.index()].set(layout(kernel.image_outputs, i, v), term);
         }

@@ -1,4 +1,4 @@
-//! Joining the nodes of convolutional nets for the training kernels, so that memory is passed over fewer times:
+//! Joining nodes for the training kernels, so that memory is passed over fewer times:
 //!
 //! - a convolution takes the statistics of its result while it writes it;
 //! - a normalisation that only one convolution reads is applied while that one reads its input, and never written;
@@ -6,9 +6,11 @@
 //! - the gradient of a normalisation's input is likewise made while the convolution before it reads it;
 //! - and where a convolution reads a normalised input, the gradients of that norm's parameters are summed while it writes
 //!   its own input's;
-//! - a normalisation whose result is only added to something is applied while that is read ([`sums`]).
+//! - a normalisation whose result is only added to something is applied while that is read ([`sums`]);
+//! - the gradient of a linear layer's weights is made where the optimizer takes its step ([`steps`]).
 
 mod ops;
+mod steps;
 mod sums;
 
 #[cfg(test)]
@@ -34,7 +36,7 @@ pub fn fuse(graph: &Graph) -> Result<Graph, GraphError> {
         let joined = Joined { graph, plan: &plan, index, node };
         rebuilt.within(node, |rebuilt| joined.add(rebuilt))?;
     }
-    sums::join(&rebuilt.finish())
+    steps::join(&sums::join(&rebuilt.finish())?)
 }
 
 /// Who reads each value, as (node, position); reads by the graph's outputs count as a node beyond the last.

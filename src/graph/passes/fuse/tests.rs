@@ -2,7 +2,9 @@ use super::fuse;
 use crate::graph::ops::activation::{Activation, ActivationKind};
 use crate::graph::ops::conv::Conv;
 use crate::graph::ops::elementwise::{Binary, BinaryKind};
+use crate::graph::ops::linear::Linear;
 use crate::graph::ops::norm::BatchNorm;
+use crate::graph::ops::optimizer::SgdStep;
 use crate::graph::ops::pool::GlobalAveragePool;
 use crate::graph::ops::reduce::Mean;
 use crate::graph::{DType, Graph, Shape, TensorType, Value, differentiate};
@@ -174,4 +176,53 @@ fn a_norm_of_no_convolution_stays() {
     let y = net.conv(y, 4);
     let names = net.trained(y);
     assert_eq!(names, ["BatchNorm", "Conv", "FusedConvGrad", "BatchNormGrad"]);
+}
+
+/// A net of linear layers of these widths on 64 rows that is trained by gradient descent; `shared` layers have the weights
+/// of the one before.
+fn stepped(widths: &[usize], shared: bool) -> Graph {
+    let mut net = Net::new();
+    let mut y = net.input(&[64, widths[0]]);
+    for (i, pair) in widths.windows(2).enumerate() {
+        let w = if shared && i > 0 { net.parameters[0] } else { net.parameter(pair) };
+        let b = net.input(&pair[1..]);
+        y = net.graph.apply(Linear, &[y, w, b]).unwrap();
+    }
+    let loss = net.graph.apply(Mean, &[y]).unwrap();
+    net.graph.output("loss", loss);
+    let gradients = differentiate(&mut net.graph, loss, &net.parameters).unwrap();
+    let mut inputs: Vec<Value> = (0..2).map(|_| net.input(&[])).collect();
+    for (&w, gradient) in net.parameters.clone().iter().zip(gradients) {
+        let dims: Vec<usize> = net.graph.ty(w).shape.extents().unwrap();
+        inputs.extend([w, gradient, net.input(&dims)]);
+    }
+    let step = SgdStep { momentum: 0.9, decay: (0..net.parameters.len()).map(|i| i % 2 == 0).collect() };
+    for (i, value) in net.graph.add(step, &inputs).unwrap().into_iter().enumerate() {
+        net.graph.output(format!("y{i}"), value);
+    }
+    net.graph
+}
+
+/// The steps of a fused graph, by name and number of inputs.
+fn steps(graph: &Graph) -> Vec<(&'static str, usize)> {
+    let fused = fuse(graph).unwrap();
+    let types = |g: &Graph| g.outputs().iter().map(|(name, v)| (name.clone(), g.ty(*v).clone())).collect::<Vec<_>>();
+    assert_eq!(types(&fused), types(graph));
+    let nodes = fused.nodes().iter().map(|n| (n.op.name(), n.inputs.len()));
+    nodes.filter(|(name, _)| name.ends_with("Step")).collect()
+}
+
+#[test]
+fn weights_of_large_products_have_steps_of_their_own() {
+    // The gradient of a mean does not depend on the layers' results: each step waits for that of its layer, and the second
+    // for the gradient of its input as well.
+    let wanted = [("LinearSgdStep", 7), ("LinearSgdStep", 8), ("SgdStep", 5)];
+    assert_eq!(steps(&stepped(&[80, 90, 70, 3], false)), wanted);
+    assert_eq!(steps(&stepped(&[80, 90], false)), [("LinearSgdStep", 7)]);
+    assert_eq!(steps(&stepped(&[8, 9, 10], false)), [("SgdStep", 8)]);
+}
+
+#[test]
+fn a_sum_of_gradients_is_stepped_as_it_is() {
+    assert_eq!(steps(&stepped(&[80, 80, 80], true)), [("SgdStep", 5)]);
 }
