@@ -87,6 +87,8 @@ struct StudyPart {
     folder: PathBuf,
     candidates: u64,
     failed: u64,
+    /// Those that were paused and did not go on.
+    paused: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     best: Option<Best>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -209,12 +211,17 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
     let scores = |candidate: &Candidate| match (&choice, &candidate.outcome) {
         (Some(choice), _) => choice.scores.clone(),
         (None, Outcome::Scored { scores, .. }) => scores.clone(),
-        (None, Outcome::Failed { .. }) => Scores::new(),
+        (None, Outcome::Paused { .. } | Outcome::Failed { .. }) => Scores::new(),
     };
+    let continued = |number: u64| {
+        candidates.values().any(|c| c.proposal.continues.is_some_and(|continues| continues.candidate == number))
+    };
+    let paused = candidates.values().filter(|c| c.outcome.checkpoint().is_some() && !continued(c.number));
     Ok(StudyPart {
         folder: folder.to_owned(),
         candidates: candidates.len() as u64,
-        failed: candidates.values().filter(|candidate| candidate.outcome.score().is_none()).count() as u64,
+        failed: candidates.values().filter(|c| matches!(c.outcome, Outcome::Failed { .. })).count() as u64,
+        paused: paused.count() as u64,
         best: best.map(|candidate| Best {
             candidate: candidate.number,
             scores: scores(candidate),
@@ -274,7 +281,8 @@ fn text(inspection: &Inspection) -> String {
 // Writing into a string cannot fail, so the results of `writeln!` are dropped below.
 
 fn study_text(study: &StudyPart, text: &mut String) {
-    let _ = writeln!(text, "{}: {} candidates, {} failed", study.folder.display(), study.candidates, study.failed);
+    let paused = if study.paused > 0 { format!(", {} paused", study.paused) } else { String::new() };
+    let _ = writeln!(text, "{}: {} candidates{paused}, {} failed", study.folder.display(), study.candidates, study.failed);
     if let Some(best) = &study.best {
         let exported = if best.exported { "exported" } else { "best so far" };
         let macs = grouped(best.macs);

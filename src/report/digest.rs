@@ -17,6 +17,8 @@ pub struct Digest {
     pub lineage: Vec<Step>,
     /// Candidates evaluated.
     pub candidates: u64,
+    /// Those among them that were paused and did not go on.
+    pub paused: u64,
     /// Seconds until the last candidate or finalist ended.
     pub seconds: f64,
     /// Training examples consumed by candidates, finalists and a training on all rows.
@@ -94,6 +96,9 @@ impl Digest {
 
     fn take_candidate(&mut self, candidate: &Candidate, input: &Input, best: &mut Option<f64>) {
         self.candidates += 1;
+        if candidate.proposal.continues.is_some() {
+            self.paused = self.paused.saturating_sub(1);
+        }
         self.seconds = self.seconds.max(candidate.timing.ended());
         self.examples += candidate.outcome.costs().examples;
         let name = &candidate.proposal.origin.arm;
@@ -106,6 +111,7 @@ impl Digest {
                 Some((_, count, _)) => *count += 1,
                 None => self.failures.push((*kind, 1, message.clone())),
             },
+            Outcome::Paused { .. } => self.paused += 1,
             Outcome::Scored { score, costs, violation, .. } => {
                 let gain = *violation == 0.0 && best.is_none_or(|best| *score > best);
                 if gain {
@@ -139,7 +145,7 @@ impl Digest {
 fn value(candidate: &Candidate, input: &Input) -> Option<f64> {
     match &candidate.outcome {
         Outcome::Scored { scores, .. } => scores.get(input.metric.name).copied(),
-        Outcome::Failed { .. } => None,
+        Outcome::Paused { .. } | Outcome::Failed { .. } => None,
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Numbers {
     pub lineage: Vec<Ancestor>,
     /// Candidates evaluated.
     pub candidates: u64,
+    /// Those among them that were paused and did not go on.
+    #[serde(skip_serializing_if = "is_none")]
+    pub paused: u64,
     /// Failures by kind.
     pub failures: Vec<(Failure, u64)>,
     /// Candidates of each arm.
@@ -78,6 +81,10 @@ pub struct Duration {
     pub seconds: f64,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The numbers of a report.
 pub fn numbers(input: &Input) -> Numbers {
     let digest = Digest::of(input);
@@ -107,6 +114,7 @@ pub fn numbers(input: &Input) -> Numbers {
             .map(|step| Ancestor { candidate: step.number, arm: step.arm, edits: step.edits, value: step.value })
             .collect(),
         candidates: digest.candidates,
+        paused: digest.paused,
         failures: digest.failures.into_iter().map(|(kind, count, _)| (kind, count)).collect(),
         arms,
         examples: digest.examples,

@@ -1,7 +1,8 @@
 use super::*;
 
-fn all() -> [Input; 4] {
-    [synthetic::study(), synthetic::many_classes(26), synthetic::regression(), synthetic::several_objectives()]
+fn all() -> [Input; 5] {
+    let several = synthetic::several_objectives();
+    [synthetic::study(), synthetic::many_classes(26), synthetic::regression(), several, synthetic::paused()]
 }
 
 /// Names of the elements that are opened and not closed, or closed and not opened.

@@ -1,14 +1,17 @@
-//! Trained weights by content.
+//! Trained weights and checkpoints by content.
 
 use super::{StudyError, folder::write_whole};
 use crate::graph::Tensor;
-use crate::train::Weights;
+use crate::train::{Checkpoint, Place, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// Key of a checkpoint's place among the metadata of its file.
+const PLACE: &str = "place";
 
 /// A folder of `safetensors` files, each named by the SHA-256 of its bytes.
 #[derive(Debug, Clone)]
@@ -35,7 +38,20 @@ impl Store {
     /// # Errors
     /// Where they cannot be written.
     pub fn put(&self, weights: &Weights) -> Result<String, StudyError> {
-        let bytes = encode(weights).map_err(|reason| StudyError::Weights { hash: "to be stored".into(), reason })?;
+        self.put_bytes(encode(weights, None))
+    }
+
+    /// Stores a checkpoint and returns its hash.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn put_checkpoint(&self, checkpoint: &Checkpoint) -> Result<String, StudyError> {
+        let place = serde_json::to_string(&checkpoint.place).map_err(|e| e.to_string());
+        self.put_bytes(place.and_then(|place| encode(&checkpoint.tensors, Some(place))))
+    }
+
+    fn put_bytes(&self, bytes: Result<Vec<u8>, String>) -> Result<String, StudyError> {
+        let bytes = bytes.map_err(|reason| StudyError::Weights { hash: "to be stored".into(), reason })?;
         let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
         let path = self.path(&hash);
         if !path.exists() {
@@ -49,13 +65,28 @@ impl Store {
     /// # Errors
     /// Where they are missing or damaged.
     pub fn get(&self, hash: &str) -> Result<Weights, StudyError> {
+        let bad = |reason| StudyError::Weights { hash: hash.into(), reason };
+        decode(&self.bytes(hash)?).map_err(bad)
+    }
+
+    /// Loads a checkpoint.
+    ///
+    /// # Errors
+    /// Where it is missing or damaged.
+    pub fn get_checkpoint(&self, hash: &str) -> Result<Checkpoint, StudyError> {
+        let bad = |reason| StudyError::Weights { hash: hash.into(), reason };
+        let bytes = self.bytes(hash)?;
+        Ok(Checkpoint { tensors: decode(&bytes).map_err(bad)?, place: decode_place(&bytes).map_err(bad)? })
+    }
+
+    fn bytes(&self, hash: &str) -> Result<Vec<u8>, StudyError> {
         let bad = |reason: String| StudyError::Weights { hash: hash.into(), reason };
         let bytes = fs::read(self.path(hash)).map_err(|e| bad(e.to_string()))?;
         let found: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
         if found != hash {
             return Err(bad("the content does not match the name".into()));
         }
-        decode(&bytes).map_err(bad)
+        Ok(bytes)
     }
 
     /// Removes weights; those that are not there are none the less gone.
@@ -89,7 +120,7 @@ impl Store {
     }
 }
 
-fn encode(weights: &Weights) -> Result<Vec<u8>, String> {
+fn encode(weights: &Weights, place: Option<String>) -> Result<Vec<u8>, String> {
     let bytes: BTreeMap<&String, (&[usize], Vec<u8>)> = weights
         .iter()
         .map(|(name, t)| {
@@ -103,7 +134,16 @@ fn encode(weights: &Weights) -> Result<Vec<u8>, String> {
             Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| e.to_string())?))
         })
         .collect::<Result<_, String>>()?;
-    safetensors::serialize(views, None).map_err(|e| e.to_string())
+    // One key, so that the bytes do not depend on the order of a map.
+    let metadata = place.map(|place| HashMap::from([(PLACE.to_owned(), place)]));
+    safetensors::serialize(views, metadata).map_err(|e| e.to_string())
+}
+
+fn decode_place(bytes: &[u8]) -> Result<Place, String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let place = metadata.metadata().as_ref().and_then(|metadata| metadata.get(PLACE));
+    let place = place.ok_or_else(|| "it is no checkpoint".to_owned())?;
+    serde_json::from_str(place).map_err(|e| e.to_string())
 }
 
 fn decode(bytes: &[u8]) -> Result<Weights, String> {

@@ -32,6 +32,7 @@ fn settings(space: &SearchSpace) -> Settings {
             seed: 0,
             lag: 8,
             candidates: Some(4),
+            total_examples: None,
             budget: None,
             search_until: None,
             ancestors: vec![],
@@ -74,8 +75,9 @@ fn study(root: &std::path::Path) -> (Study, [String; 2]) {
             curve: vec![],
             weights: hash.clone(),
             trainings: vec![],
+            rungs: vec![],
         };
-        let proposal = Proposal { genome, origin, inherit: None, length: 1.0 };
+        let proposal = Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None };
         let hash = proposal.genome.hash();
         let candidate = Candidate { number, hash, proposal, outcome, timing: Timing::default() };
         study.append(Record::Candidate(Box::new(candidate))).unwrap();

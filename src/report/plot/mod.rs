@@ -2,6 +2,7 @@
 
 mod cloud;
 mod confusion;
+mod curves;
 mod failures;
 mod front;
 mod gain;
@@ -28,6 +29,7 @@ pub static ALL: &[&Section] = &[
     &gain::SECTION,
     &front::SECTION,
     &cloud::SECTION,
+    &curves::SECTION,
     &network::SECTION,
     &lineage::SECTION,
     &confusion::SECTION,
