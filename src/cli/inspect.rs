@@ -122,6 +122,9 @@ struct LineageEntry {
     arm: String,
     edits: Vec<String>,
     score: Option<f64>,
+    /// Whether it was paused, and has no score for that reason.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
 }
 
 /// Inspects.
@@ -260,6 +263,7 @@ fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<Linea
             arm: candidate.proposal.origin.arm.clone(),
             edits: candidate.proposal.origin.edits.clone(),
             score: candidate.outcome.score(),
+            paused: candidate.outcome.checkpoint().is_some(),
         })
         .collect();
     entries.reverse();
@@ -307,7 +311,8 @@ fn study_text(study: &StudyPart, text: &mut String) {
         let _ = writeln!(text, "\nlineage");
     }
     for entry in &study.lineage {
-        let score = entry.score.map_or_else(|| "failed".to_owned(), number);
+        let without = if entry.paused { "paused" } else { "failed" };
+        let score = entry.score.map_or_else(|| without.to_owned(), number);
         let _ = writeln!(text, "  {:>6}  {score:>10}  {:<10} {}", entry.candidate, entry.arm, entry.edits.join("; "));
     }
     if !study.lineage.is_empty() {

@@ -61,6 +61,8 @@ pub struct Step {
     pub edits: Vec<String>,
     /// The study's metric.
     pub value: Option<f64>,
+    /// Whether it was paused, and has no value for that reason.
+    pub paused: bool,
     /// Parameters.
     pub parameters: u64,
 }
@@ -160,6 +162,7 @@ fn lineage(number: u64, candidates: &BTreeMap<u64, &Candidate>, input: &Input) -
             arm: origin.arm.clone(),
             edits: origin.edits.clone(),
             value: value(candidate, input),
+            paused: candidate.outcome.checkpoint().is_some(),
             parameters: candidate.outcome.costs().parameters,
         });
         // Parents are older; a journal that says otherwise must not lead in circles.

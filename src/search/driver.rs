@@ -226,8 +226,8 @@ impl<S: Space> Search<S> {
     }
 
     /// Candidates whose weights may still be inherited or exported, or whose paused trainings may go on: what the strategy may
-    /// name, what was told but is not due yet, parents of what is under way, finalists, and the front. The weights of all others can be deleted, also in a
-    /// study that is stopped here and asked for more later.
+    /// name, what was told but is not due yet, parents of what is under way, finalists, and the front. The weights and
+    /// checkpoints of all others can be deleted, also in a study that is stopped here and asked for more later.
     #[must_use]
     pub fn reachable(&self) -> BTreeSet<u64> {
         let mut numbers = self.strategy.reachable();

@@ -127,12 +127,13 @@ impl Study {
             }
             Some((parent, None)) => return Err(StudyError::Diverges { number: parent }),
         };
-        let checkpoint =
-            match proposal.continues.map(|continues| (continues.candidate, self.candidates.get(&continues.candidate))) {
-                None => None,
-                Some((_, Some(paused))) => paused.outcome.checkpoint().map(str::to_owned),
-                Some((paused, None)) => return Err(StudyError::Diverges { number: paused }),
-            };
+        let checkpoint = match proposal.continues.map(|continues| continues.candidate) {
+            None => None,
+            Some(paused) => {
+                let checkpoint = self.candidates.get(&paused).and_then(|candidate| candidate.outcome.checkpoint());
+                Some(checkpoint.ok_or(StudyError::Diverges { number: paused })?.to_owned())
+            }
+        };
         let examples = self.settings.training.candidate_examples(&costs, length);
         let validation = resources.dataset.validation.targets.len();
         let rungs = proposal.rungs.iter().map(|&search::Rung { share, least }| Rung { share, least });

@@ -20,7 +20,8 @@ fn draw(input: &Input, digest: &Digest) -> Option<String> {
 }
 
 fn row(input: &Input, step: &Step, parent: Option<&Step>) -> String {
-    let value = step.value.map_or_else(|| "failed".to_owned(), number);
+    let without = if step.paused { "paused" } else { "failed" };
+    let value = step.value.map_or_else(|| without.to_owned(), number);
     let gain = parent.and_then(|parent| Some(step.value? - parent.value?)).map(|difference| {
         let good = (difference > 0.0) == input.metric.higher_is_better && difference != 0.0;
         let sign = if difference > 0.0 { "+" } else { "−" };
