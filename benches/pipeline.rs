@@ -75,7 +75,8 @@ fn journal(c: &mut Criterion) {
     let (mut journal, _) = Journal::open(&folder.path().join("journal.jsonl")).expect("a journal");
     let (genome, _) = nets::net("cnn").expect("a known net");
     let origin = search::Origin { arm: "birth".into(), edits: vec![], parents: vec![] };
-    let proposal = search::Proposal { genome: genome.clone(), origin, inherit: None, length: 1.0 };
+    let proposal =
+        search::Proposal { genome: genome.clone(), origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None };
     let outcome = Outcome::Scored {
         scores: train::Scores::from([("accuracy".into(), 0.9)]),
         score: 0.9,
@@ -85,6 +86,7 @@ fn journal(c: &mut Criterion) {
         curve: vec![],
         weights: "0".repeat(64),
         trainings: vec![],
+        rungs: vec![],
     };
     let candidate = Candidate { number: 0, hash: genome.hash(), proposal, outcome, timing: Timing::default() };
     let record = Record::Candidate(Box::new(candidate));

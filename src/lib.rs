@@ -70,6 +70,11 @@
 //! the strategy, its driver remembers the front. What is measured is part of a candidate's outcome, also where it is a time
 //! and so depends on the machine, since it steers the search: such a study can be replayed, not repeated.
 //!
+//! Not every training has to go to its end ([`search::Fidelity`]). With successive halving the driver of a search gives each
+//! proposal the scores that it has to reach at its rungs, from those that were told so far; the trainer pauses what is behind
+//! and hands out a checkpoint ([`train::Checkpoint`]), and the driver may propose to go on with it, under a number of its own.
+//! So an evaluation stays a message with one answer, and a replayed journal leads to the same pauses.
+//!
 //! A candidate may be several trainings ([`study::Trainings`]): folds of a cross-validation, executions from several seeds.
 //! Its score is their mean, its weights are stored together under one hash, and what inherits them does so training by
 //! training. A fold is a [`data::Dataset`] with preprocessing of its own, so whatever is exported comes with the one it was

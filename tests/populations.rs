@@ -64,7 +64,7 @@ fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
 }
 
 fn request(genome: &Genome, seed: u64, examples: u64) -> train::Request<'_> {
-    train::Request { genome, seed, examples, start: None, keeps_start: false, rate: 1.0, last: false, deadline: None }
+    train::Request::new(genome, seed, examples)
 }
 
 /// Each genome's training alone, and that of all as one graph.
@@ -248,6 +248,8 @@ fn evaluated(setting: &Setting<'_>, genomes: &[Genome], joined: bool) -> Vec<(Ou
         start: None,
         whole: false,
         deadline: None,
+        rungs: vec![],
+        checkpoint: None,
     };
     let mut done = LocalPool::scoped(1, &workshop, |pool| {
         let mut done = vec![];

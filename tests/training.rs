@@ -43,16 +43,7 @@ fn trained(dataset: &Dataset, stop: bool, request: Request<'_>) -> Result<Traine
 fn a_training_past_its_deadline_is_scored_as_it_stands() {
     let dataset = iris();
     let genome = genome(&dataset);
-    let request = Request {
-        genome: &genome,
-        seed: 1,
-        examples: 1_000_000_000,
-        start: None,
-        keeps_start: false,
-        rate: 1.0,
-        last: false,
-        deadline: Some(Instant::now()),
-    };
+    let request = Request { deadline: Some(Instant::now()), ..Request::new(&genome, 1, 1_000_000_000) };
     let trained = trained(&dataset, false, request).expect("a score");
     assert_eq!(trained.costs.examples, genome.training.batch as u64, "one step");
     assert_eq!(trained.curve.len(), 1);
@@ -63,16 +54,7 @@ fn a_training_past_its_deadline_is_scored_as_it_stands() {
 fn a_training_that_is_told_to_stop_has_no_score() {
     let dataset = iris();
     let genome = genome(&dataset);
-    let request = Request {
-        genome: &genome,
-        seed: 1,
-        examples: 100,
-        start: None,
-        keeps_start: false,
-        rate: 1.0,
-        last: false,
-        deadline: None,
-    };
+    let request = Request::new(&genome, 1, 100);
     assert!(matches!(trained(&dataset, true, request), Err(TrainError::Stopped)));
 }
 
@@ -81,16 +63,7 @@ fn a_training_goes_on_from_weights_at_the_rate_it_is_given() {
     let dataset = iris();
     let genome = genome(&dataset);
     let run = |start, rate| {
-        let request = Request {
-            genome: &genome,
-            seed: 1,
-            examples: 320,
-            start,
-            keeps_start: false,
-            rate,
-            last: false,
-            deadline: None,
-        };
+        let request = Request { start, rate, ..Request::new(&genome, 1, 320) };
         trained(&dataset, false, request).expect("a score").weights
     };
     let first = run(None, 1.0);
@@ -112,7 +85,7 @@ fn a_start_that_counts_is_kept_where_training_spoils_it() {
     let dataset = iris();
     let genome = genome(&dataset);
     let run = |start, examples, keeps_start, rate| {
-        let request = Request { genome: &genome, seed: 1, examples, start, keeps_start, rate, last: false, deadline: None };
+        let request = Request { start, keeps_start, rate, ..Request::new(&genome, 1, examples) };
         trained(&dataset, false, request).expect("a score")
     };
     let first = run(None, 6_400, false, 1.0);

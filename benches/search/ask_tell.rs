@@ -41,7 +41,7 @@ impl<S: Space> Running<S> {
 
     fn newborn(&self, genome: S::Genome) -> Proposal<S::Genome> {
         let origin = evolve::search::Origin { arm: "birth".to_owned(), edits: vec![], parents: vec![] };
-        Proposal { genome, origin, inherit: None, length: 1.0 }
+        Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None }
     }
 
     /// A smooth objective of any space: how near the features are to some point.

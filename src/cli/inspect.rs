@@ -88,6 +88,8 @@ struct StudyPart {
     folder: PathBuf,
     candidates: u64,
     failed: u64,
+    /// Those that were paused and did not go on.
+    paused: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     best: Option<Best>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -124,6 +126,9 @@ struct LineageEntry {
     edits: Vec<String>,
     score: Option<f64>,
     gain: Option<f64>,
+    /// Whether it was paused, and has no score for that reason.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
 }
 
 /// Inspects.
@@ -213,12 +218,17 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
     let scores = |candidate: &Candidate| match (&choice, &candidate.outcome) {
         (Some(choice), _) => choice.scores.clone(),
         (None, Outcome::Scored { scores, .. }) => scores.clone(),
-        (None, Outcome::Failed { .. }) => Scores::new(),
+        (None, Outcome::Paused { .. } | Outcome::Failed { .. }) => Scores::new(),
     };
+    let continued = |number: u64| {
+        candidates.values().any(|c| c.proposal.continues.is_some_and(|continues| continues.candidate == number))
+    };
+    let paused = candidates.values().filter(|c| c.outcome.checkpoint().is_some() && !continued(c.number));
     Ok(StudyPart {
         folder: folder.to_owned(),
         candidates: candidates.len() as u64,
-        failed: candidates.values().filter(|candidate| candidate.outcome.score().is_none()).count() as u64,
+        failed: candidates.values().filter(|c| matches!(c.outcome, Outcome::Failed { .. })).count() as u64,
+        paused: paused.count() as u64,
         best: best.map(|candidate| Best {
             candidate: candidate.number,
             scores: scores(candidate),
@@ -260,6 +270,7 @@ fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<Linea
             edits: candidate.proposal.origin.edits.clone(),
             score: candidate.outcome.score(),
             gain: parent(&candidate).and_then(|parent| Some(candidate.outcome.score()? - parent.outcome.score()?)),
+            paused: candidate.outcome.checkpoint().is_some(),
         })
         .collect();
     entries.reverse();
@@ -281,7 +292,8 @@ fn text(inspection: &Inspection) -> String {
 // Writing into a string cannot fail, so the results of `writeln!` are dropped below.
 
 fn study_text(study: &StudyPart, text: &mut String) {
-    let _ = writeln!(text, "{}: {} candidates, {} failed", study.folder.display(), study.candidates, study.failed);
+    let paused = if study.paused > 0 { format!(", {} paused", study.paused) } else { String::new() };
+    let _ = writeln!(text, "{}: {} candidates{paused}, {} failed", study.folder.display(), study.candidates, study.failed);
     if let Some(best) = &study.best {
         let exported = if best.exported { "exported" } else { "best so far" };
         let macs = grouped(best.macs);
@@ -306,7 +318,8 @@ fn study_text(study: &StudyPart, text: &mut String) {
         let _ = writeln!(text, "\nlineage");
     }
     for entry in &study.lineage {
-        let score = entry.score.map_or_else(|| "failed".to_owned(), number);
+        let without = if entry.paused { "paused" } else { "failed" };
+        let score = entry.score.map_or_else(|| without.to_owned(), number);
         let gain = entry.gain.map_or_else(String::new, signed);
         let edits = entry.edits.join("; ");
         let _ = writeln!(text, "  {:>6}  {score:>10}  {gain:>9}  {:<10} {edits}", entry.candidate, entry.arm);

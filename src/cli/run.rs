@@ -173,6 +173,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             seed: settings.seed,
             lag: settings.lag.unwrap_or_else(|| lag(expected, settings.workers)),
             candidates: settings.candidates,
+            total_examples: settings.total_examples,
             budget: settings.budget.map(|budget| budget.as_secs_f64()),
             search_until: settings.budget.map(|budget| budget.as_secs_f64() * training.search_share),
             ancestors: space.ancestors.clone(),
@@ -180,7 +181,11 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             minimize: settings.minimize.clone(),
             caps: settings.caps.clone(),
             metric: session.metric.name.to_owned(),
-            strategy_settings: search::Settings { expected_candidates, ..search::Settings::default() },
+            strategy_settings: search::Settings {
+                expected_candidates,
+                fidelity: settings.fidelity,
+                ..search::Settings::default()
+            },
         },
         training,
         engine: EngineSettings {

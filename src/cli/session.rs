@@ -350,6 +350,8 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
         ("lag", search.lag.to_string()),
         ("budget", optional(search.budget.map(|s| quantity::in_words(Duration::from_secs_f64(s))))),
         ("most candidates", optional(search.candidates.map(report::grouped))),
+        ("examples of all candidates, at most", optional(search.total_examples.map(report::grouped))),
+        ("fidelity", search.strategy_settings.fidelity.to_string()),
         ("examples a candidate, at most", report::grouped(settings.training.examples)),
         ("examples a finalist, at most", report::grouped(settings.training.final_examples)),
         ("finalists", settings.training.finalists.to_string()),

@@ -43,7 +43,7 @@ pub fn contributions<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) ->
         arm.candidates += 1;
         arm.examples += candidate.outcome.costs().examples;
         match (candidate.outcome.score(), best) {
-            (None, _) => arm.failed += 1,
+            (None, _) => arm.failed += u64::from(candidate.outcome.checkpoint().is_none()),
             (Some(score), None) => best = Some(score),
             (Some(score), Some(before)) if score > before => {
                 arm.improvements += 1;

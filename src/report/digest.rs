@@ -22,6 +22,8 @@ pub struct Digest {
     pub importance: Option<Importance>,
     /// Candidates evaluated.
     pub candidates: u64,
+    /// Those among them that were paused and did not go on.
+    pub paused: u64,
     /// Seconds until the last candidate or finalist ended.
     pub seconds: f64,
     /// Training examples consumed by candidates, finalists and a training on all rows.
@@ -70,6 +72,8 @@ pub struct Step {
     pub value: Option<f64>,
     /// That less the value of the parent, where both have one.
     pub gain: Option<f64>,
+    /// Whether it was paused, and has no value for that reason.
+    pub paused: bool,
     /// Parameters.
     pub parameters: u64,
 }
@@ -107,6 +111,9 @@ impl Digest {
 
     fn take_candidate(&mut self, candidate: &Candidate, input: &Input, best: &mut Option<f64>) {
         self.candidates += 1;
+        if candidate.proposal.continues.is_some() {
+            self.paused = self.paused.saturating_sub(1);
+        }
         self.seconds = self.seconds.max(candidate.timing.ended());
         self.examples += candidate.outcome.costs().examples;
         let name = &candidate.proposal.origin.arm;
@@ -119,6 +126,7 @@ impl Digest {
                 Some((_, count, _)) => *count += 1,
                 None => self.failures.push((*kind, 1, message.clone())),
             },
+            Outcome::Paused { .. } => self.paused += 1,
             Outcome::Scored { score, costs, violation, .. } => {
                 let gain = *violation == 0.0 && best.is_none_or(|best| *score > best);
                 if gain {
@@ -152,7 +160,7 @@ impl Digest {
 fn value(candidate: &Candidate, input: &Input) -> Option<f64> {
     match &candidate.outcome {
         Outcome::Scored { scores, .. } => scores.get(input.metric.name).copied(),
-        Outcome::Failed { .. } => None,
+        Outcome::Paused { .. } | Outcome::Failed { .. } => None,
     }
 }
 
@@ -173,6 +181,7 @@ fn lineage(number: u64, candidates: &BTreeMap<u64, &Candidate>, input: &Input) -
             inherits: candidate.proposal.inherit.is_some(),
             value: own,
             gain: own.zip(before).map(|(own, before)| own - before),
+            paused: candidate.outcome.checkpoint().is_some(),
             parameters: candidate.outcome.costs().parameters,
         });
     }

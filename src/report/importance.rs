@@ -23,6 +23,10 @@ pub fn importance<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Op
         let proposal = &candidate.proposal;
         let before = proposal.inherit.and_then(|parent| trained.get(&parent)).copied().unwrap_or(0.0);
         trained.insert(candidate.number, before + proposal.length);
+        // What is paused has not shown yet what it is worth.
+        if candidate.outcome.checkpoint().is_some() {
+            continue;
+        }
         let mut genes = crate::genome::genes(&proposal.genome);
         genes.push((INHERITED, Feature::Number((before + proposal.length).ln())));
         described.push(Described { genes, value: candidate.outcome.score() });

@@ -44,6 +44,9 @@ pub struct Numbers {
     pub lineage: Vec<Ancestor>,
     /// Candidates evaluated.
     pub candidates: u64,
+    /// Those among them that were paused and did not go on.
+    #[serde(skip_serializing_if = "is_none")]
+    pub paused: u64,
     /// Failures by kind.
     pub failures: Vec<(Failure, u64)>,
     /// Scored candidates of each arm.
@@ -122,6 +125,10 @@ pub struct Duration {
     pub seconds: f64,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The numbers of a report, from the fold over its journal.
 pub fn numbers(input: &Input, digest: Digest) -> Numbers {
     let mut arms: BTreeMap<String, u64> = BTreeMap::new();
@@ -158,6 +165,7 @@ pub fn numbers(input: &Input, digest: Digest) -> Numbers {
             })
             .collect(),
         candidates: digest.candidates,
+        paused: digest.paused,
         failures: digest.failures.into_iter().map(|(kind, count, _)| (kind, count)).collect(),
         arms,
         contributions: digest.contributions,

@@ -47,7 +47,9 @@ fn headline(input: &Input, digest: &Digest) -> String {
         (short(digest.macs as f64), "multiply-adds a row"),
         (bytes(input.bytes), "best.onnx"),
     ];
-    for (value, name) in facts {
+    let paused = (digest.paused > 0).then(|| (grouped(digest.paused), "of them paused early"));
+    let (candidates, others) = facts.split_at(1);
+    for (value, name) in candidates.iter().chain(&paused).chain(others) {
         let _ = write!(text, "<li><b>{value}</b> {name}</li>");
     }
     text.push_str("</ul>\n");

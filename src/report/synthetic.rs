@@ -7,7 +7,7 @@ use crate::{
     search::{Origin, Proposal},
     study::{Candidate, Choice, Failure, Objectives, Outcome, Record, Timing, objective},
     train::{
-        Costs, Scores,
+        Costs, CurvePoint, RungScore, Scores,
         metric::{self, Predictions},
     },
 };
@@ -65,6 +65,24 @@ pub(crate) fn several_objectives() -> Input {
     let mut first: Vec<Member> = members.iter().filter(|a| !members.iter().any(|b| beats(b, a))).cloned().collect();
     first.sort_by(|a, b| b.value.total_cmp(&a.value));
     input.front = Some(Front { objectives, members: first });
+    input
+}
+
+/// A study whose worse candidates were paused.
+pub(crate) fn paused() -> Input {
+    let mut input = study();
+    for record in &mut input.records {
+        let Record::Candidate(candidate) = record else { continue };
+        let Outcome::Scored { scores, score, costs, curve, .. } = &mut candidate.outcome else { continue };
+        let last = scores[input.metric.name];
+        let point = |i: u64| CurvePoint { examples: costs.examples * i / 8, loss: 1.0, metric: last - 0.1 / i as f64 };
+        *curve = (1..=8).map(point).collect();
+        if *score < 0.85 {
+            let (scores, costs, rungs) = (scores.clone(), *costs, vec![RungScore { share: 0.25, score: curve[1].metric }]);
+            candidate.outcome =
+                Outcome::Paused { scores, costs, curve: curve[..2].to_vec(), rungs, checkpoint: String::new() };
+        }
+    }
     input
 }
 
@@ -181,6 +199,7 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
                 curve: vec![],
                 weights: String::new(),
                 trainings: vec![],
+                rungs: vec![],
             }
         };
         records.push(Record::Candidate(Box::new(candidate(number, genome, origin, outcome))));
@@ -218,7 +237,7 @@ fn candidate(number: u64, genome: Genome, origin: Origin, outcome: Outcome) -> C
     Candidate {
         number,
         hash: format!("{number:064x}"),
-        proposal: Proposal { genome, origin, inherit: None, length: 1.0 },
+        proposal: Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None },
         outcome,
         timing: Timing { started: number as f64 * 1.5, seconds: 2.4, members: 1 },
     }

@@ -1,8 +1,9 @@
 use super::*;
 use crate::study::Outcome;
 
-fn all() -> [Input; 4] {
-    [synthetic::study(), synthetic::many_classes(26), synthetic::regression(), synthetic::several_objectives()]
+fn all() -> [Input; 5] {
+    let several = synthetic::several_objectives();
+    [synthetic::study(), synthetic::many_classes(26), synthetic::regression(), several, synthetic::paused()]
 }
 
 fn page(input: &Input) -> String {

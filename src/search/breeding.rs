@@ -80,6 +80,8 @@ pub struct Breeding<S: Space> {
     fruitless: u64,
     /// Asked for, but not yet told.
     open: BTreeMap<u64, Open>,
+    /// Told as paused.
+    paused: BTreeMap<u64, Open>,
 }
 
 /// What has to be remembered of a proposal until its result comes; its parent may have left the population by then.
@@ -116,6 +118,7 @@ impl<S: Space> Breeding<S> {
             summit: f64::NEG_INFINITY,
             fruitless: 0,
             open: BTreeMap::new(),
+            paused: BTreeMap::new(),
             state: State {
                 space: space.clone(),
                 settings: settings.clone(),
@@ -200,13 +203,15 @@ impl<S: Space> Breeding<S> {
         let inherits = draft.inherits;
         let inherit = parent.as_ref().filter(|_| inherits).map(|parent| parent.number);
         self.open.insert(number, Open { arm: Some(arm), origin: origin.clone(), kinds: draft.kinds, parent, inherits });
-        Proposal { genome: draft.genome, origin, inherit, length: draft.length }
+        let Draft { genome, length, .. } = draft;
+        Proposal { genome, origin, inherit, length, rungs: Vec::new(), continues: None }
     }
 
-    /// Credits the edits and the arm of a candidate. `member` is `None` where it failed.
-    fn credit(&mut self, open: &Open, member: Option<&Member<S::Genome>>, length: f64) {
+    /// Credits the edits and the arm of a candidate. `member` is `None` where it failed; of a `paused` one it is what is
+    /// expected of it, which counts for its edits, but is no gain. Should it go on, its end is credited as well.
+    fn credit(&mut self, open: &Open, member: Option<&Member<S::Genome>>, length: f64, paused: bool) {
         let population = &self.state.population;
-        let gain = member.map_or(0.0, |member| population.gain(member));
+        let gain = member.filter(|_| !paused).map_or(0.0, |member| population.gain(member));
         if let Some(parent) = &open.parent {
             let reward = member.map_or(0.0, |member| population.reward(parent, member));
             let credit = if open.inherits { &mut self.state.inherited } else { &mut self.state.fresh };
@@ -228,16 +233,17 @@ impl<S: Space> Breeding<S> {
 
     /// Takes a member in, and starts anew where the best has not changed for long. What was under way then and is no
     /// better than what was found before would only lead back there; nor does it count as a candidate without gain, as
-    /// otherwise a search with more candidates under way than its patience would start anew for ever.
-    fn survive(&mut self, number: u64, member: Option<Member<S::Genome>>) {
+    /// otherwise a search with more candidates under way than its patience would start anew for ever. `born` is the number
+    /// under which its training began.
+    fn survive(&mut self, born: u64, member: Option<Member<S::Genome>>) {
         let best = |population: &Population<S>| population.best().map(|member| member.number);
         let before = best(&self.state.population);
         let surpasses = |member: &Member<S::Genome>| member.is_feasible() && member.value() > self.summit;
-        if let Some(member) = member.filter(|member| member.number >= self.since || surpasses(member)) {
+        if let Some(member) = member.filter(|member| born >= self.since || surpasses(member)) {
             self.state.population.insert(member);
         }
         let changed = best(&self.state.population) != before;
-        self.fruitless = if changed { 0 } else { self.fruitless + u64::from(number >= self.since) };
+        self.fruitless = if changed { 0 } else { self.fruitless + u64::from(born >= self.since) };
         let patience = (self.composition.patience)(&self.state.settings);
         if patience.is_some_and(|patience| self.fruitless >= patience) {
             let best = self.state.population.best().filter(|best| best.is_feasible());
@@ -286,8 +292,12 @@ impl<S: Space> Strategy<S> for Breeding<S> {
 
     fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
         let mut member = Member::of(evaluated);
-        // Where the driver found nothing new, the candidate is a birth of its own that no arm has made.
-        let open = self.open.remove(&evaluated.number).filter(|open| open.origin == evaluated.proposal.origin);
+        let earlier = evaluated.proposal.continues.map(|continues| continues.candidate);
+        let open = match earlier {
+            Some(paused) => self.paused.remove(&paused),
+            // Where the driver found nothing new, the candidate is a birth of its own that no arm has made.
+            None => self.open.remove(&evaluated.number).filter(|open| open.origin == evaluated.proposal.origin),
+        };
         if let (Some(member), Some(parent)) =
             (&mut member, open.as_ref().filter(|open| open.inherits).and_then(|open| open.parent.as_ref()))
         {
@@ -296,20 +306,23 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         }
         let above_parent = open.as_ref().zip(member.as_ref()).is_some_and(|(open, member)| self.is_above(open, member));
         if let Some(open) = &open {
-            self.credit(open, member.as_ref(), evaluated.proposal.length);
+            let expected = Member::expected(evaluated);
+            self.credit(open, member.as_ref().or(expected.as_ref()), evaluated.length(), evaluated.paused);
         }
         if let Some(screen) = &mut self.screen {
             let genome = &evaluated.proposal.genome;
             self.proposed.insert(self.state.space.hash(genome));
-            let value = member.as_ref().filter(|member| member.is_feasible()).map(Member::value);
-            screen.told(evaluated.number, self.state.space.features(genome), value);
+            let value = member.as_ref().filter(|member| member.is_feasible()).map(Member::value).or(evaluated.expected);
+            screen.told(evaluated.number, earlier, self.state.space.features(genome), value);
         }
-        self.survive(evaluated.number, member);
-        if let Some(open) = open
-            && let Some(arm) = open.arm
-        {
-            let told = Told { parent: open.parent.map(|parent| parent.number), above_parent };
+        self.survive(earlier.unwrap_or(evaluated.number), member);
+        let Some(open) = open else { return };
+        if let Some(arm) = open.arm.filter(|_| earlier.is_none() || above_parent) {
+            let told = Told { parent: open.parent.as_ref().map(|parent| parent.number), above_parent };
             self.arms[arm].1.told(told, &self.state);
+        }
+        if evaluated.paused {
+            self.paused.insert(evaluated.number, open);
         }
     }
 

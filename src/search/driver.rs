@@ -1,8 +1,8 @@
 //! The driver of a search: numbers, lag, repetitions, finalists.
 
 use super::{
-    Evaluated, Front, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival, population::Niche,
-    strategy::Entry,
+    Evaluated, Fidelity, Front, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival,
+    halving::Halving, population::Niche, strategy::Entry,
 };
 use crate::genome::SearchSpace;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -39,6 +39,8 @@ pub fn rng(seed: u64, number: u64, stream: u64) -> ChaCha8Rng {
 /// proposal. Asking and telling the same on a new search gives the same proposals: that is how a study is resumed.
 pub struct Search<S: Space = SearchSpace> {
     strategy: Box<dyn Strategy<S>>,
+    /// Who is paused on the way, where not all are trained to their ends.
+    halving: Option<Halving<S::Genome>>,
     space: S,
     seed: u64,
     lag: u64,
@@ -60,9 +62,17 @@ pub struct Search<S: Space = SearchSpace> {
 }
 
 /// What has to be remembered of a proposal until its result comes.
+#[derive(PartialEq)]
 struct Open {
     hash: String,
     inherit: Option<u64>,
+    continues: Option<u64>,
+}
+
+impl Open {
+    fn of<G>(proposal: &Proposal<G>, hash: String) -> Open {
+        Open { hash, inherit: proposal.inherit, continues: proposal.continues.map(|continues| continues.candidate) }
+    }
 }
 
 impl<S: Space> Search<S> {
@@ -78,6 +88,7 @@ impl<S: Space> Search<S> {
         let niche = Niche { radius: Niche::of(&space, settings).radius, capacity: 1 };
         Ok(Search {
             strategy: (strategy.make)(settings, &space),
+            halving: (settings.fidelity == Fidelity::Halving).then(Halving::new),
             best: Population::new(space.clone(), settings.finalists, Survival::Elitist { elites: 1 }, niche),
             space,
             seed,
@@ -105,7 +116,8 @@ impl<S: Space> Search<S> {
         self
     }
 
-    /// Proposes candidate `number`, a genome that was not proposed before. Numbers are asked for in order from 0.
+    /// Proposes candidate `number`: a genome that was not proposed before, or that of a paused candidate which is to go on.
+    /// Numbers are asked for in order from 0.
     ///
     /// # Errors
     /// A number out of turn; a result missing that the candidate is bred from; a space with no new genome.
@@ -118,15 +130,21 @@ impl<S: Space> Search<S> {
             return Err(SearchError::AskedTooEarly { number, told: self.told, needed, lag: self.lag });
         }
         let due = self.early.iter().take_while(|evaluated| evaluated.number < needed).count();
-        for evaluated in self.early.drain(..due) {
+        for mut evaluated in self.early.drain(..due) {
+            evaluated.expected = self.halving.as_mut().and_then(|halving| halving.told(&evaluated));
             self.strategy.tell(&evaluated);
         }
-        let (proposal, hash) = match usize::try_from(number).ok().and_then(|index| self.first.get(index)) {
-            Some(proposal) => (proposal.clone(), self.space.hash(&proposal.genome)),
+        let given = usize::try_from(number).ok().and_then(|index| self.first.get(index)).cloned();
+        let before = given.or_else(|| self.halving.as_mut().and_then(Halving::promoted));
+        let (proposal, hash) = match before {
+            Some(proposal) => {
+                let hash = self.space.hash(&proposal.genome);
+                (proposal, hash)
+            }
             None => self.new_proposal(number)?,
         };
         self.proposed.insert(hash.clone());
-        self.open.insert(number, Open { hash, inherit: proposal.inherit });
+        self.open.insert(number, Open::of(&proposal, hash));
         self.next += 1;
         Ok(proposal)
     }
@@ -137,17 +155,24 @@ impl<S: Space> Search<S> {
             let proposal = self.strategy.ask(number, &mut rng(self.seed, number, attempt));
             let hash = self.space.hash(&proposal.genome);
             if !self.proposed.contains(&hash) {
-                return Ok((proposal, hash));
+                return Ok((self.compared(proposal), hash));
             }
         }
         for attempt in ATTEMPTS..ATTEMPTS + LAST_RESORT {
             let genome = self.space.birth(&mut rng(self.seed, number, attempt));
             let hash = self.space.hash(&genome);
             if !self.proposed.contains(&hash) {
-                return Ok((Proposal::newborn("birth", genome), hash));
+                return Ok((self.compared(Proposal::newborn("birth", genome)), hash));
             }
         }
         Err(SearchError::Exhausted { proposed: self.next })
+    }
+
+    fn compared(&self, proposal: Proposal<S::Genome>) -> Proposal<S::Genome> {
+        match &self.halving {
+            Some(halving) => halving.compared(proposal),
+            None => proposal,
+        }
     }
 
     /// Takes note of what became of a candidate, in order of the numbers.
@@ -160,13 +185,14 @@ impl<S: Space> Search<S> {
         if number != self.told {
             return Err(SearchError::ToldOutOfTurn { number, expected: self.told });
         }
-        if let Some(score) = evaluated.score.filter(|score| !score.is_finite()) {
+        let mut scores = evaluated.score.into_iter().chain(evaluated.rungs.iter().map(|rung| rung.score));
+        if let Some(score) = scores.find(|score| !score.is_finite()) {
             return Err(SearchError::NotFinite { number, score });
         }
         self.check_costs(&evaluated)?;
         let told = self.space.hash(&evaluated.proposal.genome);
         match self.open.get(&number) {
-            Some(open) if open.hash == told && open.inherit == evaluated.proposal.inherit => {}
+            Some(open) if *open == Open::of(&evaluated.proposal, told.clone()) => {}
             other => {
                 let proposed = other.map_or_else(|| "nothing".to_owned(), |open| open.hash.clone());
                 return Err(SearchError::Foreign { number, told, proposed });
@@ -211,14 +237,16 @@ impl<S: Space> Search<S> {
         self.best.ranked().into_iter().take(n).map(|member| member.number).collect()
     }
 
-    /// Candidates whose weights may still be inherited or exported: what the strategy may name, what was told but is
-    /// not due yet, parents of what is under way, finalists, and the front. The weights of all others can be deleted, also in a
-    /// study that is stopped here and asked for more later.
+    /// Candidates whose weights may still be inherited or exported, or whose paused trainings may go on: what the strategy may
+    /// name, what was told but is not due yet, parents of what is under way, finalists, and the front. The weights and
+    /// checkpoints of all others can be deleted, also in a study that is stopped here and asked for more later.
     #[must_use]
     pub fn reachable(&self) -> BTreeSet<u64> {
         let mut numbers = self.strategy.reachable();
-        numbers.extend(self.early.iter().filter(|evaluated| evaluated.score.is_some()).map(|evaluated| evaluated.number));
-        numbers.extend(self.open.values().filter_map(|open| open.inherit));
+        let early = self.early.iter().filter(|evaluated| evaluated.score.is_some() || evaluated.paused);
+        numbers.extend(early.map(|evaluated| evaluated.number));
+        numbers.extend(self.open.values().flat_map(|open| [open.inherit, open.continues]).flatten());
+        numbers.extend(self.halving.iter().flat_map(Halving::reachable));
         numbers.extend(self.best.members().iter().map(|member| member.number));
         numbers.extend(self.front.numbers());
         numbers

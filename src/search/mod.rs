@@ -73,6 +73,7 @@ mod driver;
 mod edits;
 mod error;
 mod front;
+mod halving;
 mod head_start;
 mod hypervolume;
 pub mod model;
@@ -91,7 +92,7 @@ pub use error::{SearchError, UnknownStrategy};
 pub use front::Front;
 pub use hypervolume::hypervolume;
 pub use population::{Member, Population, Survival};
-pub use settings::Settings;
+pub use settings::{Fidelity, Settings};
 pub use space::{Parameters, Space};
 
 use crate::genome::{Genome, SearchSpace};
@@ -110,6 +111,40 @@ pub struct Proposal<G = Genome> {
     pub inherit: Option<u64>,
     /// Length of its training as a share of the study's full candidate length, above 0 and at most 1.
     pub length: f64,
+    /// Where its training is compared with others on its way, in ascending order; empty where it is not.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<Rung>,
+    /// The paused training that it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continuation>,
+}
+
+/// A point of a training at which it is compared with others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// Share of the training that has been made there, above 0 and below 1.
+    pub share: f64,
+    /// Score below which the training is paused; `None` where it goes on in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<f64>,
+}
+
+/// A paused training that is gone on with, as if it had never stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Continuation {
+    /// Number of the candidate that was paused; its genome is the proposal's.
+    pub candidate: u64,
+    /// Share of the training that it has had.
+    pub from: f64,
+}
+
+/// How a training did at a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RungScore {
+    /// Share of the training, as in [`Rung::share`].
+    pub share: f64,
+    /// Metric there, turned so that higher is better.
+    pub score: f64,
 }
 
 /// How a genome came about.
@@ -130,8 +165,19 @@ pub struct Evaluated<G = Genome> {
     pub number: u64,
     /// Its proposal.
     pub proposal: Proposal<G>,
-    /// Metric on the validation part, turned so that higher is better; `None` where the candidate failed. Never NaN.
+    /// Metric on the validation part, turned so that higher is better; `None` where the candidate failed or was paused. Never
+    /// NaN.
     pub score: Option<f64>,
+    /// How it did at the rungs that it reached, those before it was gone on with included; finite.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<RungScore>,
+    /// Whether its training was paused at the last of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Score that it is expected to have at full length, where it was paused; the search finds it from the others. Only
+    /// models learn from it.
+    #[serde(skip)]
+    pub expected: Option<f64>,
     /// Trainable parameters.
     pub parameters: u64,
     /// Training examples consumed.
@@ -150,7 +196,26 @@ impl<G> Evaluated<G> {
     /// A candidate of which nothing is known but its score.
     #[must_use]
     pub fn new(number: u64, proposal: Proposal<G>, score: Option<f64>) -> Evaluated<G> {
-        Evaluated { number, proposal, score, parameters: 0, examples: 0, costs: Vec::new(), violation: 0.0 }
+        Evaluated {
+            number,
+            proposal,
+            score,
+            rungs: Vec::new(),
+            paused: false,
+            expected: None,
+            parameters: 0,
+            examples: 0,
+            costs: Vec::new(),
+            violation: 0.0,
+        }
+    }
+
+    /// Training that it took, in full candidate lengths.
+    #[must_use]
+    pub fn length(&self) -> f64 {
+        let from = self.proposal.continues.map_or(0.0, |continues| continues.from);
+        let until = self.rungs.last().filter(|_| self.paused).map_or(1.0, |rung| rung.share);
+        self.proposal.length * (until - from)
     }
 }
 
@@ -178,6 +243,6 @@ impl<G> Proposal<G> {
     /// A genome that is trained from scratch, at the full candidate length, and descends from no candidate.
     pub(crate) fn newborn(arm: &str, genome: G) -> Proposal<G> {
         let origin = Origin { arm: arm.to_owned(), edits: Vec::new(), parents: Vec::new() };
-        Proposal { genome, origin, inherit: None, length: 1.0 }
+        Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None }
     }
 }

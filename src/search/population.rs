@@ -45,6 +45,12 @@ impl<G: Clone> Member<G> {
             violation: evaluated.violation,
         })
     }
+
+    /// A paused candidate with the score that it is expected to have; `None` of any other.
+    #[must_use]
+    pub(super) fn expected(evaluated: &Evaluated<G>) -> Option<Member<G>> {
+        Member::of(&Evaluated { score: Some(evaluated.expected?), ..evaluated.clone() })
+    }
 }
 
 impl<G> Member<G> {

@@ -40,10 +40,14 @@ impl Screen {
         self.is_current = false;
     }
 
-    /// Takes note of the value of a candidate, `None` where it failed.
-    pub fn told(&mut self, number: u64, features: Vec<Feature>, value: Option<f64>) {
+    /// Takes note of the value of a candidate, `None` where it failed. Where it is one that was told before as `earlier`, that
+    /// observation is forgotten.
+    pub fn told(&mut self, number: u64, earlier: Option<u64>, features: Vec<Feature>, value: Option<f64>) {
         self.open.remove(&number);
-        self.window.add(features, value);
+        if let Some(earlier) = earlier {
+            self.window.forget(earlier);
+        }
+        self.window.add(number, features, value);
         self.is_current = false;
     }
 
@@ -89,6 +93,7 @@ struct Window {
 }
 
 struct Observation {
+    candidate: u64,
     /// Observations before this one.
     number: usize,
     features: Vec<Feature>,
@@ -96,8 +101,13 @@ struct Observation {
 }
 
 impl Window {
-    fn add(&mut self, features: Vec<Feature>, value: Option<f64>) {
-        self.latest.push_back(Observation { number: self.count, features, value });
+    fn forget(&mut self, candidate: u64) {
+        self.best.retain(|observation| observation.candidate != candidate);
+        self.latest.retain(|observation| observation.candidate != candidate);
+    }
+
+    fn add(&mut self, candidate: u64, features: Vec<Feature>, value: Option<f64>) {
+        self.latest.push_back(Observation { candidate, number: self.count, features, value });
         self.count += 1;
         if self.latest.len() > WINDOW / 2
             && let Some(older) = self.latest.pop_front()
@@ -131,7 +141,7 @@ mod tests {
         for _ in 0..700 {
             // Few different values, so that many are equal, and failures.
             let value = rng.random_bool(0.8).then(|| f64::from(rng.random_range(0..90)));
-            window.add(vec![], value);
+            window.add(values.len() as u64, vec![], value);
             values.push(value);
             let count = values.len();
             let latest = count.saturating_sub(WINDOW / 2);

@@ -2,6 +2,35 @@
 
 use super::SearchError;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How long candidates train before they are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fidelity {
+    /// Every training goes to its end.
+    #[default]
+    Full,
+    /// Trainings that are behind at a rung are paused, and go on only where that changes: asynchronous successive halving
+    /// (Li et al., 2020).
+    Halving,
+}
+
+impl Fidelity {
+    /// All of them by name.
+    pub const ALL: [(&'static str, Fidelity); 2] = [("full", Fidelity::Full), ("halving", Fidelity::Halving)];
+
+    fn is_full(&self) -> bool {
+        *self == Fidelity::Full
+    }
+}
+
+impl fmt::Display for Fidelity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Fidelity::ALL.iter().find(|(_, fidelity)| fidelity == self).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
 
 /// Settings that all strategies share; each takes what it needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +61,9 @@ pub struct Settings {
     /// Estimate of how many candidates the budget allows. It decides how many random births start the search: a quarter
     /// of it, at least 8 and at most the population. Default none, which counts as many.
     pub expected_candidates: Option<u64>,
+    /// How long candidates train before they are compared. Default full.
+    #[serde(skip_serializing_if = "Fidelity::is_full")]
+    pub fidelity: Fidelity,
 }
 
 impl Default for Settings {
@@ -48,6 +80,7 @@ impl Default for Settings {
             ring: 24,
             beam: 4,
             expected_candidates: None,
+            fidelity: Fidelity::Full,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A world for tests: a smooth, deterministic objective over genomes for tables, with an effect of training.
 
-use super::{Evaluated, Proposal, Search, SearchError, rng};
+use super::{Evaluated, Proposal, RungScore, Search, SearchError, rng};
 use crate::genome::{
     Act, By, CategoricalKind, Domain, Genome, InputDomain, Net, Norm, NumericEncoding, NumericKind, Optimizer, Schedule,
     SearchSpace, Span, TableLimits, TableMotif,
@@ -70,7 +70,7 @@ pub fn quality(genome: &Genome) -> f64 {
 }
 
 /// Evaluates candidates: the score is the quality less what is left to train, with a little noise that depends on the
-/// candidate alone. Training that was inherited counts.
+/// candidate alone. Training that was inherited counts. A candidate that is behind at a rung is paused there.
 pub struct World {
     /// What is lost without any training.
     untrained: f64,
@@ -78,6 +78,8 @@ pub struct World {
     pace: f64,
     /// Training that candidates have had in full lengths, that of their parents included.
     trained: BTreeMap<u64, f64>,
+    /// How they did at their rungs.
+    rungs: BTreeMap<u64, Vec<RungScore>>,
     /// Examples consumed by all.
     pub examples: u64,
 }
@@ -92,19 +94,35 @@ impl World {
     /// A world where a net without training loses `untrained`, and each full length of training divides that by e to
     /// the power of `pace`.
     pub fn new(untrained: f64, pace: f64) -> World {
-        World { untrained, pace, trained: BTreeMap::new(), examples: 0 }
+        World { untrained, pace, trained: BTreeMap::new(), rungs: BTreeMap::new(), examples: 0 }
     }
 
     /// What becomes of candidate `number`.
     pub fn evaluate(&mut self, number: u64, proposal: Proposal) -> Evaluated {
         let before = proposal.inherit.map_or(0.0, |parent| self.trained[&parent]);
-        let trained = before + proposal.length;
-        self.trained.insert(number, trained);
         let noise = 0.004 * (rng(9, number, 0).random::<f64>() - 0.5);
-        let score = quality(&proposal.genome) - self.untrained * (-self.pace * trained).exp() + noise;
-        let examples = (proposal.length * 10_000.0) as u64;
+        let after = |share: f64| {
+            let trained = before + share * proposal.length;
+            (quality(&proposal.genome) - self.untrained * (-self.pace * trained).exp() + noise, trained)
+        };
+        let mut rungs = proposal.continues.map_or_else(Vec::new, |paused| self.rungs[&paused.candidate].clone());
+        let mut paused = false;
+        for rung in &proposal.rungs {
+            let (score, _) = after(rung.share);
+            rungs.push(RungScore { share: rung.share, score });
+            paused = rung.least.is_some_and(|least| score < least);
+            if paused {
+                break;
+            }
+        }
+        let (score, trained) = after(1.0);
+        self.trained.insert(number, trained);
+        self.rungs.insert(number, rungs.clone());
+        let told = Evaluated::new(number, proposal, Some(score).filter(|_| !paused));
+        let told = Evaluated { parameters: 1000, rungs, paused, ..told };
+        let examples = (told.length() * 10_000.0) as u64;
         self.examples += examples;
-        Evaluated { parameters: 1000, examples, ..Evaluated::new(number, proposal, Some(score)) }
+        Evaluated { examples, ..told }
     }
 }
 

@@ -139,7 +139,7 @@ impl Earlier {
             });
             let edits = vec![format!("candidate {} of the earlier study", trained.number)];
             let origin = Origin { arm: ARM.to_owned(), edits, parents: vec![] };
-            heirs.push(Heir { proposal: Proposal { genome, origin, inherit: None, length }, start });
+            heirs.push(Heir { proposal: Proposal { length, origin, ..Proposal::newborn(ARM, genome) }, start });
             candidates.push(trained.number);
         }
         if heirs.is_empty() {
@@ -153,7 +153,7 @@ impl Earlier {
     fn trained(&self, metric: &'static Metric) -> Vec<Trained<'_>> {
         let scored = |outcome: &'_ Outcome| match outcome {
             Outcome::Scored { scores, .. } => scores.get(metric.name).map(|&value| metric::score(metric, value)),
-            Outcome::Failed { .. } => None,
+            Outcome::Failed { .. } | Outcome::Paused { .. } => None,
         };
         let (mut all, mut chosen) = (BTreeMap::new(), None);
         for record in &self.records {

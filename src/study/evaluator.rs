@@ -5,7 +5,7 @@ use super::{Failure, Gauge, Measured, Memory, Outcome, SingleTraining, Store, St
 use crate::express;
 use crate::genome::Genome;
 use crate::graph::{GraphError, Target};
-use crate::train::{self, Costs, Request, Setting, TrainError, Trained, Weights};
+use crate::train::{self, Costs, Request, Rung, Setting, TrainError, Trained, Weights};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -39,13 +39,21 @@ pub struct Job {
     pub whole: bool,
     /// Second of the study at which its training ends at the latest.
     pub deadline: Option<f64>,
+    /// Where it is compared with others on its way; none of several trainings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<Rung>,
+    /// SHA-256 in the store of the checkpoint that it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 impl Job {
     /// Whether both can be members of one graph from the first step to the last.
     fn trains_with(&self, other: &Job) -> bool {
         let alike = |a: &Job, b: &Job| (a.examples, a.deadline, a.whole) == (b.examples, b.deadline, b.whole);
-        alike(self, other) && self.genome.is_alike(&other.genome)
+        let shares = |job: &Job| job.rungs.iter().map(|rung| rung.share).collect::<Vec<_>>();
+        let begin = self.checkpoint.is_none() && other.checkpoint.is_none();
+        begin && alike(self, other) && shares(self) == shares(other) && self.genome.is_alike(&other.genome)
     }
 }
 
@@ -351,6 +359,8 @@ fn train_once(
             // No rows of a fold choose the state that is scored on them.
             last: !workshop.folds.is_empty(),
             deadline: job.deadline.map(|seconds| workshop.clock.shared(seconds, settings.len() - training)),
+            rungs: job.rungs.clone(),
+            checkpoint: job.checkpoint.as_ref().map(|hash| workshop.store.get_checkpoint(hash)).transpose()?,
         });
     }
     Ok(train::train_population(settings[training], requests))
@@ -370,11 +380,16 @@ fn outcome(
         Ok(all) => all,
         Err(e) => return Ok(Some(failed(&e, costs))),
     };
+    if let Some(checkpoint) = &trained.paused {
+        let checkpoint = workshop.store.put_checkpoint(checkpoint)?;
+        let Trained { scores, curve, rungs, costs, .. } = trained;
+        return Ok(Some(Outcome::Paused { scores, costs, curve, rungs, checkpoint }));
+    }
     let weights = workshop.store.put(&trained.weights)?;
     let costs = Costs { examples: trained.costs.examples, ..if trainings.is_empty() { trained.costs } else { costs } };
-    let Trained { scores, score, curve, .. } = trained;
+    let Trained { scores, score, curve, rungs, .. } = trained;
     let Measured { objectives, violation } = measured;
-    Ok(Some(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights, trainings }))
+    Ok(Some(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights, trainings, rungs }))
 }
 
 /// The objectives of a trained net.
@@ -427,7 +442,11 @@ fn failed(error: &TrainError, costs: Costs) -> Outcome {
     let kind = match error {
         TrainError::Graph(_) | TrainError::Onnx(_) => Failure::Genome,
         TrainError::Diverged { .. } => Failure::Diverged,
-        TrainError::Engine(_) | TrainError::Shapes | TrainError::Stopped => Failure::Engine,
+        TrainError::Engine(_)
+        | TrainError::Shapes
+        | TrainError::Places
+        | TrainError::Checkpoint { .. }
+        | TrainError::Stopped => Failure::Engine,
     };
     Outcome::Failed { kind, message: error.to_string(), costs }
 }

@@ -101,7 +101,7 @@ impl Study {
     fn nothing_trained(&self) -> StudyError {
         let first = self.candidates.values().find_map(|c| match &c.outcome {
             Outcome::Failed { message, .. } => Some(message.clone()),
-            Outcome::Scored { .. } => None,
+            Outcome::Scored { .. } | Outcome::Paused { .. } => None,
         });
         match first {
             Some(first) => StudyError::NothingTrained { candidates: self.candidates.len(), first },
@@ -209,7 +209,17 @@ impl Study {
             });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
             let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
-            evaluator.submit(Job { number: rank, genome, seed, examples: entry.examples, start, whole: false, deadline });
+            evaluator.submit(Job {
+                number: rank,
+                genome,
+                seed,
+                examples: entry.examples,
+                start,
+                whole: false,
+                deadline,
+                rungs: vec![],
+                checkpoint: None,
+            });
         }
         while let Some(done) = evaluator.next()? {
             let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {

@@ -126,17 +126,7 @@ fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> R
     let mut examples = probe.training.batch as u64 * 4;
     loop {
         let began = Instant::now();
-        let request = Request {
-            genome: probe,
-            seed: 0,
-            examples,
-            start: None,
-            keeps_start: false,
-            rate: 1.0,
-            last: false,
-            deadline: None,
-        };
-        train::train(setting, request).map_err(|e| match e {
+        train::train(setting, Request::new(probe, 0, examples)).map_err(|e| match e {
             TrainError::Stopped => StudyError::Stopped,
             e => StudyError::Probe(e),
         })?;

@@ -368,10 +368,10 @@ impl Study {
     }
 
     fn note(&mut self, record: Record) {
-        self.stored.extend(record.weights().map(str::to_owned));
+        self.stored.extend(record.stored().map(str::to_owned));
         match record {
             Record::Candidate(mut c) => {
-                if let Outcome::Scored { curve, .. } = &mut c.outcome {
+                if let Some(curve) = c.outcome.curve_mut() {
                     // The journal has it; a long study needs the memory.
                     *curve = vec![];
                 }
@@ -389,7 +389,7 @@ impl Study {
     fn sweep(&mut self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
         let kept: BTreeSet<&str> = wanted
             .into_iter()
-            .filter_map(|n| self.candidates.get(&n)?.outcome.weights())
+            .filter_map(|n| self.candidates.get(&n)?.outcome.stored())
             .chain(self.awaited().map(|start| &start.weights[..]))
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
             .chain(self.refits.iter().filter_map(|r| r.outcome.weights()))

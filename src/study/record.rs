@@ -4,7 +4,7 @@ use super::Objectives;
 use crate::{
     genome::Training,
     search::Proposal,
-    train::{Costs, CurvePoint, Scores},
+    train::{Costs, CurvePoint, RungScore, Scores},
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,13 @@ pub enum Record {
 }
 
 impl Record {
-    /// Weights in the store that it names.
-    pub fn weights(&self) -> Option<&str> {
+    /// Weights or the checkpoint in the store that it names.
+    pub fn stored(&self) -> Option<&str> {
         match self {
-            Record::Candidate(c) => c.outcome.weights(),
+            Record::Candidate(c) => c.outcome.stored(),
             Record::Finals(_) => None,
-            Record::Finalist(f) => f.outcome.weights(),
-            Record::Refit(r) => r.outcome.weights(),
+            Record::Finalist(f) => f.outcome.stored(),
+            Record::Refit(r) => r.outcome.stored(),
             Record::Choice(c) => Some(&c.weights),
         }
     }
@@ -181,6 +181,22 @@ pub enum Outcome {
         /// Each of several trainings, execution by execution and fold by fold; empty where there is one.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         trainings: Vec<SingleTraining>,
+        /// How it did at the rungs where it was compared with others.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rungs: Vec<RungScore>,
+    },
+    /// It was paused at the last of its rungs, and has no score that could be compared with those of whole trainings.
+    Paused {
+        /// Metrics of its best state until then on the validation part.
+        scores: Scores,
+        /// What it costs.
+        costs: Costs,
+        /// Course of the training.
+        curve: Vec<CurvePoint>,
+        /// How it did at its rungs.
+        rungs: Vec<RungScore>,
+        /// SHA-256 in the store of the checkpoint from which it can go on.
+        checkpoint: String,
     },
     /// It failed and is ranked last.
     Failed {
@@ -230,7 +246,7 @@ impl Outcome {
     pub fn score(&self) -> Option<f64> {
         match self {
             Outcome::Scored { score, .. } => Some(*score),
-            Outcome::Failed { .. } => None,
+            Outcome::Paused { .. } | Outcome::Failed { .. } => None,
         }
     }
 
@@ -239,11 +255,11 @@ impl Outcome {
         self.score().filter(|_| self.violation() == 0.0)
     }
 
-    /// How far it violates caps on objectives; 0 where it failed, which is worse than any violation.
+    /// How far it violates caps on objectives; 0 where it has no score, which is worse than any violation.
     pub fn violation(&self) -> f64 {
         match self {
             Outcome::Scored { violation, .. } => *violation,
-            Outcome::Failed { .. } => 0.0,
+            Outcome::Paused { .. } | Outcome::Failed { .. } => 0.0,
         }
     }
 
@@ -251,7 +267,7 @@ impl Outcome {
     pub fn objectives(&self) -> Option<&Objectives> {
         match self {
             Outcome::Scored { objectives, .. } => Some(objectives),
-            Outcome::Failed { .. } => None,
+            Outcome::Paused { .. } | Outcome::Failed { .. } => None,
         }
     }
 
@@ -263,7 +279,7 @@ impl Outcome {
     /// What it costs.
     pub fn costs(&self) -> &Costs {
         match self {
-            Outcome::Scored { costs, .. } | Outcome::Failed { costs, .. } => costs,
+            Outcome::Scored { costs, .. } | Outcome::Paused { costs, .. } | Outcome::Failed { costs, .. } => costs,
         }
     }
 
@@ -271,14 +287,43 @@ impl Outcome {
     pub fn trainings(&self) -> &[SingleTraining] {
         match self {
             Outcome::Scored { trainings, .. } => trainings,
+            Outcome::Paused { .. } | Outcome::Failed { .. } => &[],
+        }
+    }
+
+    /// Its weights in the store, which can be inherited and exported.
+    pub fn weights(&self) -> Option<&str> {
+        match self {
+            Outcome::Scored { weights, .. } => Some(weights),
+            Outcome::Paused { .. } | Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// The checkpoint in the store from which it can go on, where it was paused.
+    pub fn checkpoint(&self) -> Option<&str> {
+        match self {
+            Outcome::Paused { checkpoint, .. } => Some(checkpoint),
+            Outcome::Scored { .. } | Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// What it has in the store.
+    pub fn stored(&self) -> Option<&str> {
+        self.weights().or(self.checkpoint())
+    }
+
+    /// How it did at its rungs.
+    pub fn rungs(&self) -> &[RungScore] {
+        match self {
+            Outcome::Scored { rungs, .. } | Outcome::Paused { rungs, .. } => rungs,
             Outcome::Failed { .. } => &[],
         }
     }
 
-    /// Its weights in the store.
-    pub fn weights(&self) -> Option<&str> {
+    /// Course of the training.
+    pub(super) fn curve_mut(&mut self) -> Option<&mut Vec<CurvePoint>> {
         match self {
-            Outcome::Scored { weights, .. } => Some(weights),
+            Outcome::Scored { curve, .. } | Outcome::Paused { curve, .. } => Some(curve),
             Outcome::Failed { .. } => None,
         }
     }

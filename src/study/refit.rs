@@ -76,7 +76,17 @@ impl Study {
         let examples = examples.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let seed = crate::search::rng(self.settings.search.seed, choice.candidate, REFIT_STREAM).next_u64();
         let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
-        evaluator.submit(Job { number: 0, genome, seed, examples, start: None, whole: true, deadline });
+        evaluator.submit(Job {
+            number: 0,
+            genome,
+            seed,
+            examples,
+            start: None,
+            whole: true,
+            deadline,
+            rungs: vec![],
+            checkpoint: None,
+        });
         let Some(done) = evaluator.next()? else { return Ok(None) };
         Ok(done.outcome.map(|outcome| Refit {
             folds: choice.weights.clone(),

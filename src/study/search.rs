@@ -2,8 +2,8 @@
 
 use super::evaluator::{Clock, Done, Evaluator, Job, Start, stopped};
 use super::{Candidate, Event, Record, Resources, Study, StudyError, TrainingSettings};
-use crate::search::{Evaluated, Proposal, Search, SearchError};
-use crate::train;
+use crate::search::{self, Evaluated, Proposal, RungScore, Search, SearchError};
+use crate::train::{self, Rung, scoring};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stream of a candidate's random numbers from which its training is seeded.
@@ -15,8 +15,10 @@ struct Progress {
     asked: u64,
     /// Candidates told: 0 … told−1.
     told: u64,
-    /// Parents of jobs under way, whose weights must stay.
+    /// Parents of jobs under way, and paused candidates that go on, whose weights must stay.
     parents: BTreeMap<u64, u64>,
+    /// Training examples that jobs under way take at most.
+    planned: BTreeMap<u64, u64>,
     /// Score of the best feasible candidate.
     best: Option<f64>,
     /// Set when no more candidates are asked for.
@@ -41,7 +43,8 @@ impl Study {
             elapsed: self.elapsed(),
             examples: settings.training.examples,
         });
-        let mut progress = Progress { asked: 0, told: 0, parents: BTreeMap::new(), best: None, ending: false };
+        let mut progress =
+            Progress { asked: 0, told: 0, parents: BTreeMap::new(), planned: BTreeMap::new(), best: None, ending: false };
         loop {
             self.ask(search, evaluator, resources, clock, &mut progress)?;
             let Some(done) = evaluator.next()? else { break };
@@ -71,6 +74,11 @@ impl Study {
             if !self.tell_until(search, (number + 1).saturating_sub(lag), progress)? {
                 return Ok(());
             }
+            if self.settings.search.total_examples.is_some_and(|total| self.examples_before(progress) >= total) {
+                // Those under way may take less than is planned, so that only their results tell whether there is another.
+                progress.ending = progress.planned.is_empty();
+                return Ok(());
+            }
             let known = self.candidates.contains_key(&number);
             if !known && number > 0 && self.is_over(resources, clock) {
                 progress.ending = true;
@@ -91,10 +99,12 @@ impl Study {
                 }
                 Some(_) => return Err(StudyError::Diverges { number }),
                 None => {
-                    if let Some(parent) = proposal.inherit {
+                    let continued = proposal.continues.map(|continues| continues.candidate);
+                    if let Some(parent) = proposal.inherit.or(continued) {
                         progress.parents.insert(number, parent);
                     }
                     let job = self.job(number, &proposal, resources)?;
+                    progress.planned.insert(number, self.most_examples(&job, resources));
                     self.proposals.insert(number, proposal);
                     evaluator.submit(job);
                 }
@@ -120,15 +130,50 @@ impl Study {
             }
             Some((parent, None)) => return Err(StudyError::Diverges { number: parent }),
         };
+        let checkpoint = match proposal.continues.map(|continues| continues.candidate) {
+            None => None,
+            Some(paused) => {
+                let checkpoint = self.candidates.get(&paused).and_then(|candidate| candidate.outcome.checkpoint());
+                Some(checkpoint.ok_or(StudyError::Diverges { number: paused })?.to_owned())
+            }
+        };
+        let examples = self.settings.training.candidate_examples(&costs, length);
+        let validation = resources.dataset.validation.targets.len();
+        let rungs = proposal.rungs.iter().map(|&search::Rung { share, least }| Rung { share, least });
         Ok(Job {
             number,
             genome: proposal.genome.clone(),
-            seed: crate::search::rng(self.settings.search.seed, number, TRAINING_STREAM).next_u64(),
-            examples: self.settings.training.candidate_examples(&costs, length),
+            seed: search::rng(self.settings.search.seed, self.begun_as(number, proposal), TRAINING_STREAM).next_u64(),
+            examples,
             start,
             whole: false,
             deadline: self.settings.search.search_until,
+            rungs: rungs.filter(|rung| scoring::is_affordable(rung.share * examples as f64, validation)).collect(),
+            checkpoint,
         })
+    }
+
+    /// Training examples that a job takes at most: whole batches.
+    fn most_examples(&self, job: &Job, resources: &Resources<'_>) -> u64 {
+        let batch = job.genome.training.batch.min(resources.dataset.train.targets.len()).max(1) as u64;
+        job.examples.div_ceil(batch).max(1) * batch * self.trainings(resources).count() as u64
+    }
+
+    /// Training examples that the candidates asked for so far take: those under way as many as is planned.
+    fn examples_before(&self, progress: &Progress) -> u64 {
+        let ended = self.candidates.range(..progress.asked).map(|(_, candidate)| candidate.outcome.costs().examples);
+        ended.chain(progress.planned.values().copied()).sum()
+    }
+
+    /// The number under which a candidate's training began.
+    fn begun_as(&self, number: u64, proposal: &Proposal) -> u64 {
+        let (mut number, mut continues) = (number, proposal.continues);
+        // Each goes on with one before it.
+        while let Some(paused) = continues.map(|continues| continues.candidate).filter(|paused| *paused < number) {
+            number = paused;
+            continues = self.candidates.get(&number).and_then(|candidate| candidate.proposal.continues);
+        }
+        number
     }
 
     /// Journals a candidate that was evaluated.
@@ -141,6 +186,7 @@ impl Study {
     ) -> Result<(), StudyError> {
         let number = done.job.number;
         progress.parents.remove(&number);
+        progress.planned.remove(&number);
         let (Some(outcome), Some(proposal)) = (done.outcome, self.proposals.remove(&number)) else { return Ok(()) };
         let candidate = Candidate { number, hash: proposal.genome.hash(), proposal, outcome, timing: done.timing };
         let score = candidate.outcome.feasible_score();
@@ -166,6 +212,14 @@ impl Study {
                 number: c.number,
                 proposal: c.proposal.clone(),
                 score: c.outcome.score(),
+                rungs: c
+                    .outcome
+                    .rungs()
+                    .iter()
+                    .map(|&train::RungScore { share, score }| RungScore { share, score })
+                    .collect(),
+                paused: c.outcome.checkpoint().is_some(),
+                expected: None,
                 parameters: c.outcome.costs().parameters,
                 examples: c.outcome.costs().examples,
                 costs: minimize.iter().filter_map(|objective| c.outcome.objective(objective.entry().name)).collect(),

@@ -85,6 +85,9 @@ pub struct SearchSettings {
     /// Most candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<u64>,
+    /// Most training examples of all candidates together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_examples: Option<u64>,
     /// Seconds for search, retraining and export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<f64>,

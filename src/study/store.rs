@@ -1,14 +1,17 @@
-//! Trained weights by content.
+//! Trained weights and checkpoints by content.
 
 use super::{StudyError, folder::write_whole};
 use crate::graph::Tensor;
-use crate::train::Weights;
+use crate::train::{Checkpoint, Place, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// Key of a checkpoint's place among the metadata of its file.
+const PLACE: &str = "place";
 
 /// A folder of `safetensors` files, each named by the SHA-256 of its bytes.
 #[derive(Debug, Clone)]
@@ -40,7 +43,20 @@ impl Store {
     /// # Errors
     /// Where they cannot be written.
     pub fn put(&self, weights: &Weights) -> Result<String, StudyError> {
-        let bytes = encode(weights).map_err(|reason| StudyError::Weights { hash: "to be stored".into(), reason })?;
+        self.put_encoded(encode(weights, None))
+    }
+
+    /// Stores a checkpoint and returns its hash.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn put_checkpoint(&self, checkpoint: &Checkpoint) -> Result<String, StudyError> {
+        let place = serde_json::to_string(&checkpoint.place).map_err(|e| e.to_string());
+        self.put_encoded(place.and_then(|place| encode(&checkpoint.tensors, Some(place))))
+    }
+
+    fn put_encoded(&self, bytes: Result<Vec<u8>, String>) -> Result<String, StudyError> {
+        let bytes = bytes.map_err(|reason| StudyError::Weights { hash: "to be stored".into(), reason })?;
         self.put_bytes(&bytes)
     }
 
@@ -69,7 +85,18 @@ impl Store {
     /// # Errors
     /// Where they are missing or damaged.
     pub fn get(&self, hash: &str) -> Result<Weights, StudyError> {
-        decode(&self.bytes(hash)?).map_err(|reason| StudyError::Weights { hash: hash.into(), reason })
+        let bad = |reason| StudyError::Weights { hash: hash.into(), reason };
+        decode(&self.bytes(hash)?).map_err(bad)
+    }
+
+    /// Loads a checkpoint.
+    ///
+    /// # Errors
+    /// Where it is missing or damaged.
+    pub fn get_checkpoint(&self, hash: &str) -> Result<Checkpoint, StudyError> {
+        let bad = |reason| StudyError::Weights { hash: hash.into(), reason };
+        let bytes = self.bytes(hash)?;
+        Ok(Checkpoint { tensors: decode(&bytes).map_err(bad)?, place: decode_place(&bytes).map_err(bad)? })
     }
 
     /// Removes weights; those that are not there are none the less gone.
@@ -107,7 +134,7 @@ fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn encode(weights: &Weights) -> Result<Vec<u8>, String> {
+fn encode(weights: &Weights, place: Option<String>) -> Result<Vec<u8>, String> {
     let bytes: BTreeMap<&String, (&[usize], Vec<u8>)> = weights
         .iter()
         .map(|(name, t)| {
@@ -121,7 +148,16 @@ fn encode(weights: &Weights) -> Result<Vec<u8>, String> {
             Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| e.to_string())?))
         })
         .collect::<Result<_, String>>()?;
-    safetensors::serialize(views, None).map_err(|e| e.to_string())
+    // One key, so that the bytes do not depend on the order of a map.
+    let metadata = place.map(|place| HashMap::from([(PLACE.to_owned(), place)]));
+    safetensors::serialize(views, metadata).map_err(|e| e.to_string())
+}
+
+fn decode_place(bytes: &[u8]) -> Result<Place, String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let place = metadata.metadata().as_ref().and_then(|metadata| metadata.get(PLACE));
+    let place = place.ok_or_else(|| "it is no checkpoint".to_owned())?;
+    serde_json::from_str(place).map_err(|e| e.to_string())
 }
 
 fn decode(bytes: &[u8]) -> Result<Weights, String> {

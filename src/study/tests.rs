@@ -35,6 +35,7 @@ fn settings(space: &SearchSpace) -> Settings {
             seed: 0,
             lag: 8,
             candidates: Some(4),
+            total_examples: None,
             budget: None,
             search_until: None,
             ancestors: vec![],
@@ -83,8 +84,9 @@ fn study(root: &std::path::Path) -> (Study, [String; 2]) {
             curve: vec![],
             weights: hash.clone(),
             trainings: vec![],
+            rungs: vec![],
         };
-        let proposal = Proposal { genome, origin, inherit: None, length: 1.0 };
+        let proposal = Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None };
         let hash = proposal.genome.hash();
         let candidate = Candidate { number, hash, proposal, outcome, timing: Timing::default() };
         study.append(Record::Candidate(Box::new(candidate))).unwrap();
@@ -103,12 +105,12 @@ fn finished(root: &std::path::Path, space: &SearchSpace) -> Study {
         violation: 0.0,
         curve: vec![],
         trainings: vec![],
+        rungs: vec![],
         weights: study.store.put(&weights(value)).unwrap(),
     };
     for (number, rmse) in (0..).zip([5.0, 2.0, 4.0, 3.0]) {
         let genome = space.birth(&mut search::rng(3, number, 0));
-        let origin = Origin { arm: "birth".into(), edits: vec![], parents: vec![] };
-        let proposal = Proposal { genome, origin, inherit: None, length: 1.0 };
+        let proposal = Proposal::newborn("birth", genome);
         let (hash, outcome) = (proposal.genome.hash(), outcome(&study, rmse, number as f32));
         let candidate = Candidate { number, hash, proposal, outcome, timing: Timing::default() };
         study.append(Record::Candidate(Box::new(candidate))).unwrap();

@@ -95,6 +95,9 @@ impl Trainings {
             scores: mean_scores(&folds),
             score: mean(folds.iter().map(|fold| mean(fold.iter().map(|trained| trained.score)))),
             curve: mean_curve(folds.iter().flatten()),
+            // Only single trainings are compared on their way.
+            rungs: vec![],
+            paused: None,
             costs: all_costs(folds.iter().flatten()),
         };
         Ok((trained, singles))
@@ -180,6 +183,8 @@ mod tests {
             scores: Scores::from([("accuracy".to_owned(), score)]),
             score,
             curve: vec![point(10, score / 2.0), point(20, score)],
+            rungs: vec![],
+            paused: None,
             costs: Costs { parameters: 7, examples: 20, ..Costs::default() },
         })
     }

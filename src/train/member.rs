@@ -2,8 +2,10 @@
 
 use super::batches::{Order, TargetWriter};
 use super::metric::{self, Predictions};
-use super::{Costs, CurvePoint, Request, Scores, Setting, TrainError, Trained, Weights, batches, random};
-use crate::express::{Mask, Moments, Param, initialise, learning_rate};
+use super::{
+    Checkpoint, Costs, CurvePoint, Place, Request, RungScore, Scores, Setting, TrainError, Trained, Weights, batches, random,
+};
+use crate::express::{Mask, Moments, Param, TrainingStep, initialise, learning_rate};
 use crate::genome::{Optimizer, Schedule};
 use rand_chacha::ChaCha8Rng;
 
@@ -25,6 +27,8 @@ pub(super) struct Member<'a> {
     /// Corrections of Adam's moments in the step.
     pub(super) corrections: (f32, f32),
     pub(super) curve: Vec<CurvePoint>,
+    rungs: Vec<RungScore>,
+    paused: Option<Checkpoint>,
     order: Order,
     moments: Option<Moments>,
     losses: (f64, u64),
@@ -47,7 +51,7 @@ impl<'a> Member<'a> {
             Optimizer::Sgd { .. } => None,
             Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => Some(Moments::new(beta2)),
         };
-        Member {
+        let mut member = Member {
             rows: vec![0; batch],
             rates: masks.iter().map(|mask| mask.rate).collect(),
             masks: random(request.seed, 2),
@@ -56,6 +60,8 @@ impl<'a> Member<'a> {
             learning_rate: 0.0,
             corrections: (1.0, 1.0),
             curve: vec![],
+            rungs: vec![],
+            paused: None,
             order: Order::new(batches::rows(setting.train), random(request.seed, 1)),
             moments,
             losses: (0.0, 0),
@@ -63,7 +69,57 @@ impl<'a> Member<'a> {
             since_best: 0,
             end: None,
             request,
+        };
+        member.go_on();
+        member
+    }
+
+    /// Brings it to the point of its checkpoint.
+    fn go_on(&mut self) {
+        let Some(checkpoint) = self.request.checkpoint.take() else { return };
+        let Place { steps, drawn: (masks, augmentation), curve, rungs, scores, score, since_best, .. } = &checkpoint.place;
+        for _ in 0..*steps {
+            self.order.fill(&mut self.rows);
+            if let Some(moments) = &mut self.moments {
+                moments.advance();
+            }
         }
+        self.masks.set_word_pos(*masks);
+        self.augmentation.set_word_pos(*augmentation);
+        (self.curve, self.rungs, self.since_best) = (curve.clone(), rungs.clone(), *since_best);
+        self.best = Some(Best { weights: checkpoint.best(), scores: scores.clone(), score: *score });
+        self.request.checkpoint = Some(checkpoint);
+    }
+
+    /// Training examples that it had before it went on.
+    pub(super) fn examples_before(&self) -> u64 {
+        let place = self.request.checkpoint.as_ref().map(|checkpoint| &checkpoint.place);
+        place.and_then(|place| place.curve.last()).map_or(0, |point| point.examples)
+    }
+
+    /// Takes note of how it did at a rung, and tells whether it is paused there.
+    pub(super) fn is_behind(&mut self, share: f64) -> bool {
+        let Some(score) = self.best.as_ref().map(|best| best.score).filter(|_| !self.has_ended()) else { return false };
+        self.rungs.push(RungScore { share, score });
+        let rung = self.request.rungs.iter().find(|rung| rung.share == share);
+        rung.and_then(|rung| rung.least).is_some_and(|least| score < least)
+    }
+
+    /// Pauses it after so many steps, with so many regular evaluations left, at these values of the step's state.
+    pub(super) fn pause(&mut self, step: &TrainingStep, values: Vec<Vec<f32>>, steps: u64, evaluations: u64) {
+        let Some(best) = &self.best else { return };
+        let place = Place {
+            steps,
+            evaluations,
+            drawn: (self.masks.get_word_pos(), self.augmentation.get_word_pos()),
+            curve: self.curve.clone(),
+            rungs: self.rungs.clone(),
+            scores: best.scores.clone(),
+            score: best.score,
+            since_best: self.since_best,
+        };
+        let earlier = (self.since_best > 0).then(|| best.weights.clone());
+        self.paused = Some(Checkpoint::new(step, values, earlier, place));
     }
 
     /// The values that each parameter starts with.
@@ -88,7 +144,7 @@ impl<'a> Member<'a> {
 
     /// Whether it takes no more steps.
     pub(super) fn has_ended(&self) -> bool {
-        self.end.is_some()
+        self.end.is_some() || self.paused.is_some()
     }
 
     /// Takes note of the loss of a step.
@@ -150,7 +206,7 @@ impl<'a> Member<'a> {
         match self.best.take() {
             Some(best) => {
                 let Best { weights, scores, score } = best;
-                Ok(Trained { weights, scores, score, curve: self.curve, costs })
+                Ok(Trained { weights, scores, score, curve: self.curve, rungs: self.rungs, paused: self.paused, costs })
             }
             None => Err(self.diverged(metric)),
         }

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 mod batches;
+mod checkpoint;
 mod class_weights;
 mod evaluate;
 mod member;
@@ -10,6 +11,7 @@ mod run;
 pub mod scoring;
 mod trainer;
 
+pub use checkpoint::{Checkpoint, Place};
 pub use class_weights::{ClassWeights, UnfitClassWeights};
 pub use evaluate::{Evaluator, predictions_from_output};
 pub use trainer::{Request, Setting, Trained, costs, load, load_population, random, shape, train, train_population};
@@ -37,6 +39,25 @@ pub struct CurvePoint {
     pub metric: f64,
 }
 
+/// A point of a training at which it may be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// Share of the training that has been made there, above 0 and below 1.
+    pub share: f64,
+    /// Best score until then below which it is paused; `None` where it goes on in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<f64>,
+}
+
+/// How a training did at a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RungScore {
+    /// Share of the training.
+    pub share: f64,
+    /// The study's metric of the best state until then, turned so that higher is better.
+    pub score: f64,
+}
+
 /// What a candidate costs, from its graph and its training length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Costs {
@@ -46,7 +67,7 @@ pub struct Costs {
     pub macs: u64,
     /// Estimated time of training on one example, in multiply-accumulate operations of a large product.
     pub work: u64,
-    /// Training examples consumed.
+    /// Training examples consumed; of a training that goes on from a checkpoint, those since.
     pub examples: u64,
     /// Estimated peak memory of a training step and of the evaluation beside it, in bytes.
     pub memory: u64,
@@ -75,6 +96,15 @@ pub enum TrainError {
     /// Nets of several shapes were to train as one graph.
     #[error("the nets to be trained together are of several shapes")]
     Shapes,
+    /// A checkpoint of another net.
+    #[error("the checkpoint is of another net: it lacks {what}")]
+    Checkpoint {
+        /// What the net has and the checkpoint has not, or of another shape.
+        what: String,
+    },
+    /// Trainings that are at different points were to go on as one graph.
+    #[error("the trainings to be made together are at different points")]
+    Places,
     /// The training was told to stop.
     #[error("stopped before its end")]
     Stopped,

@@ -23,12 +23,18 @@ pub(super) struct Run<'a> {
     members: Vec<Member<'a>>,
     /// Training examples that each member asks for.
     examples: u64,
+    /// Shares of the training at which members are compared with others.
+    rungs: Vec<f64>,
 }
 
 impl<'a> Run<'a> {
     /// Loads the step of at least one request and draws what is random.
     pub(super) fn new(setting: &'a Setting<'a>, requests: Vec<Request<'a>>) -> Result<Self, TrainError> {
         let (genome, task, examples) = (requests[0].genome, setting.task, requests[0].examples);
+        let rungs = requests[0].rungs.iter().map(|rung| rung.share).collect();
+        if requests.iter().any(|request| place(request) != place(&requests[0])) {
+            return Err(TrainError::Places);
+        }
         let rows = batches::rows(setting.train);
         let batch = genome.training.batch.min(rows);
         let step = training_step(genome, task, batch)?;
@@ -51,38 +57,60 @@ impl<'a> Run<'a> {
             };
             members.push(Member::new(setting, request, batch, &rates));
         }
-        let mut run = Run { setting, step, session, evaluator, batch, images, members, examples };
+        let mut run = Run { setting, step, session, evaluator, batch, images, members, examples, rungs };
         run.write_state()?;
         Ok(run)
     }
 
-    /// Initial weights, and moments of zero.
+    /// Initial weights, and moments of zero; or those of checkpoints.
     fn write_state(&mut self) -> Result<(), TrainError> {
-        let mut drawn: Vec<_> = self.members.iter().map(|m| m.initial(&self.step.params)).collect();
-        for slot in 0..self.step.params.len() {
-            let values: Vec<f32> = drawn.iter_mut().flat_map(|member| std::mem::take(&mut member[slot])).collect();
+        let mut states = vec![];
+        for member in &self.members {
+            states.push(match &member.request.checkpoint {
+                Some(checkpoint) => checkpoint.values(&self.step)?,
+                None => {
+                    let zeros = |shape: &Vec<usize>| vec![0.0; shape.iter().product()];
+                    let moments = self.step.moments.iter().map(|(_, _, shape)| zeros(shape));
+                    member.initial(&self.step.params).into_iter().chain(moments).collect()
+                }
+            });
+        }
+        for slot in 0..self.slots() {
+            let values: Vec<f32> = states.iter_mut().flat_map(|member| std::mem::take(&mut member[slot])).collect();
             self.session.write_state(slot, &values)?;
         }
-        for (i, (_, _, shape)) in self.step.moments.iter().enumerate() {
-            let size = self.members.len() * shape.iter().product::<usize>();
-            self.session.write_state(self.step.params.len() + i, &vec![0.0; size])?;
-        }
         Ok(())
+    }
+
+    /// Parameters, running statistics and moments.
+    fn slots(&self) -> usize {
+        self.step.params.len() + self.step.moments.len()
+    }
+
+    /// Values of one of them for all members.
+    fn read_slot(&mut self, slot: usize) -> Result<Vec<f32>, TrainError> {
+        let elements: usize = match slot.checked_sub(self.step.params.len()) {
+            Some(moment) => self.step.moments[moment].2.iter().product(),
+            None => self.step.params[slot].elements(),
+        };
+        let mut values = vec![0.0; self.members.len() * elements];
+        self.session.read_state(slot, &mut values)?;
+        Ok(values)
     }
 
     /// Trains all members to their ends.
     pub(super) fn train(mut self) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
         let asked = self.examples.div_ceil(self.batch as u64).max(1);
         let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(asked);
-        let mut steps = asked;
-        let (began, mut done) = (Instant::now(), 0);
+        let (first, mut left) = place(&self.members[0].request).unwrap_or((0, evaluations));
+        let (mut steps, mut done, began) = (asked, first, Instant::now());
         if self.members.iter().any(|member| member.request.keeps_start) {
             self.evaluate(0)?;
         }
         let all_ended = |members: &[Member<'_>]| members.iter().all(Member::has_ended);
-        for evaluation in 1..=evaluations {
-            let until = done + (steps - done).div_ceil(evaluations - evaluation + 1);
-            while done < until {
+        loop {
+            let stop = Stop::next(&self.rungs, asked, steps, done, left);
+            while done < stop.step {
                 if self.setting.stop.load(Ordering::Relaxed) {
                     return Err(TrainError::Stopped);
                 }
@@ -96,16 +124,39 @@ impl<'a> Run<'a> {
             if self.is_late() || all_ended(&self.members) || done == steps {
                 break;
             }
-            steps = self.steps_in_time(asked, done, began.elapsed().as_secs_f64());
+            left -= u64::from(stop.regular);
+            // Where time runs out there is no other training for which to pause one.
+            if let Some(share) = stop.rung.filter(|_| steps == asked) {
+                self.compare(share, done, left)?;
+                if all_ended(&self.members) {
+                    break;
+                }
+            }
+            steps = self.steps_in_time(asked, done, done - first, began.elapsed().as_secs_f64());
         }
         self.finish()
     }
 
-    /// How many of the steps `asked` are made, after `done` took so many seconds.
-    fn steps_in_time(&self, asked: u64, done: u64, seconds: f64) -> u64 {
+    /// Pauses the members that are behind at a rung, after so many steps and with so many regular evaluations left.
+    fn compare(&mut self, share: f64, steps: u64, evaluations: u64) -> Result<(), TrainError> {
+        let behind: Vec<usize> = (0..self.members.len()).filter(|&index| self.members[index].is_behind(share)).collect();
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let all = (0..self.slots()).map(|slot| self.read_slot(slot)).collect::<Result<Vec<_>, _>>()?;
+        let count = self.members.len();
+        for index in behind {
+            let own = |values: &Vec<f32>| values[index * values.len() / count..][..values.len() / count].to_vec();
+            self.members[index].pause(&self.step, all.iter().map(own).collect(), steps, evaluations);
+        }
+        Ok(())
+    }
+
+    /// How many of the steps `asked` are made, where `done` are and `made` of them took so many seconds.
+    fn steps_in_time(&self, asked: u64, done: u64, made: u64, seconds: f64) -> u64 {
         let deadline = self.members.iter().filter_map(|member| member.request.deadline).min();
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
-        deadline.map_or(asked, |deadline| affordable(asked, done, seconds, left(deadline)))
+        deadline.map_or(asked, |deadline| affordable(asked, done, made, seconds, left(deadline)))
     }
 
     fn is_late(&self) -> bool {
@@ -134,13 +185,7 @@ impl<'a> Run<'a> {
 
     /// Scores the present weights of those that have not ended, and keeps them where they are the best so far.
     fn evaluate(&mut self, examples: u64) -> Result<(), TrainError> {
-        let count = self.members.len();
-        let mut states = vec![];
-        for (slot, param) in self.step.params.iter().enumerate() {
-            let mut values = vec![0.0; count * param.elements()];
-            self.session.read_state(slot, &mut values)?;
-            states.push(values);
-        }
+        let states = (0..self.step.params.len()).map(|slot| self.read_slot(slot)).collect::<Result<Vec<_>, _>>()?;
         let counts = |member: &Member<'_>| !member.has_ended() && (examples > 0 || member.request.keeps_start);
         for (index, member) in self.members.iter_mut().enumerate().filter(|(_, member)| counts(member)) {
             let mut weights = Weights::new();
@@ -160,7 +205,7 @@ impl<'a> Run<'a> {
         let (rows, scored) = (batches::rows(setting.train), batches::rows(setting.validation));
         let finished = |member: Member<'a>| {
             let mut costs = costs(member.request.genome, setting.task, rows, scored)?;
-            costs.examples = member.curve.last().map_or(0, |point| point.examples);
+            costs.examples = member.curve.last().map_or(0, |point| point.examples) - member.examples_before();
             member.finish(costs, setting.metric.name)
         };
         Ok(self.members.into_iter().map(finished).collect())
@@ -174,10 +219,45 @@ struct Filled {
     scales: usize,
 }
 
-/// How many of the steps `asked` fit before a deadline `left` seconds from now, after `done` took so many seconds; at least
-/// one more. A schedule that is broken off in its middle is worth far less than one that ends sooner.
-fn affordable(asked: u64, done: u64, seconds: f64, left: f64) -> u64 {
-    let more = (left * done as f64 / seconds.max(1e-9)) as u64;
+/// Steps and regular evaluations left of the training that a request goes on with.
+fn place(request: &Request<'_>) -> Option<(u64, u64)> {
+    request.checkpoint.as_ref().map(|checkpoint| (checkpoint.place.steps, checkpoint.place.evaluations))
+}
+
+/// Where a training is evaluated next.
+#[derive(Debug, PartialEq)]
+struct Stop {
+    /// After so many steps.
+    step: u64,
+    /// Whether it is one of the regular evaluations.
+    regular: bool,
+    /// Share of the training where members are compared.
+    rung: Option<f64>,
+}
+
+impl Stop {
+    /// The next stop of a training of `steps` steps, of which `done` are made: the next of the `left` regular evaluations,
+    /// which divide the rest evenly, or a rung before it. A regular one that would come soon after a rung is made there. Of a
+    /// training that was to be of as many steps as `asked`.
+    fn next(rungs: &[f64], asked: u64, steps: u64, done: u64, left: u64) -> Stop {
+        let spacing = (steps - done).div_ceil(left);
+        let regular = done + spacing;
+        let at = |share: f64| (share * asked as f64).ceil() as u64;
+        match rungs.iter().find(|share| at(**share) > done && at(**share) <= regular.min(steps - 1)) {
+            Some(&share) => {
+                let step = at(share);
+                Stop { step, regular: regular < steps && 2 * (regular - step) <= spacing, rung: Some(share) }
+            }
+            None => Stop { step: regular, regular: true, rung: None },
+        }
+    }
+}
+
+/// How many of the steps `asked` fit before a deadline `left` seconds from now, where `done` are made and `made` of them took
+/// so many seconds; at least one more. A schedule that is broken off in its middle is worth far less than one that ends
+/// sooner.
+fn affordable(asked: u64, done: u64, made: u64, seconds: f64, left: f64) -> u64 {
+    let more = (left * made as f64 / seconds.max(1e-9)) as u64;
     asked.min(done + more.max(1))
 }
 
@@ -218,14 +298,53 @@ fn fill(
 
 #[cfg(test)]
 mod tests {
-    use super::affordable;
+    use super::{Stop, affordable};
+    use proptest::prelude::*;
 
     #[test]
     fn what_does_not_fit_before_the_deadline_is_left_out() {
-        assert_eq!(affordable(1_600, 100, 1.0, 60.0), 1_600, "there is time enough");
-        assert_eq!(affordable(1_600, 100, 1.0, 15.0), 1_600, "there is just enough");
-        assert_eq!(affordable(1_600, 100, 2.0, 15.0), 850, "steps take twice as long as foreseen");
-        assert_eq!(affordable(1_600, 100, 1.0, 0.0), 101, "one step ends the schedule");
-        assert_eq!(affordable(1_600, 100, 0.0, 1.0), 1_600);
+        assert_eq!(affordable(1_600, 100, 100, 1.0, 60.0), 1_600, "there is time enough");
+        assert_eq!(affordable(1_600, 100, 100, 1.0, 15.0), 1_600, "there is just enough");
+        assert_eq!(affordable(1_600, 100, 100, 2.0, 15.0), 850, "steps take twice as long as foreseen");
+        assert_eq!(affordable(1_600, 100, 50, 1.0, 15.0), 850, "half of them were made by an earlier session");
+        assert_eq!(affordable(1_600, 100, 100, 1.0, 0.0), 101, "one step ends the schedule");
+        assert_eq!(affordable(1_600, 100, 100, 0.0, 1.0), 1_600);
+    }
+
+    /// Steps and rungs of all stops of a training.
+    fn stops(rungs: &[f64], steps: u64, evaluations: u64) -> Vec<(u64, Option<f64>)> {
+        let (mut done, mut left, mut stops) = (0, evaluations, vec![]);
+        while done < steps {
+            let stop = Stop::next(rungs, steps, steps, done, left);
+            (done, left) = (stop.step, left - u64::from(stop.regular));
+            stops.push((stop.step, stop.rung));
+        }
+        stops
+    }
+
+    #[test]
+    fn rungs_take_the_place_of_evaluations_that_are_near() {
+        let eighths: Vec<(u64, Option<f64>)> = (1..=8).map(|i| (100 * i, None)).collect();
+        assert_eq!(stops(&[], 800, 8), eighths);
+        let mut with_rungs = eighths.clone();
+        (with_rungs[0].1, with_rungs[3].1) = (Some(0.125), Some(0.5));
+        assert_eq!(stops(&[0.125, 0.5], 800, 8), with_rungs);
+        assert_eq!(stops(&[0.125], 800, 2), [(100, Some(0.125)), (450, None), (800, None)]);
+        assert_eq!(stops(&[0.5], 3, 2), [(2, Some(0.5)), (3, None)]);
+        assert_eq!(stops(&[0.125, 0.25, 0.5], 1, 1), [(1, None)], "a single step");
+    }
+
+    proptest! {
+        #[test]
+        fn every_training_comes_to_its_end_past_all_rungs(steps in 1_u64..5000, evaluations in 1_u64..17) {
+            let evaluations = evaluations.min(steps);
+            let rungs = [0.125, 0.25, 0.5];
+            let all = stops(&rungs, steps, evaluations);
+            prop_assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            prop_assert_eq!(all.last().map(|stop| stop.0), Some(steps));
+            prop_assert!(all.len() as u64 <= evaluations + 3);
+            let passed: Vec<f64> = all.iter().filter_map(|stop| stop.1).collect();
+            prop_assert!(steps < 16 || passed == rungs);
+        }
     }
 }

@@ -13,6 +13,11 @@ pub fn evaluations(examples: u64, rows: usize) -> u64 {
     (affordable as u64).clamp(1, MOST)
 }
 
+/// Whether an evaluation on `rows` rows more than the usual ones costs little beside a training on `examples`.
+pub fn is_affordable(examples: f64, rows: usize) -> bool {
+    SHARE * ROWS_PER_EXAMPLE * examples >= rows as f64
+}
+
 /// Training examples that take as long as a training on `examples` with its evaluations on `rows` rows.
 pub fn with_scoring(examples: u64, rows: usize) -> f64 {
     examples as f64 + (evaluations(examples, rows) * rows as u64) as f64 / ROWS_PER_EXAMPLE

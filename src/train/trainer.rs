@@ -3,7 +3,7 @@
 use super::evaluate::peak_beside;
 use super::metric::Metric;
 use super::run::Run;
-use super::{ClassWeights, Costs, CurvePoint, Scores, TrainError, Weights};
+use super::{Checkpoint, ClassWeights, Costs, CurvePoint, Rung, RungScore, Scores, TrainError, Weights};
 use crate::data::{Part, Task};
 use crate::engine::{Engine, Plan, Session, Slot, StateSlot};
 use crate::express::{self, TrainingStep, training_step};
@@ -53,9 +53,19 @@ pub struct Request<'a> {
     pub last: bool,
     /// When the training ends at the latest, with as many examples as it had until then.
     pub deadline: Option<Instant>,
+    /// Where it is compared with others on its way, in ascending order.
+    pub rungs: Vec<Rung>,
+    /// The paused training that it goes on with, instead of starting.
+    pub checkpoint: Option<Checkpoint>,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A whole training from scratch, of which the best state counts.
+    pub fn new(genome: &'a Genome, seed: u64, examples: u64) -> Self {
+        let (start, rate, last, deadline, rungs, checkpoint) = (None, 1.0, false, None, vec![], None);
+        Request { genome, seed, examples, start, keeps_start: false, rate, last, deadline, rungs, checkpoint }
+    }
+
     /// Whether the training ought to have ended.
     pub(super) fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
@@ -74,6 +84,10 @@ pub struct Trained {
     pub score: f64,
     /// Course of the training.
     pub curve: Vec<CurvePoint>,
+    /// How it did at its rungs.
+    pub rungs: Vec<RungScore>,
+    /// Where it was paused at the last of them; what stands beside is then as it was there.
+    pub paused: Option<Checkpoint>,
     /// Costs.
     pub costs: Costs,
 }
@@ -114,7 +128,7 @@ pub fn train(setting: &Setting<'_>, request: Request<'_>) -> Result<Trained, Tra
 
 /// Trains genomes of one shape as one graph with a leading axis of members, and scores them. They differ in what the host
 /// feeds: weights, order of the examples, learning rate and its schedule, decay, smoothing, rates of dropout, augmentation.
-/// All train on as many examples as the first asks for. With the kernels each result is, bit for bit, that of a training
+/// All train on as many examples as the first asks for, are compared at its rungs, and go on from one point. With the kernels each result is, bit for bit, that of a training
 /// alone.
 ///
 /// # Errors

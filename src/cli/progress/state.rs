@@ -18,6 +18,7 @@ pub(super) struct State {
     before: u64,
     candidates: u64,
     failed: u64,
+    paused: u64,
     limit: Option<u64>,
     budget: Option<f64>,
     elapsed_before: f64,
@@ -50,6 +51,9 @@ impl State {
             }
             Event::Candidate { candidate, best } => {
                 self.candidates += 1;
+                if candidate.proposal.continues.is_some() {
+                    self.paused = self.paused.saturating_sub(1);
+                }
                 match &candidate.outcome {
                     Outcome::Scored { scores, .. } if *best => {
                         let value = self.metric.and_then(|metric| scores.get(metric.name)).copied();
@@ -57,6 +61,7 @@ impl State {
                         self.best = value.map(|value| Best { value, number: candidate.number, from });
                     }
                     Outcome::Scored { .. } => {}
+                    Outcome::Paused { .. } => self.paused += 1,
                     Outcome::Failed { .. } => self.failed += 1,
                 }
             }
@@ -85,6 +90,9 @@ impl State {
         }
         if self.finalists.is_none() && self.candidates >= LEAST_FOR_RATE && seconds > 0.0 {
             parts.push(format!("{} a minute", three_digits(self.candidates as f64 / seconds * 60.0)));
+        }
+        if self.paused > 0 {
+            parts.push(format!("{} paused", self.paused));
         }
         if self.failed > 0 {
             parts.push(format!("{} failed", self.failed));

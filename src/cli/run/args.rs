@@ -4,7 +4,7 @@ use super::super::{EngineArgs, Failure, OutputArgs, OutputMode, bound::Bound, me
 use crate::{
     data::{CrossValidation, TaskKind, Validation},
     genome::{Ancestor, Constraint, SearchSpace, ancestor},
-    search::strategy,
+    search::{Fidelity, strategy},
     study::{Cap, Objective},
     train::{
         ClassWeights,
@@ -75,6 +75,13 @@ pub struct Args {
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub examples: Option<u64>,
+    /// Most training examples of all candidates together; without --budget nothing depends on the clock
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
+    pub total_examples: Option<u64>,
+    /// How long networks train before they are compared: `full` trains each to its end, `halving` compares at an eighth, a
+    /// quarter and half of it and pauses those behind, which go on only where that changes [default: full]
+    #[arg(long, value_name = "NAME", value_parser = fidelity_names(), help_heading = "Search")]
+    pub fidelity: Option<Fidelity>,
     /// Train every network from N seeds and score it by the mean; costs N times as much, and chance picks less
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100), default_value_t = 1, help_heading = "Search")]
     pub executions: u32,
@@ -170,6 +177,10 @@ pub struct RunSettings {
     pub candidates: Option<u64>,
     /// Most training examples of a candidate; `None` to derive them from the data and the budget.
     pub examples: Option<u64>,
+    /// Most training examples of all candidates together.
+    pub total_examples: Option<u64>,
+    /// How long networks train before they are compared.
+    pub fidelity: Fidelity,
     /// Name of the strategy, which exists.
     pub strategy: String,
     /// Folder of the study to start from.
@@ -214,7 +225,7 @@ impl Args {
             metric::find(name, task)?;
         }
         let budget = match (self.budget, self.candidates) {
-            (None, None) => Some(DEFAULT_BUDGET),
+            (None, None) if self.total_examples.is_none() => Some(DEFAULT_BUDGET),
             (budget, _) => budget,
         };
         let mut minimize: Vec<Objective> = vec![];
@@ -239,6 +250,12 @@ impl Args {
         if several && !(minimize.is_empty() && caps.is_empty()) {
             let why = "further objectives are measured on the one net of a candidate, of which --cv and --executions train several";
             let hint = "leave these out, or --minimize and bounds other than params and macs";
+            return Err(Failure::bad_input(why).hint(hint));
+        }
+        let fidelity = self.fidelity.unwrap_or_default();
+        if fidelity != Fidelity::Full && (several || !(minimize.is_empty() && caps.is_empty())) {
+            let why = "networks are compared on their way by the metric of one training alone";
+            let hint = "leave out --fidelity, or --cv, --executions, --minimize and bounds other than params and macs";
             return Err(Failure::bad_input(why).hint(hint));
         }
         let out = match self.out {
@@ -266,6 +283,8 @@ impl Args {
             executions: self.executions as usize,
             budget,
             candidates: self.candidates,
+            total_examples: self.total_examples,
+            fidelity,
             strategy,
             from: self.from,
             minimize,
@@ -333,6 +352,12 @@ pub(in crate::cli) fn ancestor_names() -> impl TypedValueParser<Value = Ancestor
 
 fn strategy_names() -> PossibleValuesParser {
     PossibleValuesParser::new(<strategy::Entry>::ALL.iter().map(|entry| entry.name))
+}
+
+/// All fidelities; help and errors come from the list.
+fn fidelity_names() -> impl TypedValueParser<Value = Fidelity> {
+    let named = |name: String| Fidelity::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, fidelity)| fidelity);
+    PossibleValuesParser::new(Fidelity::ALL.map(|(name, _)| name)).try_map(move |name| named(name).ok_or("unknown"))
 }
 
 /// A share such as `0.2` or `20%`, or else a file.

@@ -20,7 +20,8 @@ fn draw(input: &Input, digest: &Digest) -> Option<String> {
 }
 
 fn row(input: &Input, step: &Step) -> String {
-    let value = step.value.map_or_else(|| "failed".to_owned(), number);
+    let without = if step.paused { "paused" } else { "failed" };
+    let value = step.value.map_or_else(|| without.to_owned(), number);
     let edits = if step.edits.is_empty() { String::new() } else { format!("<br>{}", escape(&step.edits.join("; "))) };
     let weights = if step.inherits { " · goes on from the parent's weights" } else { "" };
     format!(

@@ -3,6 +3,7 @@
 mod arms;
 mod cloud;
 mod confusion;
+mod curves;
 mod failures;
 mod front;
 mod gain;
@@ -30,6 +31,7 @@ pub static ALL: &[&Section] = &[
     &gain::SECTION,
     &front::SECTION,
     &cloud::SECTION,
+    &curves::SECTION,
     &network::SECTION,
     &importance::SECTION,
     &lineage::SECTION,

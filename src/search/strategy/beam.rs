@@ -130,7 +130,14 @@ impl<S: Space> Beam<S> {
             };
             (node.edits, node.turns) = (node.edits + 1, node.turns + 1);
             let origin = Origin { arm: "beam".to_owned(), edits: child.words, parents: vec![node.member.number] };
-            return Some(Proposal { genome: child.genome, origin, inherit: None, length: 1.0 });
+            return Some(Proposal {
+                genome: child.genome,
+                origin,
+                inherit: None,
+                length: 1.0,
+                rungs: Vec::new(),
+                continues: None,
+            });
         }
     }
 

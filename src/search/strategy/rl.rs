@@ -206,7 +206,7 @@ impl<S: Space> Strategy<S> for Reinforce<S> {
         let (genome, edits, gradient) = self.episode(1.0 + again as f64, rng);
         let origin = Origin { arm: "policy".to_owned(), edits, parents: Vec::new() };
         self.open.insert(number, Episode { origin: origin.clone(), gradient, again });
-        Proposal { genome, origin, inherit: None, length: 1.0 }
+        Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None }
     }
 
     fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
@@ -214,7 +214,7 @@ impl<S: Space> Strategy<S> for Reinforce<S> {
             self.values.pop_front();
         }
         // What violates a constraint counts as a failure.
-        let value = evaluated.score.filter(|_| evaluated.violation == 0.0);
+        let value = evaluated.score.or(evaluated.expected).filter(|_| evaluated.violation == 0.0);
         self.values.push_back(value);
         let reward = self.reward(value);
         // Where the driver found nothing new, the candidate is a birth that the policy has not chosen.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::search::{
-    Evaluated, Parameters, Proposal, Search, SearchError, hypervolume,
+    Evaluated, Fidelity, Parameters, Proposal, Search, SearchError, hypervolume,
     space::parameters::Point,
     synthetic::{World, images, quality, run, table, tiny},
 };
@@ -176,6 +176,94 @@ fn results_that_come_early_change_nothing() {
             assert!(run(&mut search, most_open, 100, evaluate).unwrap() == late, "{} {most_open}", entry.name);
         }
     }
+}
+
+fn pausing(entry: &Entry, seed: u64) -> Search {
+    let settings = Settings { fidelity: Fidelity::Halving, ..Settings::default() };
+    Search::new(entry, &settings, table(), seed, LAG).unwrap()
+}
+
+/// Results of a search in the synthetic world that pauses candidates.
+fn paused_on_their_way(entry: &Entry, seed: u64, most_open: u64, count: u64) -> (Search, Vec<Evaluated>) {
+    let (mut search, mut world, mut told) = (pausing(entry, seed), World::default(), Vec::new());
+    let evaluate = |number, proposal| {
+        let evaluated = world.evaluate(number, proposal);
+        told.push(evaluated.clone());
+        evaluated
+    };
+    run(&mut search, most_open, count, evaluate).unwrap();
+    (search, told)
+}
+
+#[test]
+fn pauses_are_survived_go_on_once_and_never_win() {
+    let (mut paused, mut continued) = (0, 0);
+    for entry in <Entry>::ALL {
+        let (search, told) = paused_on_their_way(entry, 3, LAG, 160);
+        let mut hashes = BTreeSet::new();
+        let mut gone_on = BTreeSet::new();
+        for evaluated in &told {
+            let Proposal { genome, continues, inherit, .. } = &evaluated.proposal;
+            let is_new = hashes.insert(genome.hash());
+            assert_eq!(is_new, continues.is_none(), "{} {}", entry.name, evaluated.number);
+            if let Some(continues) = continues {
+                let before = &told[usize::try_from(continues.candidate).unwrap()];
+                assert!(before.paused && before.proposal.genome == *genome && gone_on.insert(continues.candidate));
+                assert!(before.number + LAG <= evaluated.number && evaluated.rungs.starts_with(&before.rungs));
+            }
+            assert!(inherit.is_none() || (evaluated.proposal.rungs.is_empty() && !evaluated.paused));
+        }
+        paused += told.iter().filter(|evaluated| evaluated.paused).count();
+        continued += gone_on.len();
+        assert!(told.iter().filter(|evaluated| evaluated.number < 8).all(|evaluated| !evaluated.paused));
+        for finalist in search.finalists(6) {
+            assert!(!told[usize::try_from(finalist).unwrap()].paused, "{}: {finalist} is a finalist", entry.name);
+        }
+    }
+    assert!(paused > 200 && continued > 10, "{paused} paused, {continued} continued");
+}
+
+#[test]
+fn with_pauses_a_replay_goes_on_and_early_results_change_nothing() {
+    for entry in <Entry>::ALL {
+        let (_, whole) = paused_on_their_way(entry, 4, LAG, 110);
+        let (_, early) = paused_on_their_way(entry, 4, 3, 110);
+        assert!(whole == early, "{}", entry.name);
+        let lines: Vec<String> = whole[..70].iter().map(|evaluated| serde_json::to_string(evaluated).unwrap()).collect();
+        let journal: Vec<Evaluated> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (mut search, mut world, mut told) = (pausing(entry, 4), World::default(), Vec::new());
+        let evaluate = |number: u64, proposal: Proposal| {
+            // The world has to know what it made before.
+            let anew = world.evaluate(number, proposal);
+            told.push(journal.get(usize::try_from(number).unwrap()).cloned().unwrap_or(anew));
+            told[told.len() - 1].clone()
+        };
+        run(&mut search, LAG, 110, evaluate).unwrap();
+        assert!(told == whole, "{}", entry.name);
+    }
+}
+
+#[test]
+fn pausing_finds_better_genomes_with_as_much_training() {
+    let found = |fidelity: Fidelity| -> f64 {
+        let of_seed = |seed: u64| {
+            let settings = Settings { expected_candidates: Some(60), fidelity, ..Settings::default() };
+            let mut search = Search::new(find("random").unwrap(), &settings, table(), seed, 1).unwrap();
+            let (mut world, mut genomes) = (World::default(), Vec::new());
+            for number in 0.. {
+                if world.examples >= 600_000 {
+                    break;
+                }
+                let proposal = search.ask(number).unwrap();
+                genomes.push(proposal.genome.clone());
+                search.tell(world.evaluate(number, proposal)).unwrap();
+            }
+            quality(&genomes[usize::try_from(search.finalists(1)[0]).unwrap()])
+        };
+        (0..20).map(of_seed).sum::<f64>() / 20.0
+    };
+    let (full, halving) = (found(Fidelity::Full), found(Fidelity::Halving));
+    assert!(halving > full + 0.02, "full {full:.4}, halving {halving:.4}");
 }
 
 #[test]
