@@ -9,6 +9,7 @@ pub mod metric;
 mod run;
 pub mod scoring;
 mod trainer;
+pub mod zero_cost;
 
 pub use class_weights::{ClassWeights, UnfitClassWeights};
 pub use evaluate::{Evaluator, predictions_from_output};

@@ -23,6 +23,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
     screening: Some(Screening { drafts: 48, of: DraftsOf::OneArm, model: || Box::new(GaussianProcess::new()) }),
+    foresight: false,
     patience: |settings| Some((settings.population + settings.ring) as u64),
 };
 
