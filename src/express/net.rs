@@ -164,7 +164,8 @@ enum Purpose {
     /// To be trained: statistics of the batch, dropout.
     Training,
     /// To be judged before any training: no dropout, what starts at zero so that a branch is the identity is drawn as the
-    /// rest is, and there are no normalisations unless it is `normalised`, by statistics of the batch.
+    /// rest is. Where it is not `normalised` it has no normalisations, and rectifiers for activations; else the normalisations
+    /// go by statistics of the batch.
     Untrained { normalised: bool },
 }
 
@@ -208,8 +209,8 @@ impl<'a> NetBuilder<'a> {
         NetBuilder::new(graph, norm, activation, Source::Inputs, Purpose::Training)
     }
 
-    /// A builder of a net to be judged before any training: without dropout, and with normalisations by statistics of the
-    /// batch only where it is `normalised`. No branch of it starts as the identity.
+    /// A builder of a net to be judged before any training, without dropout: `normalised` by statistics of the batch, or
+    /// without normalisations and with rectifiers for activations. No branch of it starts as the identity.
     pub fn untrained(graph: &'a mut Graph, genome: &Genome, normalised: bool) -> Self {
         let (norm, activation) = genes(genome);
         NetBuilder::new(graph, norm, activation, Source::Inputs, Purpose::Untrained { normalised })
@@ -345,7 +346,7 @@ impl<'a> NetBuilder<'a> {
     /// The net's activation, where it has one.
     pub fn act(&mut self, x: &Flow) -> Result<Flow, GraphError> {
         match self.activation {
-            Some(act) => Ok(x.with(self.graph.apply(Activation(kind(act)), &[x.value])?)),
+            Some(act) => Ok(x.with(self.graph.apply(Activation(self.rectified(kind(act))), &[x.value])?)),
             None => Ok(x.clone()),
         }
     }

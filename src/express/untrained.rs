@@ -23,7 +23,8 @@ pub struct Untrained {
 }
 
 impl Untrained {
-    /// The net of a genome for batches of `batch` rows: with its normalisations, by statistics of the batch, or without any.
+    /// The net of a genome for batches of `batch` rows: with its normalisations, by statistics of the batch, or without any and with
+    /// rectifiers for activations.
     ///
     /// # Errors
     /// Where the genome does not fit the task.

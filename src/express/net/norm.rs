@@ -43,9 +43,14 @@ impl NetBuilder<'_> {
         self.purpose == Purpose::Untrained { normalised: false }
     }
 
+    /// The activation, or a rectifier in its place.
+    pub(super) fn rectified(&self, kind: ActivationKind) -> ActivationKind {
+        if self.is_bare() { ActivationKind::Relu } else { kind }
+    }
+
     fn activated(&mut self, x: &Flow, activation: Option<ActivationKind>) -> Result<Flow, GraphError> {
         match activation {
-            Some(kind) => Ok(x.with(self.graph.apply(Activation(kind), &[x.value])?)),
+            Some(kind) => Ok(x.with(self.graph.apply(Activation(self.rectified(kind)), &[x.value])?)),
             None => Ok(x.clone()),
         }
     }

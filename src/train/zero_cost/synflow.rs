@@ -10,7 +10,8 @@ pub(super) const PROXY: Proxy =
     Proxy { name: "synflow", doc: "flow through all weights, of an input of ones; needs no data", score };
 
 /// ln Σ|θ·∂R/∂θ|, where R is the sum of the outputs of the net for one input of ones, with the absolute values of its
-/// weights and without normalisations. Not finite where R leaves the range of float32, as in very deep nets.
+/// weights, without normalisations, and with rectifiers for activations: so large a flow saturates others, or what floating
+/// point makes of their gradients. Not finite where R leaves the range of float32, as in very deep nets.
 fn score(genome: &Genome, conditions: &Conditions) -> Result<f64, TrainError> {
     let mut net = Untrained::new(genome, &conditions.task, 1, false)?;
     let flow = net.graph.apply(SumTo { shape: Shape::default() }, &[net.output])?;
