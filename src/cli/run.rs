@@ -14,7 +14,7 @@ use super::{
 use crate::{
     data::{self, Dataset, Options, Validation},
     genome::{SearchSpace, SpaceFile},
-    search::{self, DEFAULT_LAG, Strategy, strategy},
+    search::{self, DEFAULT_LAG, strategy},
     study::{
         Clock, DataSettings, Earlier, EngineSettings, Folder, SearchSettings, Settings, Study, StudyError, TrainingSettings,
         Trainings, lengths,

@@ -57,10 +57,10 @@ fn the_list_is_the_folder_and_its_entries_can_be_found() {
 
 #[test]
 fn an_unknown_name_is_answered_with_the_near_ones() {
-    let unknown = find::<SearchSpace>("rendom").err().unwrap();
+    let unknown = find::<SearchSpace>("rndom").err().unwrap();
     assert_eq!(unknown.near, ["random"]);
     let known: Vec<&str> = <Entry>::ALL.iter().map(|entry| entry.name).collect();
-    let expected = format!("there is no search strategy `rendom`; did you mean random?; known are: {}", known.join(", "));
+    let expected = format!("there is no search strategy `rndom`; did you mean random?; known are: {}", known.join(", "));
     assert_eq!(unknown.to_string(), expected);
     assert!(find::<SearchSpace>("xyz").err().unwrap().near.is_empty());
 }
