@@ -60,6 +60,41 @@ fn killed_at_any_moment_and_resumed_it_ends_as_unbroken() {
     assert_eq!(journal(&whole), journal(&broken));
 }
 
+#[test]
+fn what_is_foreseen_depends_on_no_worker_and_is_replayed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let begun = folder.path().join("begun");
+    run(study(&begun, &["--strategy", "gradient", "--candidates", "1", "--examples", "500"]));
+    let settings = fs::read_to_string(begun.join("study.toml")).expect("settings");
+    // So short a search affords no foresight.
+    assert!(settings.contains("pool = 1\ndrafts = 1\n"), "{settings}");
+    let more = settings.replace("pool = 1\ndrafts = 1\n", "pool = 12\ndrafts = 2\n");
+    fs::write(begun.join("study.toml"), more).expect("other settings");
+    let resumed = |name: &str, steps: &[&str], workers: &str| {
+        let out = folder.path().join(name);
+        copy(&begun, &out);
+        for candidates in steps {
+            let path = out.to_str().expect("a path");
+            run(evolve(&["resume", path, "--quiet", "--candidates", candidates, "--workers", workers]));
+        }
+        candidates(&out)
+    };
+    let one = resumed("one", &["12"], "1");
+    assert_eq!(one.len(), 12);
+    assert_eq!(one, resumed("four", &["12"], "4"));
+    assert_eq!(one, resumed("broken", &["9", "12"], "2"));
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() { copy(&path, &to) } else { fs::copy(&path, &to).map(|_| ()).expect("a copy") }
+    }
+}
+
 /// What the journal says of candidates, by their numbers.
 fn candidates(out: &Path) -> Vec<Value> {
     let records = journal(out).into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("JSON"));

@@ -87,7 +87,9 @@ fn options() -> Result<Options, String> {
                  [--evaluations N] [--json] [--csv FILE] [--plot FILE] [--correlation]";
     let mut file = None;
     let mut column = None;
-    let mut strategies: Vec<String> = <strategy::Entry<Cells>>::ALL.iter().map(|e| e.name.to_owned()).collect();
+    // Of a cell of the table nothing is foreseen.
+    let all = <strategy::Entry<Cells>>::ALL.iter().map(|entry| entry.name).filter(|name| *name != "gradient");
+    let mut strategies: Vec<String> = all.map(str::to_owned).collect();
     let (mut seeds, mut evaluations, mut csv, mut plot) = (200, 1000, None, None);
     let (mut json, mut correlation) = (false, false);
     let mut arguments = std::env::args().skip(1);

@@ -14,13 +14,13 @@ use super::{
 use crate::{
     data::{self, Dataset, Options, Validation},
     genome::{SearchSpace, SpaceFile},
-    search::{self, DEFAULT_LAG},
+    search::{self, DEFAULT_LAG, strategy},
     study::{
         Clock, DataSettings, Earlier, EngineSettings, FORMAT, Folder, SearchSettings, Settings, Study, StudyError,
-        Trainings, lengths,
+        TrainingSettings, Trainings, lengths,
     },
     train::{
-        baseline,
+        self, baseline,
         metric::{self, Metric},
     },
 };
@@ -122,6 +122,27 @@ fn lag(expected: Option<u64>, workers: usize) -> u64 {
     }
 }
 
+/// The settings of a strategy, with as much foresight as the search can afford where the strategy ranks by it.
+fn foreseeing(
+    own: search::Settings,
+    name: &str,
+    training: &TrainingSettings,
+    session: &Session<'_>,
+    space: &SearchSpace,
+) -> search::Settings {
+    let foresees = strategy::find::<SearchSpace>(name).is_ok_and(|entry| (entry.make)(&own, space).is_blind());
+    let (task, rows) = (&session.dataset.task, session.dataset.train.targets.len());
+    let scored = session.dataset.validation.targets.len();
+    let costs = |probe| train::costs(probe, task, rows, scored).ok();
+    match (foresees, own.expected_candidates, space.seeds().first().and_then(costs)) {
+        (true, Some(candidates), Some(costs)) => {
+            let (pool, drafts) = lengths::foresight(training, &costs, candidates);
+            search::Settings { pool, drafts, ..own }
+        }
+        _ => own,
+    }
+}
+
 /// Every setting of the study, with the lengths of training measured where a budget decides them.
 fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) -> Result<Settings, Failure> {
     let dataset = session.dataset;
@@ -143,6 +164,8 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     training.executions = settings.executions;
     training.class_weights = settings.class_weights.clone();
     let expected_candidates = [expected, settings.candidates].into_iter().flatten().min();
+    let own = search::Settings { expected_candidates, fidelity: settings.fidelity, ..search::Settings::default() };
+    let strategy_settings = foreseeing(own, &settings.strategy, &training, session, space);
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())));
     Ok(Settings {
@@ -181,11 +204,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             minimize: settings.minimize.clone(),
             caps: settings.caps.clone(),
             metric: session.metric.name.to_owned(),
-            strategy_settings: search::Settings {
-                expected_candidates,
-                fidelity: settings.fidelity,
-                ..search::Settings::default()
-            },
+            strategy_settings,
         },
         training,
         engine: EngineSettings {

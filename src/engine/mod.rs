@@ -18,6 +18,7 @@ pub use tract::Tract;
 
 use crate::graph::{DType, Tensor};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// One run of a model that is repeated many times: what is fed each time, what stays bound, what is read back.
 ///
@@ -92,6 +93,8 @@ pub trait Engine: Debug + Send + Sync {
     fn device(&self) -> String;
     /// True where nodes of `evolve.train` run.
     fn has_kernels(&self) -> bool;
+    /// The same engine, for what has to own it.
+    fn shared(&self) -> Arc<dyn Engine>;
     /// Loads a model for repeated steps.
     ///
     /// # Errors

@@ -39,6 +39,10 @@ impl Engine for Tract {
         false
     }
 
+    fn shared(&self) -> Arc<dyn Engine> {
+        Arc::new(*self)
+    }
+
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
         let (inputs, outputs) = ports(model)?;
         plan.check(&inputs, &outputs).map_err(refused)?;

@@ -153,6 +153,10 @@ impl Engine for Counting {
         false
     }
 
+    fn shared(&self) -> Arc<dyn Engine> {
+        Arc::new(self.clone())
+    }
+
     fn load(&self, _: &[u8], _: Plan) -> Result<Box<dyn Session>, EngineError> {
         unreachable!("exported models are run on whole tensors")
     }

@@ -10,6 +10,7 @@ mod operators;
 mod schedule;
 mod step;
 mod table;
+mod untrained;
 
 pub use inherit::inherit;
 pub use initialise::initialise;
@@ -17,6 +18,7 @@ pub use net::{Axes, FeatureInputs, Init, Mask, Param, Source};
 pub use operators::{ForbiddenOperator, Permitted, operators, permitted, permitted_ancestors};
 pub use schedule::{Moments, learning_rate};
 pub use step::{Feed, TrainingStep, training_step};
+pub use untrained::Untrained;
 
 use crate::data::{InputSpec, Task};
 use crate::genome::{Domain, Genome, InputDomain, Net};

@@ -156,12 +156,25 @@ pub struct Statistic {
     pub batch: Value,
 }
 
+/// What a net is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To predict: running statistics, no dropout.
+    Inference,
+    /// To be trained: statistics of the batch, dropout.
+    Training,
+    /// To be judged before any training: no dropout, what starts at zero so that a branch is the identity is drawn as the
+    /// rest is. Where it is not `normalised` it has no normalisations, and rectifiers for activations; else the normalisations
+    /// go by statistics of the batch.
+    Untrained { normalised: bool },
+}
+
 /// Builds a net into a graph.
 pub struct NetBuilder<'a> {
     /// The graph.
     pub graph: &'a mut Graph,
     source: Source<'a>,
-    training: bool,
+    purpose: Purpose,
     norm: Norm,
     activation: Option<Act>,
     path: Vec<String>,
@@ -187,25 +200,32 @@ impl<'a> NetBuilder<'a> {
     /// A builder of an inference net.
     pub fn inference(graph: &'a mut Graph, genome: &Genome, source: Source<'a>) -> Self {
         let (norm, activation) = genes(genome);
-        NetBuilder::new(graph, norm, activation, source, false)
+        NetBuilder::new(graph, norm, activation, source, Purpose::Inference)
     }
 
     /// A builder of a net in training: batch statistics and dropout.
     pub fn training(graph: &'a mut Graph, genome: &Genome) -> Self {
         let (norm, activation) = genes(genome);
-        NetBuilder::new(graph, norm, activation, Source::Inputs, true)
+        NetBuilder::new(graph, norm, activation, Source::Inputs, Purpose::Training)
+    }
+
+    /// A builder of a net to be judged before any training, without dropout: `normalised` by statistics of the batch, or
+    /// without normalisations and with rectifiers for activations. No branch of it starts as the identity.
+    pub fn untrained(graph: &'a mut Graph, genome: &Genome, normalised: bool) -> Self {
+        let (norm, activation) = genes(genome);
+        NetBuilder::new(graph, norm, activation, Source::Inputs, Purpose::Untrained { normalised })
     }
 
     /// A builder of a part of an inference net, with these genes of the whole net.
     pub fn part(graph: &'a mut Graph, norm: Norm, activation: Option<Act>, source: Source<'a>) -> Self {
-        NetBuilder::new(graph, norm, activation, source, false)
+        NetBuilder::new(graph, norm, activation, source, Purpose::Inference)
     }
 
-    fn new(graph: &'a mut Graph, norm: Norm, activation: Option<Act>, source: Source<'a>, training: bool) -> Self {
+    fn new(graph: &'a mut Graph, norm: Norm, activation: Option<Act>, source: Source<'a>, purpose: Purpose) -> Self {
         NetBuilder {
             graph,
             source,
-            training,
+            purpose,
             norm,
             activation,
             path: vec![],
@@ -224,6 +244,11 @@ impl<'a> NetBuilder<'a> {
     /// Everything that building left.
     pub fn finish(self) -> Built {
         Built { params: self.params, values: self.values, statistics: self.statistics, masks: self.masks }
+    }
+
+    /// Whether weights that are to start at zero do.
+    fn starts_at_zero(&self, zero: bool) -> bool {
+        zero && !matches!(self.purpose, Purpose::Untrained { .. })
     }
 
     /// The net's normalisation.
@@ -312,7 +337,8 @@ impl<'a> NetBuilder<'a> {
 
     fn matrix(&mut self, x: &Flow, channels: &[Segment], zero: bool) -> Result<Value, GraphError> {
         let (inputs, outputs) = (x.width(), total(channels));
-        let init = if zero { Init::Constant(0.0) } else { Init::Weight { fan_in: inputs, fan_out: outputs } };
+        let drawn = Init::Weight { fan_in: inputs, fan_out: outputs };
+        let init = if self.starts_at_zero(zero) { Init::Constant(0.0) } else { drawn };
         let axes = Axes { output: Some((1, channels.to_vec())), input: Some((0, x.channels.clone())), kernel: vec![] };
         self.param("weight", &[inputs, outputs], init, true, axes)
     }
@@ -320,7 +346,7 @@ impl<'a> NetBuilder<'a> {
     /// The net's activation, where it has one.
     pub fn act(&mut self, x: &Flow) -> Result<Flow, GraphError> {
         match self.activation {
-            Some(act) => Ok(x.with(self.graph.apply(Activation(kind(act)), &[x.value])?)),
+            Some(act) => Ok(x.with(self.graph.apply(Activation(self.rectified(kind(act))), &[x.value])?)),
             None => Ok(x.clone()),
         }
     }
@@ -348,7 +374,7 @@ impl<'a> NetBuilder<'a> {
 
     /// Dropout on single elements in training, nothing at inference.
     pub fn dropout(&mut self, x: &Flow, rate: f32) -> Result<Flow, GraphError> {
-        if !self.training || rate <= 0.0 {
+        if self.purpose != Purpose::Training || rate <= 0.0 {
             return Ok(x.clone());
         }
         let shape = self.graph.ty(x.value).shape.extents().map_err(|e| self.misfit(e))?;

@@ -62,14 +62,14 @@ pub fn training_step(genome: &Genome, task: &Task, batch: usize) -> Result<Train
     let mut builder = NetBuilder::training(&mut graph, genome);
     let output = net(&mut builder, genome, task, inputs)?;
     let built = builder.finish();
-    let loss = loss(&mut graph, genome, task, output, batch)?;
+    let loss = loss(&mut graph, genome.training.loss, task, output, batch)?;
     let trainable: Vec<usize> = (0..built.params.len()).filter(|&i| built.params[i].trainable).collect();
     let targets: Vec<Value> = trainable.iter().map(|&i| built.values[i]).collect();
     let gradients = differentiate(&mut graph, loss, &targets)?;
     let moments = update(&mut graph, genome, &built, &trainable, &gradients)?;
     move_statistics(&mut graph, &built)?;
     graph.output(TrainingStep::LOSS, loss);
-    let feeds = feeds(&graph, &built, &moments)?;
+    let feeds = feeds(&graph, &built.params, &moments)?;
     Ok(TrainingStep { graph, params: built.params, moments, feeds, masks: built.masks })
 }
 
@@ -77,7 +77,8 @@ fn vector(graph: &mut Graph, name: &str, dims: &[usize]) -> Value {
     graph.input(name, TensorType::new(DType::F32, Shape::fixed(dims)))
 }
 
-fn loss(graph: &mut Graph, genome: &Genome, task: &Task, output: Value, batch: usize) -> Result<Value, GraphError> {
+/// Adds the mean loss of a batch, with its feeds `targets` and `weights`. `kind` counts where a number is to be predicted.
+pub(super) fn loss(graph: &mut Graph, kind: Loss, task: &Task, output: Value, batch: usize) -> Result<Value, GraphError> {
     match &task.output {
         OutputSpec::Classes { names, .. } => {
             let targets = vector(graph, "targets", &[batch, names.len()]);
@@ -88,7 +89,7 @@ fn loss(graph: &mut Graph, genome: &Genome, task: &Task, output: Value, batch: u
             let targets = vector(graph, "targets", &[batch]);
             let weights = vector(graph, "weights", &[batch]);
             let flat = graph.apply(Reshape { shape: Shape::fixed(&[batch]) }, &[output])?;
-            match genome.training.loss {
+            match kind {
                 Loss::Huber => graph.apply(Huber { delta: 1.0 }, &[flat, targets, weights]),
                 Loss::Mse | Loss::CrossEntropy => graph.apply(SquaredError, &[flat, targets, weights]),
             }
@@ -158,9 +159,13 @@ fn move_statistics(graph: &mut Graph, built: &Built) -> Result<(), GraphError> {
 }
 
 /// All inputs that are no state.
-fn feeds(graph: &Graph, built: &Built, moments: &[(String, String, Vec<usize>)]) -> Result<Vec<Feed>, GraphError> {
+pub(super) fn feeds(
+    graph: &Graph,
+    params: &[Param],
+    moments: &[(String, String, Vec<usize>)],
+) -> Result<Vec<Feed>, GraphError> {
     let state: std::collections::HashSet<String> =
-        built.params.iter().map(Param::input).chain(moments.iter().map(|(input, ..)| input.clone())).collect();
+        params.iter().map(Param::input).chain(moments.iter().map(|(input, ..)| input.clone())).collect();
     let mut feeds = vec![];
     for &v in graph.inputs() {
         let (Origin::Input(name), ty) = (graph.origin(v), graph.ty(v)) else { continue };

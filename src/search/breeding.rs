@@ -5,9 +5,10 @@
 //! over the best for the training it cost.
 
 use super::{
-    Evaluated, Member, Origin, Population, Proposal, Settings, Space, Strategy,
+    Evaluated, Foresight, Member, Origin, Population, Proposal, Settings, Space, Strategy,
     arm::{self, Arm, Draft, State, Told},
     credit::EditCredit,
+    foresight::Foreseen,
     head_start::HeadStart,
     model::Model,
     population::{Niche, Survival},
@@ -16,7 +17,8 @@ use super::{
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// What a breeding strategy is made of.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,9 @@ pub struct Composition {
     pub survival: fn(&Settings) -> Survival,
     /// How drafts are screened by a model; `None` for the first draft as it is.
     pub screening: Option<Screening>,
+    /// Whether births and drafts are ranked by foresight: the best of a pool of births start the population, and of several
+    /// drafts of an arm the best is evaluated.
+    pub foresight: bool,
     /// Candidates without a gain after which the population starts anew; `None` for never.
     pub patience: fn(&Settings) -> Option<u64>,
 }
@@ -66,7 +71,11 @@ pub struct Breeding<S: Space> {
     shares: Shares,
     head_start: HeadStart,
     screen: Option<Screen>,
-    /// Genomes that were proposed, where drafts are screened.
+    /// What is foreseen, where the composition asks for it.
+    foreseen: Foreseen<S>,
+    /// Births of the pool that are left, the most promising first.
+    pool: VecDeque<S::Genome>,
+    /// Genomes that were proposed, where drafts are screened or ranked.
     proposed: HashSet<String>,
     /// The first candidate that was asked for: those before it were given.
     first: Option<u64>,
@@ -111,6 +120,8 @@ impl<S: Space> Breeding<S> {
             shares: Shares::new(&priors, settings.arm_floor),
             head_start: HeadStart::default(),
             screen: composition.screening.map(|screening| Screen::new((screening.model)())),
+            foreseen: Foreseen::default(),
+            pool: VecDeque::new(),
             proposed: HashSet::new(),
             first: None,
             asked: 0,
@@ -135,11 +146,21 @@ impl<S: Space> Breeding<S> {
         let seed = index.and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
         let proposal = match seed {
             Some(genome) => Proposal::newborn("seed", genome.clone()),
-            None => Proposal::newborn("birth", self.state.space.birth(rng)),
+            None => Proposal::newborn("birth", self.born(rng)),
         };
         let origin = proposal.origin.clone();
         self.open.insert(number, Open { arm: None, origin, kinds: Vec::new(), parent: None, inherits: false });
         proposal
+    }
+
+    /// A random birth; where births are ranked, the most promising that is left of the pool.
+    fn born(&mut self, rng: &mut ChaCha8Rng) -> S::Genome {
+        if self.composition.foresight && self.pool.is_empty() {
+            let births: Vec<S::Genome> = (0..self.state.settings.pool).map(|_| self.state.space.birth(rng)).collect();
+            let order = self.foreseen.ranked(&self.state.space, &births);
+            self.pool = order.into_iter().map(|index| births[index].clone()).collect();
+        }
+        self.pool.pop_front().unwrap_or_else(|| self.state.space.birth(rng))
     }
 
     /// A candidate of an arm drawn by the shares; an arm that has nothing to offer passes its turn.
@@ -159,6 +180,7 @@ impl<S: Space> Breeding<S> {
         let is_ready = self.screen.as_mut().is_some_and(|screen| screen.is_ready(rng));
         match self.composition.screening.filter(|_| is_ready) {
             Some(screening) => self.screened(arm, screening, shares, rng),
+            None if self.composition.foresight => Some((arm, self.foreseen_best(arm, rng)?)),
             None => Some((arm, self.arms[arm].1.draft(&self.state, rng)?)),
         }
     }
@@ -195,6 +217,20 @@ impl<S: Space> Breeding<S> {
             self.arms[arm].1.repeated(Some(parent), &self.state);
         }
         best.map(|(_, arm, draft)| (arm, draft))
+    }
+
+    /// Of several drafts of an arm that were not proposed before, the most promising by foresight; of drafts that all were,
+    /// the first.
+    fn foreseen_best(&mut self, arm: usize, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
+        let drafts = (0..self.state.settings.drafts).filter_map(|_| self.arms[arm].1.draft(&self.state, rng));
+        let (mut repeated, mut new) = (vec![], vec![]);
+        for draft in drafts {
+            let is_repeated = self.proposed.contains(&self.state.space.hash(&draft.genome));
+            if is_repeated { &mut repeated } else { &mut new }.push(draft);
+        }
+        let genomes: Vec<S::Genome> = new.iter().map(|draft| draft.genome.clone()).collect();
+        let best = self.foreseen.ranked(&self.state.space, &genomes).first().copied();
+        best.map(|best| new.swap_remove(best)).or_else(|| repeated.into_iter().next())
     }
 
     fn proposed(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
@@ -287,6 +323,9 @@ impl<S: Space> Strategy<S> for Breeding<S> {
             self.proposed.insert(self.state.space.hash(&proposal.genome));
             screen.opened(number, self.state.space.features(&proposal.genome));
         }
+        if self.composition.foresight {
+            self.proposed.insert(self.state.space.hash(&proposal.genome));
+        }
         proposal
     }
 
@@ -324,6 +363,14 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         if evaluated.paused {
             self.paused.insert(evaluated.number, open);
         }
+    }
+
+    fn foresee(&mut self, foresight: Arc<dyn Foresight<S::Genome>>) {
+        self.foreseen.set(foresight);
+    }
+
+    fn is_blind(&self) -> bool {
+        self.composition.foresight && self.foreseen.is_blind()
     }
 
     fn reachable(&self) -> BTreeSet<u64> {

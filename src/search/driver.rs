@@ -1,12 +1,13 @@
 //! The driver of a search: numbers, lag, repetitions, finalists.
 
 use super::{
-    Evaluated, Fidelity, Front, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival,
+    Evaluated, Fidelity, Foresight, Front, Member, Population, Proposal, SearchError, Settings, Space, Strategy, Survival,
     halving::Halving, population::Niche, strategy::Entry,
 };
 use crate::genome::SearchSpace;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// Lag of a study that states none: enough to keep a handful of workers busy.
 pub const DEFAULT_LAG: u64 = 8;
@@ -116,12 +117,23 @@ impl<S: Space> Search<S> {
         self
     }
 
+    /// The same search with what can be said of genomes before they are evaluated, for strategies that rank by it.
+    #[must_use]
+    pub fn with_foresight(mut self, foresight: Arc<dyn Foresight<S::Genome>>) -> Self {
+        self.strategy.foresee(foresight);
+        self
+    }
+
     /// Proposes candidate `number`: a genome that was not proposed before, or that of a paused candidate which is to go on.
     /// Numbers are asked for in order from 0.
     ///
     /// # Errors
-    /// A number out of turn; a result missing that the candidate is bred from; a space with no new genome.
+    /// A number out of turn; a result missing that the candidate is bred from; a space with no new genome; a strategy that
+    /// lacks a foresight.
     pub fn ask(&mut self, number: u64) -> Result<Proposal<S::Genome>, SearchError> {
+        if self.strategy.is_blind() {
+            return Err(SearchError::Blind);
+        }
         if number != self.next {
             return Err(SearchError::AskedOutOfTurn { number, expected: self.next });
         }

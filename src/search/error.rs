@@ -79,6 +79,12 @@ pub enum SearchError {
         /// How many costs there must be.
         expected: usize,
     },
+    /// The strategy ranks genomes by scores that need no evaluation, and the search was given none.
+    #[error(
+        "the search strategy ranks genomes by what is foreseen of them, and nothing is here: give the search a foresight \
+         (`Search::with_foresight`), or choose another strategy"
+    )]
+    Blind,
     /// Nothing new can be found in the search space.
     #[error("the search space is exhausted: {proposed} candidates were proposed, and no new genome was found")]
     Exhausted {

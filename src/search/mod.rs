@@ -72,6 +72,7 @@ pub mod dominance;
 mod driver;
 mod edits;
 mod error;
+mod foresight;
 mod front;
 mod halving;
 mod head_start;
@@ -89,6 +90,7 @@ mod synthetic;
 
 pub use driver::{DEFAULT_LAG, Search, rng};
 pub use error::{SearchError, UnknownStrategy};
+pub use foresight::Foresight;
 pub use front::Front;
 pub use hypervolume::hypervolume;
 pub use population::{Member, Population, Survival};
@@ -99,6 +101,7 @@ use crate::genome::{Genome, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A genome to be evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -236,6 +239,14 @@ pub trait Strategy<S: Space = SearchSpace>: Send {
     /// that inherit nothing.
     fn reachable(&self) -> BTreeSet<u64> {
         BTreeSet::new()
+    }
+
+    /// Takes what can be said of genomes before they are evaluated; most strategies have no use for it.
+    fn foresee(&mut self, _foresight: Arc<dyn Foresight<S::Genome>>) {}
+
+    /// Whether it cannot propose anything before it is given a foresight.
+    fn is_blind(&self) -> bool {
+        false
     }
 }
 

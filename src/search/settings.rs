@@ -58,12 +58,29 @@ pub struct Settings {
     pub ring: usize,
     /// Genomes that a beam keeps of each level; at least 1. Default 4.
     pub beam: usize,
+    /// Births of which the foreseen best start the search, where a strategy ranks by foresight; at least 1. Default 64.
+    #[serde(skip_serializing_if = "is_default_pool")]
+    pub pool: usize,
+    /// Drafts for each later candidate of which the foreseen best is taken, likewise; at least 1. Default 2.
+    #[serde(skip_serializing_if = "is_default_drafts")]
+    pub drafts: usize,
     /// Estimate of how many candidates the budget allows. It decides how many random births start the search: a quarter
     /// of it, at least 8 and at most the population. Default none, which counts as many.
     pub expected_candidates: Option<u64>,
     /// How long candidates train before they are compared. Default full.
     #[serde(skip_serializing_if = "Fidelity::is_full")]
     pub fidelity: Fidelity,
+}
+
+const POOL: usize = 64;
+const DRAFTS: usize = 2;
+
+fn is_default_pool(pool: &usize) -> bool {
+    *pool == POOL
+}
+
+fn is_default_drafts(drafts: &usize) -> bool {
+    *drafts == DRAFTS
 }
 
 impl Default for Settings {
@@ -79,6 +96,8 @@ impl Default for Settings {
             elastic_length: 0.35,
             ring: 24,
             beam: 4,
+            pool: POOL,
+            drafts: DRAFTS,
             expected_candidates: None,
             fidelity: Fidelity::Full,
         }
@@ -91,7 +110,7 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of its range.
     pub fn check(&self) -> Result<(), SearchError> {
-        let ranges: [(&'static str, bool, String, &'static str); 10] = [
+        let ranges: [(&'static str, bool, String, &'static str); 12] = [
             ("population", self.population >= 2, self.population.to_string(), "at least 2"),
             ("tournament", self.tournament >= 1, self.tournament.to_string(), "at least 1"),
             (
@@ -117,6 +136,8 @@ impl Settings {
             ),
             ("ring", self.ring >= 1, self.ring.to_string(), "at least 1"),
             ("beam", self.beam >= 1, self.beam.to_string(), "at least 1"),
+            ("pool", self.pool >= 1, self.pool.to_string(), "at least 1"),
+            ("drafts", self.drafts >= 1, self.drafts.to_string(), "at least 1"),
         ];
         match ranges.into_iter().find(|(_, holds, _, _)| !holds) {
             Some((name, _, given, range)) => Err(SearchError::Setting { name, given, range }),
@@ -146,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_named_with_what_was_given() {
-        let cases: [(Settings, &str); 10] = [
+        let cases: [(Settings, &str); 12] = [
             (Settings { population: 1, elites: 1, ..Settings::default() }, "population"),
             (Settings { tournament: 0, ..Settings::default() }, "tournament"),
             (Settings { elites: 17, ..Settings::default() }, "elites"),
@@ -157,6 +178,8 @@ mod tests {
             (Settings { elastic_length: 0.0, ..Settings::default() }, "elastic_length"),
             (Settings { ring: 0, ..Settings::default() }, "ring"),
             (Settings { beam: 0, ..Settings::default() }, "beam"),
+            (Settings { pool: 0, ..Settings::default() }, "pool"),
+            (Settings { drafts: 0, ..Settings::default() }, "drafts"),
         ];
         for (settings, expected) in cases {
             match settings.check() {

@@ -2,7 +2,7 @@
 
 use super::{StudyError, TrainingSettings};
 use crate::genome::{Genome, InputDomain, SearchSpace};
-use crate::train::{self, ClassWeights, Request, Setting, TrainError};
+use crate::train::{self, ClassWeights, Costs, Request, Setting, TrainError};
 use std::time::{Duration, Instant};
 
 /// Least share of a budget for the search; what retraining cannot use is added.
@@ -24,6 +24,15 @@ const MANY_CANDIDATES: f64 = 80.0;
 /// What a candidate may cost where no budget decides: some ten seconds for a table, a minute or two for images.
 const TABLE_EFFORT: f64 = 2e11;
 const IMAGE_EFFORT: f64 = 1.5e12;
+/// Share of a search that is spent on foreseeing what nets promise, at most about.
+const FORESIGHT_SHARE: f64 = 0.05;
+/// What the zero-cost proxies of a net cost beside the passes over their rows, in the unit of [`crate::train::Costs::work`]:
+/// above all the creation of sessions (`benches/RESULTS.md`).
+const FORESIGHT_EFFORT: f64 = 6e8;
+/// Rows of such passes.
+const FORESIGHT_ROWS: f64 = 128.0;
+/// Most births of which the foreseen best start a search.
+const MOST_FORESEEN: f64 = 256.0;
 /// Rows that the probe is scored on.
 const PROBE_ROWS: usize = 64;
 /// How long the machine's speed is measured.
@@ -83,6 +92,18 @@ pub fn from_budget(
     let candidates = (total / (lengths.examples as f64 * cost)).max(LEAST_CANDIDATES);
     lengths.effort = round(total / candidates);
     Ok((lengths, candidates as u64))
+}
+
+/// How many births are foreseen before the first are trained, and how many drafts for each later candidate, so that with
+/// `candidates` candidates of which one costs `costs` the foresight takes its share of the search; half of it before the
+/// first.
+pub fn foresight(training: &TrainingSettings, costs: &Costs, candidates: u64) -> (usize, usize) {
+    const MOST_DRAFTS: f64 = 2.0;
+    let (work, candidates) = (costs.work as f64, candidates.max(1) as f64);
+    let search = candidates * training.candidate_examples(costs, 1.0) as f64 * work;
+    let nets = FORESIGHT_SHARE * search / (FORESIGHT_EFFORT + FORESIGHT_ROWS * work);
+    let pool = (nets / 2.0).clamp(1.0, MOST_FORESEEN);
+    (pool as usize, ((nets - pool) / candidates).clamp(1.0, MOST_DRAFTS) as usize)
 }
 
 /// Lengths of a finalist's trainings on a table of `rows` rows, the longest first; together they take as long as one on
@@ -146,7 +167,9 @@ fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{around, ladder};
+    use super::{FORESIGHT_EFFORT, FORESIGHT_ROWS, FORESIGHT_SHARE, around, foresight, from_data, ladder};
+    use crate::genome::{Domain, InputDomain, SearchSpace};
+    use crate::train::Costs;
 
     #[test]
     fn a_brief_genome_is_trained_about_as_long_as_in_the_search() {
@@ -154,6 +177,23 @@ mod tests {
         assert_eq!(around(100, 150), [100, 50]);
         assert_eq!(around(100, 40), [40]);
         assert_eq!(around(100, 0), [0], "the finalist stays, as the search left it");
+    }
+
+    #[test]
+    fn foresight_takes_no_more_than_its_share_of_the_search() {
+        let input = InputDomain::Table { knots: vec![32; 4], slots: vec![] };
+        let space = SearchSpace::preset(&Domain { input, outputs: 3, classification: true, rows: 2_000 });
+        let mut sizes = vec![];
+        for (work, candidates) in [(1_000, 8), (300_000, 80), (2_000_000, 80), (20_000_000, 1_000)] {
+            let (training, costs) = (from_data(&space, 2), Costs { work, ..Costs::default() });
+            let (pool, drafts) = foresight(&training, &costs, candidates);
+            let search = (candidates * training.candidate_examples(&costs, 1.0) * work) as f64;
+            let nets = if drafts > 1 { drafts as u64 * candidates } else { 0 } + if pool > 1 { pool as u64 } else { 0 };
+            let spent = nets as f64 * (FORESIGHT_EFFORT + FORESIGHT_ROWS * work as f64);
+            assert!(spent <= FORESIGHT_SHARE * search, "{pool} {drafts}");
+            sizes.push((pool, drafts));
+        }
+        assert!(sizes.is_sorted() && sizes[0] == (1, 1) && sizes[3].0 > 16, "{sizes:?}");
     }
 
     #[test]

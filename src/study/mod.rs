@@ -9,6 +9,7 @@ mod evaluator;
 mod event;
 mod finals;
 mod folder;
+mod foresight;
 mod front;
 mod journal;
 pub mod lengths;
@@ -26,6 +27,7 @@ pub use error::StudyError;
 pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
 pub use event::Event;
 pub use folder::{Folder, write_whole};
+pub use foresight::Proxies;
 pub use front::volume_share;
 pub use journal::Journal;
 pub use memory::Memory;
@@ -48,6 +50,7 @@ use crate::train::{
     metric::{self, Metric},
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What a study runs with, which its settings do not hold.
@@ -357,6 +360,7 @@ impl Study {
         let space = space.with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
         let space = space.with_constraints(&settings.constraints).map_err(|e| bad(e.to_string()))?;
         let search = Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?;
+        let search = search.with_foresight(Arc::new(Proxies::new(&self.settings, resources)));
         Ok(search.beginning_with(self.heirs.iter().map(|heir| heir.proposal.clone()).collect()))
     }
 

@@ -10,6 +10,7 @@ pub mod metric;
 mod run;
 pub mod scoring;
 mod trainer;
+pub mod zero_cost;
 
 pub use checkpoint::{Checkpoint, Place};
 pub use class_weights::{ClassWeights, UnfitClassWeights};

@@ -183,6 +183,10 @@ impl Engine for OnnxRuntime {
         self.placement == Placement::Cpu
     }
 
+    fn shared(&self) -> Arc<dyn Engine> {
+        Arc::new(self.clone())
+    }
+
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
         let session = self.session(model, Purpose::Steps)?;
         let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);

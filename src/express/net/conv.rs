@@ -49,7 +49,7 @@ impl NetBuilder<'_> {
         let (outputs, depth, area) = (total(&channels), x.width() / op.groups, height * width);
         self.within(name, |b| {
             let drawn = Init::Weight { fan_in: depth * area, fan_out: outputs / op.groups * area };
-            let init = if c.zero { Init::Constant(0.0) } else { drawn };
+            let init = if b.starts_at_zero(c.zero) { Init::Constant(0.0) } else { drawn };
             let output = Some((0, channels.clone()));
             let input = (op.groups == 1).then(|| (1, x.channels.clone()));
             let axes = Axes { output: output.clone(), input, kernel: vec![2, 3] };

@@ -1,8 +1,8 @@
 //! Normalisations of a net, and the running statistics that come with them.
 
-use super::{Axes, Flow, Init, NetBuilder, Statistic, kind};
+use super::{Axes, Flow, Init, NetBuilder, Purpose, Statistic, kind};
 use crate::genome::Norm;
-use crate::graph::ops::activation::ActivationKind;
+use crate::graph::ops::activation::{Activation, ActivationKind};
 use crate::graph::ops::norm::{BatchNorm, BatchNormInference, LayerNorm};
 use crate::graph::{GraphError, ShapeError, Tensor, Value};
 
@@ -25,11 +25,11 @@ impl NetBuilder<'_> {
     pub fn norm_act(&mut self, name: &str, x: &Flow, activate: bool, gamma: f32) -> Result<Flow, GraphError> {
         let activation = self.activation.filter(|_| activate).map(kind);
         match (self.norm, activation) {
-            (Norm::None, Some(_)) => self.act(x),
-            (Norm::None, None) => Ok(x.clone()),
+            (Norm::None, _) => self.activated(x, activation),
             (Norm::Batch, _) => {
                 self.batch_norm(name, x, BatchNormGenes { gamma: Some(gamma), epsilon: EPSILON, activation })
             }
+            (Norm::Layer, _) if self.is_bare() => self.activated(x, activation),
             (Norm::Layer, _) => self.within(name, |b| {
                 let (scale, shift) = b.scale_shift(x, Some(gamma))?;
                 let y = x.with(b.graph.apply(LayerNorm { epsilon: EPSILON }, &[x.value, scale, shift])?);
@@ -38,14 +38,34 @@ impl NetBuilder<'_> {
         }
     }
 
+    /// Whether normalisations are left out.
+    fn is_bare(&self) -> bool {
+        self.purpose == Purpose::Untrained { normalised: false }
+    }
+
+    /// The activation, or a rectifier in its place.
+    pub(super) fn rectified(&self, kind: ActivationKind) -> ActivationKind {
+        if self.is_bare() { ActivationKind::Relu } else { kind }
+    }
+
+    fn activated(&mut self, x: &Flow, activation: Option<ActivationKind>) -> Result<Flow, GraphError> {
+        match activation {
+            Some(kind) => Ok(x.with(self.graph.apply(Activation(self.rectified(kind)), &[x.value])?)),
+            None => Ok(x.clone()),
+        }
+    }
+
     /// Batch normalisation: by the batch in training, by its running statistics at inference.
     pub fn batch_norm(&mut self, name: &str, x: &Flow, genes: BatchNormGenes) -> Result<Flow, GraphError> {
         let BatchNormGenes { gamma, epsilon, activation } = genes;
+        if self.is_bare() {
+            return self.activated(x, activation);
+        }
         self.within(name, |b| {
             let (scale, shift) = b.scale_shift(x, gamma)?;
             let first = b.params.len();
             let (mean, variance) = b.mean_variance(x)?;
-            if !b.training {
+            if b.purpose == Purpose::Inference {
                 let op = BatchNormInference { epsilon, activation };
                 return Ok(x.with(b.graph.apply(op, &[x.value, scale, shift, mean, variance])?));
             }
@@ -88,7 +108,10 @@ impl NetBuilder<'_> {
     fn scale_shift(&mut self, x: &Flow, gamma: Option<f32>) -> Result<(Value, Value), GraphError> {
         let (channels, axes) = ([x.width()], Self::per_channel(x));
         let scale = match gamma {
-            Some(gamma) => self.param("gamma", &channels, Init::Constant(gamma), false, axes.clone())?,
+            Some(gamma) => {
+                let gamma = if gamma == 0.0 && !self.starts_at_zero(true) { 1.0 } else { gamma };
+                self.param("gamma", &channels, Init::Constant(gamma), false, axes.clone())?
+            }
             None => self.constant(x, 1.0),
         };
         let shift = self.param("beta", &channels, Init::Constant(0.0), false, axes)?;

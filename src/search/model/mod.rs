@@ -16,7 +16,7 @@ pub use gaussian_process::GaussianProcess;
 pub use importance::{Described, Importance};
 pub use nearest::Nearest;
 pub use ridge::Ridge;
-pub use scores::{expected_improvement, normal_scores, rank_correlation};
+pub use scores::{expected_improvement, normal_scores, rank_correlation, ranks};
 
 use super::space::Feature;
 use rand_chacha::ChaCha8Rng;

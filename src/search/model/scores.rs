@@ -9,6 +9,12 @@ pub fn normal_scores(values: &[Option<f64>]) -> Vec<f64> {
     ranked(&values, |rank| quantile((rank - 0.375) / (values.len() as f64 + 0.25)))
 }
 
+/// Ranks of values from 1, the lowest; values that are equal share the mean of their ranks.
+#[must_use]
+pub fn ranks(values: &[f64]) -> Vec<f64> {
+    ranked(values, |rank| rank)
+}
+
 /// What `of` makes of the ranks of values, from 1; values that are equal share the mean of their ranks.
 fn ranked(values: &[f64], of: impl Fn(f64) -> f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();

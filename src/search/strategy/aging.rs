@@ -14,6 +14,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |_| Survival::Youngest,
     screening: None,
+    foresight: false,
     patience: |_| None,
 };
 

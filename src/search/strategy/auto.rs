@@ -27,6 +27,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
     screening: Some(Screening { drafts: 128, of: DraftsOf::OneArm, model: || Box::new(Ensemble::new()) }),
+    foresight: false,
     patience: |settings| Some((settings.population + settings.ring) as u64),
 };
 

@@ -14,6 +14,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |_| Survival::Elitist { elites: 1 },
     screening: None,
+    foresight: false,
     patience: |settings| Some((settings.ring + settings.ring / 4) as u64),
 };
 

@@ -15,6 +15,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
     screening: None,
+    foresight: false,
     patience: |_| None,
 };
 

@@ -17,6 +17,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |_| 1,
     survival: |_| Survival::Elitist { elites: 1 },
     screening: None,
+    foresight: false,
     patience: |settings| Some(settings.ring as u64),
 };
 

@@ -6,6 +6,7 @@ mod beam;
 mod eems;
 mod evsm;
 mod ga;
+mod gradient;
 mod greedy;
 mod grid;
 mod nsga2;
@@ -34,6 +35,7 @@ impl<S: Space> Entry<S> {
         auto::entry(),
         predictor::entry(),
         ga::entry(),
+        gradient::entry(),
         aging::entry(),
         evsm::entry(),
         eems::entry(),

@@ -20,6 +20,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |_| Survival::NonDominated,
     screening: None,
+    foresight: false,
     patience: |_| None,
 };
 

@@ -20,6 +20,7 @@ const COMPOSITION: Composition = Composition {
     capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },
     screening: Some(Screening { drafts: 64, of: DraftsOf::AllArms, model: || Box::new(Ensemble::new()) }),
+    foresight: false,
     patience: |_| None,
 };
 

@@ -2,17 +2,36 @@
 
 use super::*;
 use crate::search::{
-    Evaluated, Fidelity, Parameters, Proposal, Search, SearchError, hypervolume,
+    Evaluated, Fidelity, Foresight, Parameters, Proposal, Search, SearchError, hypervolume,
     space::parameters::Point,
     synthetic::{World, images, quality, run, table, tiny},
 };
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 const LAG: u64 = 8;
 
 fn search(entry: &Entry, space: SearchSpace, seed: u64, lag: u64) -> Search {
-    Search::new(entry, &Settings::default(), space, seed, lag).unwrap()
+    foreseeing(Search::new(entry, &Settings::default(), space, seed, lag).unwrap())
+}
+
+/// Foresees what is far from telling how good a genome is: two digits of its hash, and of some genomes only one.
+struct Omen<S>(S);
+
+impl<S: Space> Foresight<S::Genome> for Omen<S> {
+    fn scores(&self, genomes: &[S::Genome]) -> Vec<Vec<Option<f64>>> {
+        let digit = |genome: &S::Genome, salt: u8| {
+            let digest = Sha256::digest([self.0.hash(genome).as_bytes(), &[salt]].concat());
+            (digest[0] % 7 != 0).then(|| f64::from(digest[1]))
+        };
+        genomes.iter().map(|genome| vec![digit(genome, 0), digit(genome, 1)]).collect()
+    }
+}
+
+/// The search with a foresight, for strategies that need one.
+fn foreseeing<S: Space>(search: Search<S>) -> Search<S> {
+    let space = search.space().clone();
+    search.with_foresight(Arc::new(Omen(space)))
 }
 
 /// Proposals of a search in the synthetic world.
@@ -38,10 +57,10 @@ fn the_list_is_the_folder_and_its_entries_can_be_found() {
 
 #[test]
 fn an_unknown_name_is_answered_with_the_near_ones() {
-    let unknown = find::<SearchSpace>("randon").err().unwrap();
+    let unknown = find::<SearchSpace>("rndom").err().unwrap();
     assert_eq!(unknown.near, ["random"]);
     let known: Vec<&str> = <Entry>::ALL.iter().map(|entry| entry.name).collect();
-    let expected = format!("there is no search strategy `randon`; did you mean random?; known are: {}", known.join(", "));
+    let expected = format!("there is no search strategy `rndom`; did you mean random?; known are: {}", known.join(", "));
     assert_eq!(unknown.to_string(), expected);
     assert!(find::<SearchSpace>("xyz").err().unwrap().near.is_empty());
 }
@@ -87,6 +106,7 @@ const PINNED: &[(&str, &str)] = &[
     ("auto", "a78b2f1825ccf260"),
     ("predictor", "13c4e974e9672246"),
     ("ga", "efb7e6b58a52a0fd"),
+    ("gradient", "c931db8bb45f321b"),
     ("aging", "45d66980ca651501"),
     ("evsm", "6435d6c6d203370a"),
     ("eems", "c0a8719d0c1913a3"),
@@ -180,7 +200,7 @@ fn results_that_come_early_change_nothing() {
 
 fn pausing(entry: &Entry, seed: u64) -> Search {
     let settings = Settings { fidelity: Fidelity::Halving, ..Settings::default() };
-    Search::new(entry, &settings, table(), seed, LAG).unwrap()
+    foreseeing(Search::new(entry, &settings, table(), seed, LAG).unwrap())
 }
 
 /// Results of a search in the synthetic world that pauses candidates.
@@ -353,7 +373,8 @@ fn objective(space: &Parameters, point: &Point) -> f64 {
 fn every_strategy_searches_any_space_and_reproduces() {
     let space = parameters();
     let search_it = |entry: &Entry<Parameters>, seed: u64| -> Vec<Proposal<Point>> {
-        let mut search = Search::new(entry, &Settings::default(), space.clone(), seed, LAG).unwrap();
+        let search = Search::new(entry, &Settings::default(), space.clone(), seed, LAG);
+        let mut search = foreseeing(search.unwrap());
         let mut proposals: Vec<Proposal<Point>> = Vec::new();
         for number in 0..150 {
             if let Some(told) = u64::checked_sub(number, LAG) {
@@ -379,7 +400,8 @@ fn a_space_of_few_points_is_searched_to_its_end() {
         let choices: Vec<usize> = (0..values).collect();
         let space = Parameters::builder().choice("a", &choices).choice("b", &choices).build().unwrap();
         for entry in Entry::<Parameters>::ALL {
-            let mut search = Search::new(entry, &Settings::default(), space.clone(), 3, 1).unwrap();
+            let search = Search::new(entry, &Settings::default(), space.clone(), 3, 1);
+            let mut search = foreseeing(search.unwrap());
             for number in 0..points {
                 let proposal = search.ask(number).unwrap();
                 let told = Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(0.5)) };
@@ -495,4 +517,33 @@ fn genomes_do_not_win_by_the_length_of_their_lineage() {
     let slow = || World::new(0.5, 0.3);
     let (ga, random) = (found("ga", 300, slow), found("random", 300, slow));
     assert!(ga[10] > 0.88 && ga[10] > random[10] + 0.07, "ga {ga:.3?}, random {random:.3?}");
+}
+
+/// Foresees nothing but the number `x` itself.
+struct Height(Parameters);
+
+impl Foresight<Point> for Height {
+    fn scores(&self, genomes: &[Point]) -> Vec<Vec<Option<f64>>> {
+        genomes.iter().map(|point| vec![self.0.value(point, "x").and_then(|x| x.parse().ok())]).collect()
+    }
+}
+
+#[test]
+fn a_strategy_that_ranks_by_foresight_starts_from_what_it_promises_and_is_refused_without() {
+    let space = Parameters::builder().float("x", 0.0, 1.0).float("y", 0.0, 1.0).build().unwrap();
+    let settings = Settings { pool: 40, drafts: 3, ..Settings::default() };
+    let search = || Search::new(find("gradient").unwrap(), &settings, space.clone(), 1, 1).unwrap();
+    assert_eq!(search().ask(0).err(), Some(SearchError::Blind));
+    let mut search = search().with_foresight(Arc::new(Height(space.clone())));
+    let heights: Vec<f64> = (0..60)
+        .map(|number| {
+            let proposal = search.ask(number).unwrap();
+            let height = space.value(&proposal.genome, "x").unwrap().parse().unwrap();
+            search.tell(Evaluated::new(number, proposal, Some(height))).unwrap();
+            height
+        })
+        .collect();
+    let initial = usize::try_from(settings.initial()).unwrap();
+    assert!(heights[..initial].is_sorted_by(|a, b| a >= b), "{heights:?}");
+    assert!(heights[initial - 1] > 0.4, "the best 16 of 40: {heights:?}");
 }
