@@ -46,6 +46,10 @@
 //! stay with ONNX Runtime, whose own are faster than what the tiles of the convolutions reach on them; small ones have a
 //! kernel, hardly slower, so that nets of one shape can be trained together without another rounding.
 //!
+//! State has two sets that are used in turn, except where kernels write it and every reader of the old value comes before
+//! ([`graph::spell`]): there one set is updated in place, and the gradient of a large linear layer goes into its optimizer
+//! step without ever being in memory.
+//!
 //! Nets of one shape can train as one graph with a leading axis of members ([`graph::passes::population`],
 //! [`train::train_population`]): a kernel is called once and works on one member after the other, so that each member has
 //! the bits that it has alone, and workers are free to join what waits for them without changing a study. Only nets whose
