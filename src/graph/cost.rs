@@ -53,7 +53,7 @@ impl Graph {
         constants.map(|v| self.elements(v) * self.ty(v).dtype.bytes()).sum()
     }
 
-    /// Multiply-accumulate operations of all nodes, counted as [`Op::macs`] does.
+    /// Multiply-accumulate operations of all nodes, counted as [`crate::graph::Op::macs`] does.
     pub fn macs(&self) -> u64 {
         self.nodes()
             .iter()
