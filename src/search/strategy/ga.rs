@@ -8,7 +8,7 @@ use crate::search::{
     population::Survival,
 };
 
-const COMPOSITION: Composition = Composition {
+pub(super) const COMPOSITION: Composition = Composition {
     arms: &[("birth", 0.08), ("crossover", 0.15), ("mutation", 0.17), ("evsm", 0.33), ("eems", 0.27)],
     initial: Settings::initial,
     seeded: true,

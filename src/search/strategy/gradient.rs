@@ -8,23 +8,13 @@
 //! from edits of how a net is trained, of which they see nothing. Without a foresight there is nothing to rank by: the driver
 //! refuses that ([`crate::search::SearchError::Blind`]).
 
-use super::Entry;
+use super::{Entry, ga};
 use crate::search::{
     Settings, Space,
     breeding::{Breeding, Composition},
-    population::Survival,
 };
 
-const COMPOSITION: Composition = Composition {
-    arms: &[("birth", 0.08), ("crossover", 0.15), ("mutation", 0.17), ("evsm", 0.33), ("eems", 0.27)],
-    initial: Settings::initial,
-    seeded: true,
-    capacity: |settings| settings.population,
-    survival: |settings| Survival::Elitist { elites: settings.elites },
-    screening: None,
-    foresight: true,
-    patience: |_| None,
-};
+const COMPOSITION: Composition = Composition { foresight: true, ..ga::COMPOSITION };
 
 pub(super) const fn entry<S: Space>() -> Entry<S> {
     Entry {
