@@ -95,6 +95,9 @@ pub trait Engine: Debug + Send + Sync {
     fn has_kernels(&self) -> bool;
     /// The same engine, for what has to own it.
     fn shared(&self) -> Arc<dyn Engine>;
+    /// Gives back to the system what this thread keeps for the next net's tensors and the nets since the last call had no use
+    /// for. What nets come to does not hang on it.
+    fn release_unused(&self) {}
     /// Loads a model for repeated steps.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Passes over tensors whose channels vary fastest: what is computed of an element depends on numbers of its channel.
 
 use super::lanes::{Buffer, WIDTH};
+use super::recycled::Recycled;
 use super::vector::PerElement;
 
 /// Least length of a pattern: sums in fewer elements at a time would wait for each other.
@@ -92,14 +93,15 @@ pub(super) fn map<T: PerElement<K, Output = f32>, const K: usize>(
 /// Two sums for each channel.
 #[derive(Debug)]
 pub(super) struct Sums {
-    totals: [Vec<f64>; 2],
-    parts: [Vec<f32>; 2],
+    totals: [Recycled<f64>; 2],
+    parts: [Recycled<f32>; 2],
 }
 
 impl Sums {
     /// Zero for so many channels.
     pub(super) fn new(channels: usize) -> Self {
-        Sums { totals: [vec![0.0; channels], vec![0.0; channels]], parts: [vec![], vec![]] }
+        let zeros = || Recycled::filled(channels, 0.0);
+        Sums { totals: [zeros(), zeros()], parts: [Recycled::new(), Recycled::new()] }
     }
 
     /// The sums of each channel.

@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::cpu::{self, Cpu};
+use super::recycled::{Recycled, stocked};
 use std::ops::{Deref, DerefMut};
 
 /// Elements of a vector.
@@ -11,7 +12,7 @@ pub(super) const WIDTH: usize = 16;
 /// to read.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    lines: Vec<Line>,
+    lines: Recycled<Line>,
     len: usize,
 }
 
@@ -19,10 +20,12 @@ pub(super) struct Buffer {
 #[repr(C, align(64))]
 struct Line([f32; WIDTH]);
 
+stocked!(Line);
+
 impl Buffer {
     /// So many zeros.
     pub(super) fn zeros(len: usize) -> Self {
-        Buffer { lines: vec![Line([0.0; WIDTH]); len.div_ceil(WIDTH)], len }
+        Buffer { lines: Recycled::filled(len.div_ceil(WIDTH), Line([0.0; WIDTH])), len }
     }
 }
 

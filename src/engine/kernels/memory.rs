@@ -24,6 +24,15 @@ pub(super) struct Memory {
     length: usize,
 }
 
+// SAFETY: between calls nobody looks at the memory, which each call finds anew.
+unsafe impl Send for Memory {}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { extents: vec![], start: ptr::dangling_mut(), length: 0 }
+    }
+}
+
 impl Memory {
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
@@ -75,10 +84,10 @@ impl Memory {
         let _ = at;
     }
 
-    /// The part of the first member, along the leading axis.
-    pub(super) fn first_member(&self) -> Memory {
-        let extents = self.extents.get(1..).unwrap_or_default().to_vec();
-        Memory { length: extents.iter().product(), extents, start: self.start }
+    /// Keeps only the part of the first member, along the leading axis.
+    pub(super) fn keep_first_member(&mut self) {
+        self.extents.drain(..self.extents.len().min(1));
+        self.length = self.extents.iter().product();
     }
 
     /// Goes on to the part of the next member; beyond the last there is nothing to be read or written.
@@ -129,70 +138,95 @@ impl Memory {
         own.start < others.end && others.start < own.end
     }
 
-    fn of(value: *mut OrtValue) -> Result<Memory, ort::Error> {
-        let extents = extents(value)?;
+    /// Turns to a tensor of the library.
+    fn turn_to(&mut self, value: *mut OrtValue) -> Result<(), ort::Error> {
+        read_extents(value, &mut self.extents)?;
         let mut data = ptr::null_mut();
         ortsys![unsafe GetTensorMutableData(value, &mut data)?];
-        let length = extents.iter().product();
+        self.length = self.extents.iter().product();
         // A tensor without elements may have no memory.
-        let start = if length == 0 { ptr::dangling_mut() } else { data.cast::<f32>() };
-        if start.is_null() {
+        self.start = if self.length == 0 { ptr::dangling_mut() } else { data.cast::<f32>() };
+        if self.start.is_null() {
             return Err(ort::Error::new("a tensor has no memory"));
         }
-        Ok(Memory { extents, start, length })
+        Ok(())
     }
 }
 
 /// Extents of a float32 tensor.
-fn extents(value: *const OrtValue) -> Result<Vec<usize>, ort::Error> {
+fn read_extents(value: *const OrtValue, into: &mut Vec<usize>) -> Result<(), ort::Error> {
     let mut kind = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
     let (mut dims, mut rank) = (ptr::null(), 0);
     ortsys![unsafe GetTensorElementTypeAndShapeDataReference(value, &mut kind, &mut dims, &mut rank)?];
     if kind != ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT {
         return Err(ort::Error::new("a tensor is not float32"));
     }
+    into.clear();
     if rank == 0 {
-        return Ok(vec![]);
+        return Ok(());
     }
     // SAFETY: the library gives so many extents, which live as long as the tensor.
-    let dims = unsafe { std::slice::from_raw_parts(dims, rank) };
-    dims.iter().map(|&d| usize::try_from(d).map_err(|_| ort::Error::new("a tensor has a negative extent"))).collect()
-}
-
-/// All inputs of a call.
-pub(super) fn inputs(context: &ComputeContext) -> Result<Vec<Memory>, String> {
-    let count = context.num_inputs().map_err(|e| e.to_string())?;
-    let one = |i: usize| {
-        let mut value: *const OrtValue = ptr::null();
-        ortsys![unsafe KernelContext_GetInput(raw(context), i, &mut value)?];
-        if value.is_null() {
-            return Err(ort::Error::new("it is left out"));
-        }
-        Memory::of(value.cast_mut())
-    };
-    (0..count).map(|i| one(i).map_err(|e| format!("input {i}: {e}"))).collect()
-}
-
-/// All outputs of a call, of these extents.
-pub(super) fn outputs(context: &ComputeContext, shapes: &[Vec<usize>]) -> Result<Vec<Memory>, String> {
-    let count = context.num_outputs().map_err(|e| e.to_string())?;
-    if count != shapes.len() {
-        return Err(format!("{} outputs wanted, the node has {count}", shapes.len()));
+    for &extent in unsafe { std::slice::from_raw_parts(dims, rank) } {
+        into.push(usize::try_from(extent).map_err(|_| ort::Error::new("a tensor has a negative extent"))?);
     }
-    let one = |i: usize| {
-        let dims: Vec<i64> = shapes[i].iter().map(|&d| d as i64).collect();
-        let mut value: *mut OrtValue = ptr::null_mut();
-        ortsys![unsafe KernelContext_GetOutput(raw(context), i, dims.as_ptr(), dims.len(), &mut value)?];
-        if value.is_null() {
-            return Err(ort::Error::new("it is left out"));
+    Ok(())
+}
+
+/// The tensors of a node. They are kept from call to call, so that a call allocates nothing.
+#[derive(Default)]
+pub(super) struct Tensors {
+    /// Inputs.
+    pub(super) inputs: Vec<Memory>,
+    /// Outputs.
+    pub(super) outputs: Vec<Memory>,
+    /// Extents of an output as the library wants them.
+    wanted: Vec<i64>,
+}
+
+impl Tensors {
+    /// Turns to the inputs of a call.
+    pub(super) fn turn_to_inputs(&mut self, context: &ComputeContext) -> Result<(), String> {
+        let count = context.num_inputs().map_err(|e| e.to_string())?;
+        self.inputs.resize_with(count, Memory::default);
+        for (i, input) in self.inputs.iter_mut().enumerate() {
+            let mut value: *const OrtValue = ptr::null();
+            let mut turn = || -> Result<(), ort::Error> {
+                ortsys![unsafe KernelContext_GetInput(raw(context), i, &mut value)?];
+                if value.is_null() { Err(ort::Error::new("it is left out")) } else { input.turn_to(value.cast_mut()) }
+            };
+            turn().map_err(|e| format!("input {i}: {e}"))?;
         }
-        let memory = Memory::of(value)?;
-        if memory.extents != shapes[i] {
-            return Err(ort::Error::new(format!("extents {:?} wanted, {:?} bound", shapes[i], memory.extents)));
+        Ok(())
+    }
+
+    /// Turns to the outputs of a call, which are of these extents.
+    pub(super) fn turn_to_outputs(&mut self, context: &ComputeContext, shapes: &[Vec<usize>]) -> Result<(), String> {
+        let count = context.num_outputs().map_err(|e| e.to_string())?;
+        if count != shapes.len() {
+            return Err(format!("{} outputs wanted, the node has {count}", shapes.len()));
         }
-        Ok(memory)
-    };
-    (0..count).map(|i| one(i).map_err(|e| format!("output {i}: {e}"))).collect()
+        self.outputs.resize_with(count, Memory::default);
+        for (i, (output, shape)) in self.outputs.iter_mut().zip(shapes).enumerate() {
+            self.wanted.clear();
+            self.wanted.extend(shape.iter().map(|&extent| extent as i64));
+            let (dims, rank) = (self.wanted.as_ptr(), self.wanted.len());
+            let mut value: *mut OrtValue = ptr::null_mut();
+            let mut turn = || -> Result<(), ort::Error> {
+                ortsys![unsafe KernelContext_GetOutput(raw(context), i, dims, rank, &mut value)?];
+                if value.is_null() { Err(ort::Error::new("it is left out")) } else { output.turn_to(value) }
+            };
+            turn().map_err(|e| format!("output {i}: {e}"))?;
+            if output.extents != *shape {
+                return Err(format!("output {i}: extents {shape:?} wanted, {:?} bound", output.extents));
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Memory> {
+        self.inputs.iter_mut().chain(&mut self.outputs)
+    }
 }
 
 fn raw(context: &ComputeContext) -> *mut OrtKernelContext {

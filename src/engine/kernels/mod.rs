@@ -26,6 +26,7 @@ mod normalisation;
 mod operator;
 mod optimizer;
 mod pool;
+mod recycled;
 mod regression_loss;
 mod softmax_cross_entropy;
 mod tile;

@@ -3,6 +3,7 @@
 
 use super::activation::{Activated, Pointwise, WithActivation, with};
 use super::channels::{Columns, Sums};
+use super::recycled::Recycled;
 use super::vector::{PerElement, Work, widest};
 use crate::graph::ops::activation::ActivationKind;
 use std::marker::PhantomData;
@@ -20,32 +21,32 @@ pub(super) struct Norm<'a> {
 
 impl Norm<'_> {
     /// 1/√(variance + epsilon) for each channel.
-    fn inverses(&self) -> Vec<f32> {
+    fn inverses(&self) -> Recycled<f32> {
         self.variance.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect()
     }
 
     /// What [`Normalised`] wants: mean, scale γ/√(variance + ε), shift β.
     pub(super) fn columns(&self) -> Columns<3> {
-        let scale: Vec<f32> = self.gamma.iter().zip(self.inverses()).map(|(g, i)| g * i).collect();
+        let scale: Recycled<f32> = self.gamma.iter().zip(self.inverses().iter()).map(|(g, i)| g * i).collect();
         Columns::new(self.mean.len(), [self.mean, &scale, self.beta])
     }
 
     /// What [`InputGradient`] wants, from the gradients of γ and β and the number of elements of each channel.
     pub(super) fn gradient_columns(&self, count: usize, [dgamma, dbeta]: [&[f32]; 2]) -> Columns<5> {
         let inverses = self.inverses();
-        let scale: Vec<f32> = self.gamma.iter().zip(&inverses).map(|(g, i)| g * i).collect();
+        let scale: Recycled<f32> = self.gamma.iter().zip(inverses.iter()).map(|(g, i)| g * i).collect();
         let over_count = |c: usize| -f64::from(scale[c]) / count as f64;
         let channels = 0..scale.len();
         let slopes = channels.clone().map(|c| (over_count(c) * f64::from(dgamma[c]) * f64::from(inverses[c])) as f32);
-        let slopes: Vec<f32> = slopes.collect();
-        let offsets: Vec<f32> = channels.map(|c| (over_count(c) * f64::from(dbeta[c])) as f32).collect();
+        let slopes: Recycled<f32> = slopes.collect();
+        let offsets: Recycled<f32> = channels.map(|c| (over_count(c) * f64::from(dbeta[c])) as f32).collect();
         Columns::new(scale.len(), [self.mean, &scale, self.beta, &slopes, &offsets])
     }
 
     /// Gradients of γ and β from the sums of [`GradientMoments`].
     pub(super) fn parameter_gradients(&self, sums: &Sums, dgamma: &mut [f32], dbeta: &mut [f32]) {
         let [gradients, products] = sums.totals();
-        for (c, inverse) in self.inverses().into_iter().enumerate() {
+        for (c, &inverse) in self.inverses().iter().enumerate() {
             dgamma[c] = (products[c] * f64::from(inverse)) as f32;
             dbeta[c] = gradients[c] as f32;
         }
@@ -149,7 +150,7 @@ impl PerElement<1> for AboutCentre {
 /// element: without that shift a mean far from zero would cancel the variance.
 #[derive(Debug)]
 pub(super) struct Moments {
-    centres: Vec<f32>,
+    centres: Recycled<f32>,
     columns: Columns<1>,
     sums: Sums,
     elements: usize,
@@ -159,7 +160,7 @@ impl Moments {
     /// Of channels whose first elements these are.
     pub(super) fn about(centres: &[f32]) -> Self {
         let columns = Columns::new(centres.len(), [centres]);
-        Moments { centres: centres.to_vec(), columns, sums: Sums::new(centres.len()), elements: 0 }
+        Moments { centres: centres.iter().copied().collect(), columns, sums: Sums::new(centres.len()), elements: 0 }
     }
 
     /// Adds some pixels.

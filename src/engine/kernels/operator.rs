@@ -1,10 +1,11 @@
 //! From an [`Entry`] to what `ort` registers: declares inputs and outputs, infers shapes, checks all memory before a
 //! kernel sees it, and keeps panics from crossing the library.
 
-use super::memory::{self, Memory, Tensor};
+use super::memory::{Memory, Tensor, Tensors, check_apart};
 use super::{Arity, Body, Entry, ShapeRule, Shapes};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput, ShapeInferenceContext};
 use ort::value::{Shape, SymbolicDimensions, TensorElementType, ValueType};
+use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A kernel as `ort` registers it.
@@ -45,7 +46,8 @@ impl Operator for Registered {
             };
             Ok((shapes, (self.entry.create)(context)?))
         })?;
-        Ok(Node { entry: self.entry, population: self.population, shapes, body, last: Default::default() })
+        let (last, tensors) = Default::default();
+        Ok(Node { entry: self.entry, population: self.population, shapes, body, last, tensors })
     }
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
@@ -90,28 +92,31 @@ pub(super) struct Node {
     body: Body,
     /// Extents of the last call: those of the inputs, each with all members, and of the outputs.
     last: (Vec<Vec<usize>>, Vec<Vec<usize>>),
+    tensors: Tensors,
 }
 
 impl Kernel for Node {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         guarded(self.entry, || {
-            let inputs = memory::inputs(context)?;
-            self.infer(&inputs)?;
-            let outputs = memory::outputs(context, &self.last.1)?;
+            self.tensors.turn_to_inputs(context)?;
+            self.infer()?;
+            self.tensors.turn_to_outputs(context, &self.last.1)?;
+            let members = match self.tensors.inputs.first().filter(|_| self.population) {
+                Some(input) => input.extents[0],
+                None => 1,
+            };
             if self.population {
-                let first = |memory: &[Memory]| memory.iter().map(Memory::first_member).collect::<Vec<_>>();
-                let members = inputs.first().map_or(0, |input| input.extents[0]);
-                self.run(first(&inputs), first(&outputs), members)
-            } else {
-                self.run(inputs, outputs, 1)
+                self.tensors.all().for_each(Memory::keep_first_member);
             }
+            self.run(members)
         })
     }
 }
 
 impl Node {
     /// Infers the extents of the outputs, unless the inputs are as they were.
-    fn infer(&mut self, inputs: &[Memory]) -> Result<(), String> {
+    fn infer(&mut self) -> Result<(), String> {
+        let inputs = &self.tensors.inputs;
         if !inputs.is_empty() && inputs.iter().map(|input| &input.extents).eq(&self.last.0) {
             return Ok(());
         }
@@ -132,32 +137,35 @@ impl Node {
         Ok((self.shapes)(&single)?.into_iter().map(|extents| [vec![members], extents].concat()).collect())
     }
 
-    /// Runs the kernel on the memory of so many members, of which that of the first is given: the others follow it.
-    fn run(&mut self, mut inputs: Vec<Memory>, mut outputs: Vec<Memory>, members: usize) -> Result<(), String> {
+    /// Runs the kernel on the memory of so many members, of which that of the first is known: the others follow it.
+    fn run(&mut self, members: usize) -> Result<(), String> {
         match &mut self.body {
             Body::InPlace(run) => {
                 for _ in 0..members {
-                    run(&inputs, &outputs);
-                    inputs.iter_mut().chain(&mut outputs).for_each(Memory::advance);
+                    run(&self.tensors.inputs, &self.tensors.outputs);
+                    self.tensors.all().for_each(Memory::advance);
                 }
                 Ok(())
             }
             Body::Apart(run) => {
-                memory::check_apart(&inputs, &outputs, members)?;
-                let mut read: Vec<Tensor<'_>> = Vec::with_capacity(members * inputs.len());
-                let mut written: Vec<&mut [f32]> = Vec::with_capacity(members * outputs.len());
+                let Tensors { inputs, outputs, .. } = &self.tensors;
+                check_apart(inputs, outputs, members)?;
                 for member in 0..members {
                     // SAFETY, of both: `check_apart` found no memory shared, and the library keeps all of it until the call
                     // of the kernel returns; each part of an output is borrowed once.
-                    read.extend(inputs.iter().map(|input| unsafe { input.tensor(member) }));
-                    written.extend(outputs.iter().map(|output| unsafe { output.slice_mut(member) }));
+                    let read: Few<Tensor<'_>> = inputs.iter().map(|input| unsafe { input.tensor(member) }).collect();
+                    let mut written: Few<&mut [f32]> =
+                        outputs.iter().map(|output| unsafe { output.slice_mut(member) }).collect();
+                    run(&read, &mut written)?;
                 }
-                let outputs = written.chunks_mut(outputs.len().max(1));
-                read.chunks(inputs.len().max(1)).zip(outputs).try_for_each(|(read, written)| run(read, written))
+                Ok(())
             }
         }
     }
 }
+
+/// As many as a kernel whose memory lies apart has inputs and outputs, in almost all cases.
+type Few<T> = SmallVec<[T; 12]>;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use super::conv::naturals;
 use super::lanes::WIDTH;
+use super::recycled::Recycled;
 use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes};
 use ort::operator::KernelContext;
@@ -98,7 +99,7 @@ trait OnWindow {
 #[inline(always)]
 fn on_windows(pool: Pool, work: &mut impl OnWindow) {
     let whole = pool.channels / WIDTH * WIDTH;
-    let mut window = Vec::with_capacity(pool.windows.kernel[0] * pool.windows.kernel[1]);
+    let mut window = Recycled::new();
     for n in 0..pool.batch {
         for y in 0..pool.output[0] {
             for x in 0..pool.output[1] {

@@ -3,6 +3,7 @@
 mod cuda;
 mod library;
 mod model;
+mod pool;
 mod session;
 
 pub use cuda::{CudaOptions, cuda_devices, cuda_driver, cuda_present};
@@ -133,6 +134,7 @@ impl OnnxRuntime {
         match self.placement {
             // Domains cannot be shared between threads; making them for each session takes microseconds.
             Placement::Cpu => {
+                builder = builder.with_env_allocators()?;
                 for domain in kernels::domains()? {
                     builder = builder.with_operators(domain)?;
                 }
@@ -157,7 +159,7 @@ impl OnnxRuntime {
     /// Memory in which state lives.
     fn allocator(&self, session: &ort::session::Session) -> ort::Result<Allocator> {
         match self.placement {
-            Placement::Cpu => Ok(Allocator::default()),
+            Placement::Cpu => Allocator::new(session, pool::memory()?),
             Placement::Cuda(options) => Allocator::new(session, options.memory()?),
         }
     }
@@ -181,6 +183,10 @@ impl Engine for OnnxRuntime {
 
     fn has_kernels(&self) -> bool {
         self.placement == Placement::Cpu
+    }
+
+    fn release_unused(&self) {
+        pool::release_unused();
     }
 
     fn shared(&self) -> Arc<dyn Engine> {
