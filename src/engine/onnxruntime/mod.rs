@@ -159,7 +159,8 @@ impl OnnxRuntime {
     /// Memory in which state lives.
     fn allocator(&self, session: &ort::session::Session) -> ort::Result<Allocator> {
         match self.placement {
-            Placement::Cpu => Allocator::new(session, pool::memory()?),
+            // Not from the pool: `cnn` of benches/peers is 3 % slower with its weights there.
+            Placement::Cpu => Ok(Allocator::default()),
             Placement::Cuda(options) => Allocator::new(session, options.memory()?),
         }
     }

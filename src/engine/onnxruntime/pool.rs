@@ -24,8 +24,8 @@ const LINE: usize = 64;
 const NEAR: usize = 8;
 /// Bytes from which a block is large. Those begin at so many different distances from their page: of memory that is written
 /// at the same place of a page as what is read elsewhere, the CPU suspects that it is the same.
-const LARGE: usize = 64 << 10;
-const PLACES: usize = 64;
+const LARGE: usize = 1 << 20;
+const PLACES: usize = 61 * STRIDE;
 /// From one large block to the next, in lines.
 const STRIDE: usize = 17;
 
@@ -154,14 +154,9 @@ struct Table {
     info: MemoryInfo<'static>,
 }
 
-/// The memory that it allocates.
-pub(super) fn memory() -> ort::Result<MemoryInfo<'static>> {
-    MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
-}
-
 /// Makes it the allocator of all sessions that ask for the environment's.
 pub(super) fn register(environment: &Environment) -> ort::Result<()> {
-    let info = memory()?;
+    let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?;
     let functions = OrtAllocator {
         version: ORT_API_VERSION,
         Alloc: Some(take),
