@@ -137,7 +137,13 @@ impl OnnxRuntime {
                     builder = builder.with_operators(domain)?;
                 }
             }
-            Placement::Cuda(options) => builder = builder.with_execution_providers([options.provider()])?,
+            Placement::Cuda(options) => {
+                builder = builder.with_execution_providers([options.provider()])?;
+                // A node of a step that was left to the CPU would have its values cross over and back.
+                if purpose == Purpose::Steps {
+                    builder = builder.with_disable_cpu_fallback()?;
+                }
+            }
         }
         Ok(builder)
     }
