@@ -1,5 +1,6 @@
 //! ONNX Runtime's CUDA provider on a machine without a device: NVIDIA's libraries are replaced by stand-ins, in which
 //! kernels compute nothing, copies are counted, and what a captured stream must not do fails. And the genomes to try.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use evolve::data::{CategoricalFeature, InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
 use evolve::engine::{Build, Places, install_for};

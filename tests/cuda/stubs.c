@@ -4,7 +4,6 @@
  *
  * Each library is compiled from this file with its own macro and the version of its symbols, which is its file name. */
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -280,11 +279,11 @@ int cudnnGetReductionIndicesSize(void *handle, void *reduction, void *a, void *c
 int cudnnGetReductionWorkspaceSize(void *handle, void *reduction, void *a, void *c, size_t *size) { *size = 0; return 0; }
 
 /* Descriptors of the graph interface keep what is set. Each graph has one engine, which needs no workspace. */
-enum descriptor_type { CONVOLUTION_FORWARD = 10, ENGINE_CONFIG_OF_HEURISTIC = 3 };
-enum attribute {
-    HEURISTIC_GRAPH = 201, HEURISTIC_RESULTS = 202, CONFIG_ENGINE = 300, PLAN_CONFIG = 401, PLAN_WORKSPACE = 402,
+enum { CONVOLUTION_FORWARD = 10, DESCRIPTOR = 15 }; /* types of a descriptor and of an attribute */
+enum {
+    HEURISTIC_GRAPH = 201, HEURISTIC_RESULTS = 202, CONFIG_ENGINE = 300, PLAN_CONFIG = 401,
     FORWARD_W = 703, FORWARD_X = 704, FORWARD_Y = 705, GRAPH_OPERATIONS = 801, TENSOR_DIMENSIONS = 902, TENSOR_ID = 906,
-    PACK_IDS = 1000, PACK_POINTERS = 1001, ENGINE_GRAPH = 1300, ENGINE_INDEX = 1301,
+    PACK_IDS = 1000, PACK_POINTERS = 1001, ENGINE_GRAPH = 1300,
 };
 struct value { int attribute; int64_t count; size_t size; void *data; struct value *next; };
 struct descriptor { int type; struct value *values; };
@@ -303,7 +302,6 @@ static struct value *find(struct descriptor *d, int attribute) {
     return v;
 }
 
-#include <stdio.h>
 int cudnnBackendCreateDescriptor(int type, struct descriptor **made) {
     *made = calloc(1, sizeof **made);
     (*made)->type = type;
@@ -328,21 +326,20 @@ int cudnnBackendSetAttribute(struct descriptor *d, int attribute, int type, int6
     v->attribute = attribute, v->count = count, v->size = count * size_of(type);
     v->data = realloc(v->data, v->size + 1);
     memcpy(v->data, data, v->size);
-    if (getenv("STUB_TRACE")) fprintf(stderr, "set %d %d %d x%ld\n", d->type, attribute, type, count);
     return 0;
 }
+/* What was set; else one zero, which is the workspace of a plan and the number of its engine, or, of lists, nothing. An
+ * engine and its configuration, which the caller has made, are told their graph. */
 int cudnnBackendGetAttribute(struct descriptor *d, int attribute, int type, int64_t wanted, int64_t *count, void *data) {
     struct value *v = find(d, attribute);
-    if (getenv("STUB_TRACE")) fprintf(stderr, "get %d %d %d x%ld %p found %p\n", d->type, attribute, type, wanted, data, v);
     int64_t has = v ? v->count : wanted <= 1;
     if (count) *count = has;
     if (!data || !wanted || !has) return 0;
     if (v) {
         memcpy(data, v->data, (wanted < has ? wanted : has) * size_of(type));
     } else if (attribute == HEURISTIC_RESULTS || attribute == CONFIG_ENGINE) {
-        struct descriptor *into = *(struct descriptor **)data;
         struct value *graph = find(d, attribute == HEURISTIC_RESULTS ? HEURISTIC_GRAPH : ENGINE_GRAPH);
-        if (graph) cudnnBackendSetAttribute(into, ENGINE_GRAPH, 15, 1, graph->data);
+        if (graph) cudnnBackendSetAttribute(*(struct descriptor **)data, ENGINE_GRAPH, DESCRIPTOR, 1, graph->data);
     } else {
         memset(data, 0, size_of(type));
     }
@@ -350,7 +347,7 @@ int cudnnBackendGetAttribute(struct descriptor *d, int attribute, int type, int6
 }
 SUCCEED(cudnnBackendFinalize)
 
-static void *first(struct descriptor *d, int attribute) { struct value *v = find(d, attribute); return v ? v->data : NULL; }
+static void *first(struct descriptor *d, int attribute) { return find(d, attribute)->data; }
 
 /* Memory of a tensor, and how many elements it has. */
 static float *tensor(struct descriptor *pack, struct descriptor *operation, int attribute, int64_t *elements) {
