@@ -152,7 +152,15 @@ pub struct Installed {
 /// # Errors
 /// Where there is no wheel, client or cache, and where a step fails; the cache is then as it was before.
 pub fn install(places: &Places, build: Build) -> Result<Installed, InstallError> {
-    let wheel = choose(build, std::env::consts::OS, std::env::consts::ARCH, cuda_driver())?;
+    install_for(places, build, cuda_driver())
+}
+
+/// As [`install`], for a machine whose NVIDIA driver is of this major version; without one the newest is taken.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_for(places: &Places, build: Build, driver: Option<u32>) -> Result<Installed, InstallError> {
+    let wheel = choose(build, std::env::consts::OS, std::env::consts::ARCH, driver)?;
     let cache = places.cache.as_deref().ok_or(InstallError::NoCache)?;
     let at = |path: &Path| {
         let path = path.to_owned();

@@ -10,7 +10,7 @@ mod select;
 pub(crate) mod tests;
 mod tract;
 
-pub use install::{Build, InstallError, Installed, install};
+pub use install::{Build, InstallError, Installed, install, install_for};
 pub use locate::{Found, Located, OLDEST_MINOR, Places, Skipped, Source, locate, locate_first};
 pub use onnxruntime::{CudaOptions, OnnxRuntime, cuda_devices, cuda_driver, cuda_present};
 pub use select::{Choice, Device, Request, Selected, select, select_in};

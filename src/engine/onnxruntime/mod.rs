@@ -61,6 +61,10 @@ const IDLE_PASSES: [&str; 33] = [
     "WhereDummyDq",
 ];
 
+/// The pass that makes one `Split` of several `Slice`: for parts of several extents its kernel for CUDA uploads a table in
+/// each step.
+const SPLIT_PASS: &str = "GatherSliceToSplitFusion";
+
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -129,7 +133,11 @@ impl OnnxRuntime {
             // The level above rewrites pools into a blocked layout and back: `cnn` of benches/peers is 4 to 7 % slower then.
             .with_optimization_level(GraphOptimizationLevel::Level2)?;
         if purpose == Purpose::Steps {
-            builder = builder.with_config_entry("optimization.disable_specified_optimizers", IDLE_PASSES.join(";"))?;
+            let mut passes = IDLE_PASSES.join(";");
+            if self.placement != Placement::Cpu {
+                passes = format!("{passes};{SPLIT_PASS}");
+            }
+            builder = builder.with_config_entry("optimization.disable_specified_optimizers", passes)?;
         }
         match self.placement {
             // Domains cannot be shared between threads; making them for each session takes microseconds.
@@ -139,7 +147,13 @@ impl OnnxRuntime {
                     builder = builder.with_operators(domain)?;
                 }
             }
-            Placement::Cuda(options) => builder = builder.with_execution_providers([options.provider()])?,
+            Placement::Cuda(options) => {
+                builder = builder.with_execution_providers([options.provider()])?;
+                // A node of a step that was left to the CPU would have its values cross over and back.
+                if purpose == Purpose::Steps {
+                    builder = builder.with_disable_cpu_fallback()?;
+                }
+            }
         }
         Ok(builder)
     }

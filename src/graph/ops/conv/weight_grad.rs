@@ -149,10 +149,18 @@ fn product(s: &mut Speller<'_>, a: Term, b: Term) -> Term {
     s.node("MatMul", &[a, transposed], vec![])
 }
 
+/// Most parts of which ONNX Runtime's kernel for CUDA uploads no table when it puts them together.
+const PARTS: usize = 32;
+
 fn concat(s: &mut Speller<'_>, parts: &[Term], axis: i64) -> Term {
-    match parts {
-        [only] => *only,
-        several => s.node("Concat", several, vec![("axis", Attribute::Int(axis))]),
+    let groups = (2..=PARTS).rev().find(|&group| parts.len() > PARTS && parts.len().is_multiple_of(group));
+    match (parts, groups) {
+        ([only], _) => *only,
+        (several, None) => s.node("Concat", several, vec![("axis", Attribute::Int(axis))]),
+        (many, Some(group)) => {
+            let groups: Vec<_> = many.chunks(group).map(|parts| concat(s, parts, axis)).collect();
+            concat(s, &groups, axis)
+        }
     }
 }
 
