@@ -183,7 +183,7 @@ fn delimiters_quotes_and_marks_are_understood() {
     for d in [",", ";", "\t"] {
         write(&folder, "t", format!("\u{feff}{}\r\n{}", ["x", "text", "y"].join(d), body(d)));
         let source =
-            read(&Request { path: &folder.path().join("t"), target: Some("y"), group: None, purpose: Purpose::Learn })
+            read(&Request { path: &folder.path().join("t"), target: Some("y"), group: None, purpose: Purpose::Learn(&[]) })
                 .unwrap();
         let RawBatch::Table { columns, rows } = &source.inputs else { panic!() };
         assert_eq!(*rows, 20);
@@ -430,7 +430,7 @@ proptest! {
         // A letter keeps the column text and the cell present.
         cells.iter().for_each(|(text, y)| writer.write_record([&format!("{text}z"), y]).unwrap());
         write(&folder, "t.csv", writer.into_inner().unwrap());
-        let request = Request { path: &folder.path().join("t.csv"), target: Some("y"), group: None, purpose: Purpose::Learn };
+        let request = Request { path: &folder.path().join("t.csv"), target: Some("y"), group: None, purpose: Purpose::Learn(&[]) };
         let source = read(&request).unwrap();
         let RawBatch::Table { columns, .. } = &source.inputs else { panic!() };
         let Column::Text(text) = &columns[0].1 else { panic!() };
