@@ -74,7 +74,8 @@ impl Session<'_> {
             memory: self.memory,
             stop: self.stop,
         };
-        let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event))?;
+        let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event));
+        let finished = finished.map_err(Failure::of_session)?;
         progress.phase("exporting");
         let path = study.folder().model();
         let cross_validation = study.settings().data.cross_validation;
@@ -96,9 +97,9 @@ impl Session<'_> {
         let input = self.report_input(study, &finished, exported.bytes, front)?;
         let page = study.folder().root().join("report.html");
         let digest = report::Digest::of(&input);
-        write_whole(&page, report::html(&input, &digest).as_bytes())?;
+        write_whole(&page, report::html(&input, &digest).as_bytes()).map_err(Failure::of_session)?;
         let numbers = serde_json::to_vec_pretty(&report::numbers(&input, digest)).map_err(Failure::failed)?;
-        write_whole(&study.folder().root().join("report.json"), &numbers)?;
+        write_whole(&study.folder().root().join("report.json"), &numbers).map_err(Failure::of_session)?;
         drop(progress);
         let result = Ending {
             event: "finished",
