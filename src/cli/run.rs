@@ -68,6 +68,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         error => error.into(),
     })?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
+    let engine = if settings.tf32 { engine } else { engine.exact() };
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
@@ -215,6 +216,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             version: session.engine.version(),
             device: session.engine.device(),
             kernels,
+            tf32: settings.tf32,
             memory: settings.memory_limit,
         },
         schema: dataset.task.clone(),

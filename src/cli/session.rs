@@ -17,6 +17,7 @@ use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 /// What a session works with.
 pub(super) struct Session<'a> {
     pub dataset: &'a Dataset,
+    /// Of the search; what is exported is trained and judged by [`Engine::exact`] of it.
     pub engine: &'a dyn Engine,
     pub metric: &'static Metric,
     pub class_weights: &'a ClassWeights,
@@ -61,6 +62,7 @@ impl Session<'_> {
     /// Searches, retrains, exports and reports.
     pub(super) fn run(&self, study: &mut Study, mut progress: Progress, mode: OutputMode) -> Result<Status, Failure> {
         progress.metric(self.metric);
+        let exact = self.engine.exact();
         let lookup = export::lookup(self.engine, &Tract);
         let assemble = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
             let metrics = Metrics { scores, cross_validation: None };
@@ -81,7 +83,7 @@ impl Session<'_> {
         let cross_validation = study.settings().data.cross_validation;
         let net = Net::of(&finished.net, Metrics { scores: &finished.choice.scores, cross_validation });
         // The weights come with the preprocessing that they were trained with.
-        let exported = export::export(&net, finished.data(self.dataset), self.engine, &Tract, &path)?;
+        let exported = export::export(&net, finished.data(self.dataset), exact.as_ref(), &Tract, &path)?;
         for agreement in &exported.agreements {
             progress.note(Note::Notice(&format!(
                 "best.onnx in {} on {} raw rows: at most {:.0e} from what was scored",
@@ -92,7 +94,7 @@ impl Session<'_> {
             progress.note(Note::Warning(note));
         }
         self.warn_of_violation(study, &finished, &mut progress);
-        let front = export::export_front(&finished, study.folder(), self.dataset, self.engine, &Tract)?;
+        let front = export::export_front(&finished, study.folder(), self.dataset, exact.as_ref(), &Tract)?;
         let front = self.front(study, front);
         let input = self.report_input(study, &finished, exported.bytes, front)?;
         let page = study.folder().root().join("report.html");
@@ -226,7 +228,8 @@ impl Session<'_> {
 
     /// What a net says about the validation part of a dataset.
     fn predictions(&self, genome: &Genome, weights: &Weights, data: &Dataset) -> Result<Predictions, Failure> {
-        let mut evaluator = Evaluator::new(genome, &data.task, data.train.targets.len(), self.engine, Target::Portable)?;
+        let (engine, rows) = (self.engine.exact(), data.train.targets.len());
+        let mut evaluator = Evaluator::new(genome, &data.task, rows, engine.as_ref(), Target::Portable)?;
         evaluator.set_weights(weights)?;
         Ok(evaluator.predict(&data.validation)?)
     }

@@ -95,6 +95,11 @@ pub trait Engine: Debug + Send + Sync {
     fn has_kernels(&self) -> bool;
     /// The same engine, for what has to own it.
     fn shared(&self) -> Arc<dyn Engine>;
+    /// The same engine without shortcuts in precision, for what is exported and for what judges it. Here it is one that
+    /// takes none.
+    fn exact(&self) -> Arc<dyn Engine> {
+        self.shared()
+    }
     /// Loads a model for repeated steps.
     ///
     /// # Errors

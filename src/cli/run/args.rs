@@ -129,6 +129,10 @@ pub struct Args {
     /// Whether training on the processor uses evolve's own kernels, which are faster than the standard operators
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub kernels: Switch,
+    /// Whether the search may round factors to TF32 on a CUDA device, which is faster and ranks networks as well; what is
+    /// exported is trained, verified and measured without
+    #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
+    pub tf32: Switch,
     /// Memory that trainings may take together, such as 4GiB; what needs more is not trained, so give it where a study is to
     /// be the same elsewhere [default: three quarters of what is free now, written into study.toml]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
@@ -214,6 +218,7 @@ impl Args {
             lag: self.lag,
             engine: self.engine,
             kernels: self.kernels == Switch::On,
+            tf32: self.tf32 == Switch::On,
             examples: self.examples,
             memory_limit: self.memory_limit.unwrap_or_else(memory::default_limit),
             output: self.output.mode(),

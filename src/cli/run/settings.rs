@@ -64,6 +64,8 @@ pub struct RunSettings {
     pub engine: EngineArgs,
     /// Whether training on the processor uses kernels of `evolve.train`.
     pub kernels: bool,
+    /// Whether the search may round to TF32 on a CUDA device.
+    pub tf32: bool,
     /// Bytes that all trainings together may take.
     pub memory_limit: u64,
     /// Folder of the study.
