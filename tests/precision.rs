@@ -62,7 +62,7 @@ impl Engine for Noting {
 }
 
 #[test]
-fn candidates_are_trained_with_shortcuts_and_what_is_exported_or_measured_is_not() {
+fn candidates_are_trained_with_shortcuts_and_finalists_are_not_nor_is_anything_measured_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (fixture("iris.csv"), folder.path().join("study"));
     let arguments = ["run", data.to_str().expect("a path"), "--target", "species", "--minimize", "latency", "--quiet"];

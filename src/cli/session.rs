@@ -17,7 +17,7 @@ use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 /// What a session works with.
 pub(super) struct Session<'a> {
     pub dataset: &'a Dataset,
-    /// Of the search; what is exported is trained and judged by [`Engine::exact`] of it.
+    /// Of the search; the finals are trained, and models judged, by [`Engine::exact`] of it.
     pub engine: &'a dyn Engine,
     pub metric: &'static Metric,
     pub class_weights: &'a ClassWeights,

@@ -95,8 +95,8 @@ pub trait Engine: Debug + Send + Sync {
     fn has_kernels(&self) -> bool;
     /// The same engine, for what has to own it.
     fn shared(&self) -> Arc<dyn Engine>;
-    /// The same engine without shortcuts in precision, for what is exported and for what judges it. Here it is one that
-    /// takes none.
+    /// The same engine without shortcuts in precision, for the final trainings and for what judges a model. This is the
+    /// engine itself where it takes none.
     fn exact(&self) -> Arc<dyn Engine> {
         self.shared()
     }

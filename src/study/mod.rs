@@ -269,7 +269,7 @@ impl Study {
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
         let class_weights = self.settings.training.class_weights.clone();
-        // Rounding may be coarse where candidates are only compared, not in what is exported and measured.
+        // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
         let exact = resources.engine.exact();
         let [searching, retraining] = [resources.engine, exact.as_ref()].map(|engine| {
             let setting = |data| setting(data, engine, resources, metric, kernels, &class_weights);

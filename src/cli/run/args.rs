@@ -129,8 +129,8 @@ pub struct Args {
     /// Whether training on the processor uses evolve's own kernels, which are faster than the standard operators
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub kernels: Switch,
-    /// Whether the search may round factors to TF32 on a CUDA device, which is faster and ranks networks as well; what is
-    /// exported is trained, verified and measured without
+    /// Whether the search may round factors to TF32 on a CUDA device, which is faster and good enough to rank networks; the
+    /// finals are trained, and models verified and measured, without
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub tf32: Switch,
     /// Memory that trainings may take together, such as 4GiB; what needs more is not trained, so give it where a study is to

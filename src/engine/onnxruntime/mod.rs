@@ -230,7 +230,7 @@ mod tests {
     use crate::engine::tests::library;
 
     #[test]
-    fn what_is_exported_is_computed_on_the_same_device_without_tf32() {
+    fn the_exact_engine_is_on_the_same_device_without_tf32() {
         let on = |placement| OnnxRuntime { library: Library::open(&library()).unwrap(), placement };
         let options = CudaOptions { memory_limit: Some(1 << 30), ..CudaOptions::device(2) };
         let engine = on(Placement::Cuda(options));
