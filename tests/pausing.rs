@@ -1,51 +1,18 @@
 //! Trainings that are paused at rungs and go on: as if they had never stopped.
 
-use evolve::data::{Dataset, Options, Validation, load};
-use evolve::engine::{Choice, Device, Engine, Request as Wanted, select};
+mod trainings;
+
 use evolve::express::domain;
 use evolve::genome::{Genome, SearchSpace};
 use evolve::graph::Target;
 use evolve::study::Store;
-use evolve::train::{
-    Checkpoint, ClassWeights, Request, Rung, Setting, TrainError, Trained, metric, train, train_population,
-};
+use evolve::train::{Checkpoint, Request, Rung, Setting, TrainError, Trained, train, train_population};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use trainings::{ROWS, data, engine, setting};
 
 const SHARES: [f64; 3] = [0.125, 0.25, 0.5];
-const ROWS: usize = 100;
-
-fn data(file: &str, target: Option<&str>) -> Dataset {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
-    let target = target.map(str::to_owned);
-    let options = Options { path, target, task: None, validation: Validation::Share(0.2), group: None, seed: 0 };
-    let mut dataset = load(&options).expect("a dataset");
-    let first = |rows: usize, most: usize| (0..rows.min(most)).collect::<Vec<_>>();
-    dataset.train = dataset.train.take(&first(dataset.train.targets.len(), ROWS));
-    dataset.validation = dataset.validation.take(&first(dataset.validation.targets.len(), 40));
-    dataset
-}
-
-fn engine() -> Arc<dyn Engine> {
-    let wanted = Wanted { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    select(&wanted).expect("ONNX Runtime").engine
-}
-
-fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target, stop: &'a AtomicBool) -> Setting<'a> {
-    Setting {
-        task: &dataset.task,
-        train: &dataset.train,
-        validation: &dataset.validation,
-        engine,
-        target,
-        metric: metric::default_for(dataset.task.kind),
-        class_weights: &ClassWeights::Auto,
-        stop,
-    }
-}
 
 /// Rungs of which those from number `first` on pause everything.
 fn rungs(first: usize) -> Vec<Rung> {

@@ -1,43 +1,18 @@
 //! Nets that train as one graph become what they become alone.
 
-use evolve::data::{Dataset, Options, Validation, load};
-use evolve::engine::{Choice, Device, Engine, Request, select};
+mod trainings;
+
+use evolve::data::Dataset;
 use evolve::express::domain;
 use evolve::genome::{Augmentation, Genome, Net, Norm, NumericEncoding, Schedule, SearchSpace, TableBlock, TableMotif};
 use evolve::graph::Target;
 use evolve::study::{Clock, Evaluator, Job, LocalPool, Memory, Outcome, Store, Workshop};
-use evolve::train::{self, ClassWeights, Setting, Trained, metric, train_population};
+use evolve::train::{self, Setting, Trained, train_population};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// Rows that are trained on: few, and no multiple of a batch.
-const ROWS: usize = 100;
-
-fn data(file: &str, target: Option<&str>) -> Dataset {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
-    let options = Options {
-        path,
-        target: target.map(str::to_owned),
-        task: None,
-        validation: Validation::Share(0.2),
-        group: None,
-        seed: 0,
-    };
-    let mut dataset = load(&options).expect("a dataset");
-    let first = |rows: usize, most: usize| (0..rows.min(most)).collect::<Vec<_>>();
-    dataset.train = dataset.train.take(&first(dataset.train.targets.len(), ROWS));
-    dataset.validation = dataset.validation.take(&first(dataset.validation.targets.len(), 40));
-    dataset
-}
-
-fn engine() -> Arc<dyn Engine> {
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    select(&request).expect("ONNX Runtime").engine
-}
+use trainings::{ROWS, data, engine, setting};
 
 /// The genome with other rates, as its twins in a search have.
 fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {
@@ -87,20 +62,6 @@ fn matches_errors<E: std::fmt::Display>(
             None
         }
         (alone, together) => panic!("alone {:?}, together {:?}", alone.is_ok(), together.is_ok()),
-    }
-}
-
-fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target, stop: &'a AtomicBool) -> Setting<'a> {
-    let name = if dataset.task.kind == evolve::data::TaskKind::Regression { "rmse" } else { "log_loss" };
-    Setting {
-        task: &dataset.task,
-        train: &dataset.train,
-        validation: &dataset.validation,
-        engine,
-        target,
-        metric: metric::find(name, dataset.task.kind).expect("a metric"),
-        class_weights: &ClassWeights::Auto,
-        stop,
     }
 }
 

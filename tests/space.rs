@@ -303,3 +303,22 @@ fn mistakes_in_a_file_end_a_run_before_it_begins() {
         evolve(folder.path(), &["run", data.to_str().expect("a path"), "--target", "species", "--space", "none.toml"]);
     assert!(output.status.code() == Some(2) && said(&output).contains("none.toml: "), "{}", said(&output));
 }
+
+#[test]
+fn a_space_is_written_through_a_link_into_a_pipe_and_not_into_a_folder_that_is_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = fixture("iris.csv");
+    let space = ["space", data.to_str().expect("a path"), "--target", "species"];
+    let printed = evolve(folder.path(), &space).stdout;
+    let written = |output: &str| evolve(folder.path(), &[&space[..], &["--output", output]].concat());
+    #[cfg(unix)]
+    {
+        fs::write(folder.path().join("real.toml"), "old").expect("a file");
+        std::os::unix::fs::symlink("real.toml", folder.path().join("link.toml")).expect("a link");
+        written("link.toml");
+        assert_eq!(fs::read(folder.path().join("real.toml")).expect("a file"), printed);
+        assert_eq!(written("/dev/stdout").stdout, printed);
+    }
+    let output = written("missing/space.toml");
+    assert!(output.status.code() == Some(2) && said(&output).contains("missing/space.toml"), "{}", said(&output));
+}

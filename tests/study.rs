@@ -152,39 +152,6 @@ fn a_study_that_starts_from_another_is_as_good_at_once_and_does_not_need_it_any_
 }
 
 #[test]
-fn data_that_does_not_fit_the_earlier_study_is_refused_and_other_values_are_not() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
-    let write = |name: &str, header: &str, row: fn(usize) -> String| {
-        let rows: Vec<String> = (0..60).map(row).collect();
-        fs::write(path(name), format!("{header}\n{}\n", rows.join("\n"))).expect("a file");
-    };
-    write("may.csv", "x,z,y", |i| format!("{},{},{}", i % 7, ["p", "q"][i % 2], ["a", "b"][i % 2]));
-    write("june.csv", "x,z,y", |i| format!("{},{},{}", 50 + i % 7, ["q", "r"][i % 2], ["a", "b"][i % 2]));
-    write("july.csv", "x,w,y", |i| format!("{},{},{}", i % 7, i % 5, ["a", "b", "c"][i % 3]));
-    let short = ["--candidates", "1", "--examples", "200"];
-    run(evolve(&[&["run", &path("may.csv"), "--target", "y", "--quiet", "--out", &path("may")], &short[..]].concat()));
-
-    let refused = |data: &str, from: &str, message: &str| {
-        let arguments = ["run", &path(data), "--from", &path(from), "--out", &path("none")];
-        let output = evolve(&[&arguments, &short[..]].concat()).output().expect("the binary runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && said.contains(message), "{said}");
-        assert!(!Path::new(&path("none")).exists(), "something is left behind");
-    };
-    refused("july.csv", "may", "new class \"c\"; column \"z\" is missing; column \"w\" is new");
-    refused("june.csv", "nowhere", "holds no study");
-    fs::write(path("may.csv"), "gone").expect("a file");
-    let june = ["run", &path("june.csv"), "--from", &path("may"), "--out", &path("june")];
-    let output = run(evolve(&[&june, &short[..]].concat()));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("begins with 1 of the earlier study's networks, 1 with their weights"), "{said}");
-    assert!(said.contains("where rows of the earlier data are among these"), "{said}");
-    assert!(said.contains("column \"x\": 100% of the rows are beyond the range"), "{said}");
-    assert!(said.contains("column \"z\": 50% of the rows have values that the earlier study did not know"), "{said}");
-}
-
-#[test]
 fn a_torn_line_is_cut_off_and_a_damaged_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");
@@ -256,23 +223,32 @@ fn a_study_that_another_process_works_on_is_left_alone() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("another process"));
 }
 
-/// Writing fails at a file size limit as it does on a full disk; what was journaled before is whole.
+/// The exit code and the message of a command whose files may have so many blocks, of 512 bytes or 1 KiB: writing fails at
+/// such a limit as it does on a full disk.
+#[cfg(unix)]
+fn limited(inner: &Command, blocks: u32) -> (Option<i32>, String) {
+    let words: Vec<String> = std::iter::once(inner.get_program())
+        .chain(inner.get_args())
+        .map(|w| format!("'{}'", w.to_str().expect("a word")))
+        .collect();
+    // The signal that comes with the limit is ignored, so that the write reports an error.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {}", words.join(" "));
+    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().expect("a shell");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_ends_the_run_and_leaves_the_journal_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");
-    let inner = study(&out, &["--candidates", "60"]);
-    let words: Vec<String> = std::iter::once(inner.get_program())
-        .chain(inner.get_args())
-        .map(|w| format!("'{}'", w.to_str().expect("a word")))
-        .collect();
-    // The signal that comes with the limit is ignored, so that the write reports an error. The unit is 512 bytes or 1 KiB.
-    let script = format!("trap '' XFSZ; ulimit -f 64; exec {}", words.join(" "));
-    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().expect("a shell");
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("cannot write") && !message.contains("panicked"), "{message}");
+    let (code, message) = limited(&study(&out, &[]), 0);
+    assert!(code == Some(1) && message.contains("cannot write") && !message.contains("resume"), "{message}");
+    assert!(!out.exists(), "nothing has begun");
+    let (code, message) = limited(&study(&out, &["--candidates", "60"]), 64);
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("cannot write") && message.contains("`evolve resume` goes on"), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "6"]));
 }
 
@@ -398,6 +374,29 @@ fn a_study_that_cannot_begin_leaves_no_folder() {
     let output = study(&out, &["--runtime", missing.to_str().expect("a path")]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!out.exists());
+    let junk = folder.path().join("junk.so");
+    fs::write(&junk, "junk").expect("a file");
+    for was_there in [false, true] {
+        let output = study(&out, &["--runtime", junk.to_str().expect("a path")]).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(out.exists(), was_there, "the user's folder stays, and no other");
+        fs::create_dir_all(&out).expect("a folder");
+        assert_eq!(fs::read_dir(&out).expect("a folder").count(), 0);
+    }
+}
+
+#[test]
+fn what_the_search_may_round_is_recorded_and_a_folder_of_before_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &["--candidates", "2", "--tf32", "off"]));
+    let path = out.join("study.toml");
+    let settings = fs::read_to_string(&path).expect("settings");
+    assert!(settings.contains("\ntf32 = false\n"), "{settings}");
+    fs::write(&path, settings.replace("tf32 = false\n", "")).expect("a file");
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "3"]));
+    let settings = fs::read_to_string(&path).expect("settings");
+    assert!(settings.contains("\ntf32 = true\n"), "{settings}");
 }
 
 #[test]

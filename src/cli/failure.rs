@@ -58,6 +58,13 @@ impl Failure {
         Failure { hint: Some(hint.to_string()), ..self }
     }
 
+    /// What ends a session: where a file cannot be written, nothing that was journaled is lost.
+    pub fn of_session(error: StudyError) -> Failure {
+        let is_io = matches!(error, StudyError::Io { .. });
+        let failure = Failure::from(error);
+        if is_io { failure.hint("the journal is whole; once this is mended, `evolve resume` goes on") } else { failure }
+    }
+
     /// Standard output cannot be written. A reader that closed the pipe has read enough: that is a success.
     pub fn output(error: &io::Error) -> Failure {
         match error.kind() {
@@ -132,10 +139,9 @@ impl From<StudyError> for Failure {
             | StudyError::Weights { .. } => Failure::bad_input(error),
             StudyError::Stopped => Failure { status: Status::Interrupted, ..Failure::failed(error) },
             StudyError::NoTime => Failure::bad_input(error).hint("raise --budget, or give --candidates instead"),
-            StudyError::Io { .. } => {
-                Failure::failed(error).hint("the journal is whole; once this is mended, `evolve resume` goes on")
+            StudyError::Io { .. } | StudyError::NothingTrained { .. } | StudyError::Search(_) | StudyError::Probe(_) => {
+                Failure::failed(error)
             }
-            StudyError::NothingTrained { .. } | StudyError::Search(_) | StudyError::Probe(_) => Failure::failed(error),
         }
     }
 }
@@ -149,7 +155,7 @@ impl From<TrainError> for Failure {
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Failure {
         match error {
-            ExportError::Write(error) => error.into(),
+            ExportError::Write(error) => Failure::of_session(error),
             error => Failure::failed(error),
         }
     }

@@ -2,13 +2,32 @@
 
 use super::{Failure, resume, run::RunSettings, session, space::Chosen};
 use crate::{
-    data::{self, Dataset, Options, Preprocessing, TaskKind, Validation},
-    study::Earlier,
+    data::{self, DataError, Dataset, Options, Preprocessing, TaskKind, Validation},
+    study::{Earlier, StudyError},
 };
+use std::path::Path;
+
+/// Reads an earlier study. What cannot be read is bad input: nothing has begun yet.
+///
+/// # Errors
+/// As [`Earlier::read`].
+pub(super) fn read(folder: &Path) -> Result<Earlier, Failure> {
+    Earlier::read(folder).map_err(unreadable)
+}
+
+fn unreadable(error: StudyError) -> Failure {
+    match error {
+        StudyError::Io { .. } => Failure::bad_input(error),
+        error => error.into(),
+    }
+}
 
 /// The settings with those of the earlier study where none were given: target, metric, validation, group,
 /// space, ancestors and constraints.
-pub(super) fn completed(settings: &RunSettings, earlier: &Earlier) -> RunSettings {
+///
+/// # Errors
+/// Where a setting that was given excludes one that is taken over.
+pub(super) fn completed(settings: &RunSettings, earlier: &Earlier) -> Result<RunSettings, Failure> {
     let mut settings = settings.clone();
     let before = earlier.settings();
     settings.target = settings.target.or_else(|| before.data.target.clone());
@@ -28,7 +47,12 @@ pub(super) fn completed(settings: &RunSettings, earlier: &Earlier) -> RunSetting
     settings.group = settings.group.or_else(|| before.data.group.clone());
     let space = || before.space.clone().map(|file| Chosen::of_study(earlier.settings_path(), file));
     settings.space = settings.space.or_else(space);
-    settings
+    settings.check().map_err(|failure| {
+        let theirs = "ancestors and bounds are those of the earlier study where none are given";
+        let hint = failure.hint.as_deref().map_or_else(|| theirs.to_owned(), |hint| format!("{hint}; {theirs}"));
+        failure.hint(hint)
+    })?;
+    Ok(settings)
 }
 
 /// Loads new data through the preprocessing of the earlier study, whose kind of task it poses where none was given.
@@ -39,8 +63,14 @@ pub(super) fn load(options: &Options, earlier: &Earlier) -> Result<Dataset, Fail
     let fitted = preprocessing(earlier)?;
     // How many classes there are is compared by their names.
     let kind = if fitted.kind == TaskKind::Regression { TaskKind::Regression } else { TaskKind::Multiclass };
-    let mut dataset = data::load_fitted(&Options { task: options.task.or(Some(kind)), ..options.clone() }, &fitted)?;
-    dataset.warnings.extend(overlap(&dataset, options, earlier));
+    let options = Options { task: options.task.or(Some(kind)), ..options.clone() };
+    let mut dataset = data::load_fitted(&options, &fitted).map_err(|error| match error {
+        DataError::UnknownGroup { .. } if options.group == earlier.settings().data.group => {
+            Failure::from(error).hint("the earlier study keeps groups by this column; add it, or name another with --group")
+        }
+        error => error.into(),
+    })?;
+    dataset.warnings.extend(overlap(&dataset, &options, earlier));
     Ok(dataset)
 }
 
@@ -71,7 +101,7 @@ fn overlap(dataset: &Dataset, options: &Options, earlier: &Earlier) -> Option<St
 
 /// As it was kept, or else fitted again to the same data.
 fn preprocessing(earlier: &Earlier) -> Result<Preprocessing, Failure> {
-    if let Some(kept) = earlier.preprocessing()? {
+    if let Some(kept) = earlier.preprocessing().map_err(unreadable)? {
         return Ok(kept);
     }
     let again = resume::load(earlier.settings(), None).map_err(|failure| {

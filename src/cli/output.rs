@@ -1,10 +1,15 @@
 //! Where results, progress and failures are printed.
 
 use super::{Failure, Status, tell};
+use crate::study::{StudyError, write_whole};
 use anstyle::AnsiColor;
 use clap::Args;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 /// What is printed while a study runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
@@ -83,6 +88,23 @@ impl Default for Output {
     fn default() -> Output {
         Output::new()
     }
+}
+
+/// Writes a file that the user named whole or not at all; into a link's target, and straight into a pipe or a device.
+///
+/// # Errors
+/// Where it cannot be written, which is the name's fault unless the disk is full.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let written = if fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+        fs::write(&target, bytes).map_err(|source| StudyError::io("write", path, source))
+    } else {
+        write_whole(&target, bytes)
+    };
+    written.map_err(|error| match &error {
+        StudyError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Failure::failed(error),
+        _ => Failure::bad_input(error),
+    })
 }
 
 #[derive(Serialize)]

@@ -2,15 +2,15 @@
 
 use super::{
     EngineArgs, Failure, Output, OutputMode, Status,
+    output::write_file,
     progress::{Note, Progress},
 };
 use crate::{
     data::{self, FurtherRows},
     export::{Predicted, Predictor},
-    study::{StudyError, write_whole},
 };
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -54,24 +54,10 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let predicted = predictor.predict(&rows.inputs)?;
     let text = table(&predicted).map_err(Failure::failed)?;
     match &args.output {
-        Some(path) => write(path, text.as_bytes())?,
+        Some(path) => write_file(path, text.as_bytes())?,
         None => Output::new().text(&text)?,
     }
     Ok(Status::Done)
-}
-
-/// Writes a file whole or not at all; into a link's target, and straight into a pipe or a device.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let written = if fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
-        fs::write(&target, bytes).map_err(|source| StudyError::io("write", path, source))
-    } else {
-        write_whole(&target, bytes)
-    };
-    written.map_err(|error| match &error {
-        StudyError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Failure::failed(error),
-        _ => Failure::bad_input(error),
-    })
 }
 
 /// Says which part of the data was read where it has several, and what was repaired in it.
@@ -88,7 +74,7 @@ pub(super) fn introduce(doing: &str, rows: &FurtherRows, data: &Path) {
 /// Loads a model file.
 pub(super) fn predictor(path: &Path, engine: &EngineArgs) -> Result<Predictor, Failure> {
     let bytes = model_bytes(path)?;
-    let engine = engine.select(&mut Progress::new(OutputMode::Terminal))?;
+    let engine = engine.select(&mut Progress::new(OutputMode::Terminal))?.exact();
     Predictor::new(&bytes, engine.as_ref()).map_err(|error| named(path, error.into()))
 }
 

@@ -72,6 +72,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
     let engine = engine_args(args, study.settings())?.select(&mut progress)?;
+    let engine = if study.settings().engine.tf32 { engine } else { engine.exact() };
     let settings = study.settings();
     if settings.version != env!("CARGO_PKG_VERSION") {
         progress.note(Note::Warning(&format!(

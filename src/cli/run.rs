@@ -1,9 +1,11 @@
 //! `evolve run`: searches for a net, retrains the best, exports it.
 
 mod args;
+mod settings;
 
-pub use args::{Args, DEFAULT_BUDGET, RunSettings, Switch, TaskChoice};
+pub use args::{Args, DEFAULT_BUDGET, Switch, TaskChoice};
 pub(super) use args::{ancestor_names, is_text, metric_names, validation, workers};
+pub use settings::RunSettings;
 
 use super::{
     Failure, Status, from, interrupt, objectives,
@@ -34,8 +36,9 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     let clock = Clock::new(0.0);
     let stop = interrupt::stop_flag()?;
     let mut progress = Progress::new(settings.output);
-    let earlier = settings.from.as_deref().map(Earlier::read).transpose()?;
-    let settings = &earlier.as_ref().map_or_else(|| settings.clone(), |earlier| from::completed(settings, earlier));
+    let earlier = settings.from.as_deref().map(from::read).transpose()?;
+    let completed = earlier.as_ref().map(|earlier| from::completed(settings, earlier)).transpose()?;
+    let settings = completed.as_ref().unwrap_or(settings);
     let options = Options {
         path: settings.data.clone(),
         target: settings.target.clone(),
@@ -65,6 +68,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         error => error.into(),
     })?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
+    let engine = if settings.tf32 { engine } else { engine.exact() };
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
@@ -212,6 +216,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             version: session.engine.version(),
             device: session.engine.device(),
             kernels,
+            tf32: settings.tf32,
             memory: settings.memory_limit,
         },
         schema: dataset.task.clone(),

@@ -17,6 +17,7 @@ use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 /// What a session works with.
 pub(super) struct Session<'a> {
     pub dataset: &'a Dataset,
+    /// Of the search; the finals are trained, and models judged, by [`Engine::exact`] of it.
     pub engine: &'a dyn Engine,
     pub metric: &'static Metric,
     pub class_weights: &'a ClassWeights,
@@ -61,6 +62,7 @@ impl Session<'_> {
     /// Searches, retrains, exports and reports.
     pub(super) fn run(&self, study: &mut Study, mut progress: Progress, mode: OutputMode) -> Result<Status, Failure> {
         progress.metric(self.metric);
+        let exact = self.engine.exact();
         let lookup = export::lookup(self.engine, &Tract);
         let assemble = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
             let metrics = Metrics { scores, cross_validation: None };
@@ -74,13 +76,14 @@ impl Session<'_> {
             memory: self.memory,
             stop: self.stop,
         };
-        let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event))?;
+        let finished = study.run(&resources, self.clock, &mut |event| progress.event(&event));
+        let finished = finished.map_err(Failure::of_session)?;
         progress.phase("exporting");
         let path = study.folder().model();
         let cross_validation = study.settings().data.cross_validation;
         let net = Net::of(&finished.net, Metrics { scores: &finished.choice.scores, cross_validation });
         // The weights come with the preprocessing that they were trained with.
-        let exported = export::export(&net, finished.data(self.dataset), self.engine, &Tract, &path)?;
+        let exported = export::export(&net, finished.data(self.dataset), exact.as_ref(), &Tract, &path)?;
         for agreement in &exported.agreements {
             progress.note(Note::Notice(&format!(
                 "best.onnx in {} on {} raw rows: at most {:.0e} from what was scored",
@@ -91,14 +94,14 @@ impl Session<'_> {
             progress.note(Note::Warning(note));
         }
         self.warn_of_violation(study, &finished, &mut progress);
-        let front = export::export_front(&finished, study.folder(), self.dataset, self.engine, &Tract)?;
+        let front = export::export_front(&finished, study.folder(), self.dataset, exact.as_ref(), &Tract)?;
         let front = self.front(study, front);
         let input = self.report_input(study, &finished, exported.bytes, front)?;
         let page = study.folder().root().join("report.html");
         let digest = report::Digest::of(&input);
-        write_whole(&page, report::html(&input, &digest).as_bytes())?;
+        write_whole(&page, report::html(&input, &digest).as_bytes()).map_err(Failure::of_session)?;
         let numbers = serde_json::to_vec_pretty(&report::numbers(&input, digest)).map_err(Failure::failed)?;
-        write_whole(&study.folder().root().join("report.json"), &numbers)?;
+        write_whole(&study.folder().root().join("report.json"), &numbers).map_err(Failure::of_session)?;
         drop(progress);
         let result = Ending {
             event: "finished",
@@ -225,7 +228,8 @@ impl Session<'_> {
 
     /// What a net says about the validation part of a dataset.
     fn predictions(&self, genome: &Genome, weights: &Weights, data: &Dataset) -> Result<Predictions, Failure> {
-        let mut evaluator = Evaluator::new(genome, &data.task, data.train.targets.len(), self.engine, Target::Portable)?;
+        let (engine, rows) = (self.engine.exact(), data.train.targets.len());
+        let mut evaluator = Evaluator::new(genome, &data.task, rows, engine.as_ref(), Target::Portable)?;
         evaluator.set_weights(weights)?;
         Ok(evaluator.predict(&data.validation)?)
     }

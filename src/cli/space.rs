@@ -1,11 +1,10 @@
 //! `evolve space`: the search space for a dataset as a file to start from. Also reads such files for `evolve run`.
 
-use super::{Failure, Output, Status, run::TaskChoice, run::validation};
+use super::{Failure, Output, Status, output::write_file, run::TaskChoice, run::validation};
 use crate::{
     data::{self, Dataset, Options, TaskKind, Validation},
     export, express,
     genome::{Ancestor, Constraint, SearchSpace, SpaceFile, UnfitAncestor},
-    study::write_whole,
 };
 use std::{fs, path::Path, path::PathBuf};
 
@@ -58,7 +57,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     })?;
     let text = preset(&dataset).to_toml();
     match &args.output {
-        Some(path) => write_whole(path, text.as_bytes()).map_err(Failure::failed)?,
+        Some(path) => write_file(path, text.as_bytes())?,
         None => Output::new().text(&text)?,
     }
     Ok(Status::Done)

@@ -125,11 +125,6 @@ pub enum DataError {
         /// The column.
         column: String,
     },
-    /// Groups are asked for where nothing is split.
-    #[error(
-        "groups are kept whole when rows are split, but a validation file of its own leaves nothing to split; leave --group out, or the file"
-    )]
-    GroupsWithFile,
     /// The rows to validate on are those that are trained on.
     #[error(
         "{} holds the very rows that are trained on, on which every score would be too good; give other rows to --validation, or leave it out to have some set aside",
@@ -167,6 +162,11 @@ impl DataError {
     /// An objection to a whole file.
     pub(super) fn file(path: &Path, problem: impl Into<String>) -> Self {
         DataError::File { path: path.into(), problem: problem.into() }
+    }
+
+    /// The objection to a column of groups where no column has a name.
+    pub(super) fn unnamed_group(path: &Path, column: &str) -> Self {
+        DataError::UnknownGroup { path: path.into(), column: column.into(), near: "none of its columns has a name".into() }
     }
 
     /// An objection to one line.

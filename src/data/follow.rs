@@ -58,7 +58,7 @@ impl Preprocessing {
                 RawBatch::Matrix { values, width } => {
                     values.iter().skip(encoder.input).step_by(*width).filter(beyond).count()
                 }
-                raw => match named(raw, &encoder.name) {
+                raw => match raw.column(&encoder.name) {
                     Some(Column::Number(values)) => values.iter().filter(beyond).count(),
                     _ => 0,
                 },
@@ -66,7 +66,7 @@ impl Preprocessing {
             tell(&encoder.name, strange, "are beyond the range that the earlier study saw, and are cut off");
         }
         for encoder in &table.categories {
-            if let Some(Column::Text(text)) = named(raw, &encoder.name) {
+            if let Some(Column::Text(text)) = raw.column(&encoder.name) {
                 let unknown = encoder.vocabulary.len() as i64;
                 let slots = encoder.slots_of(&text.values);
                 let strange = text.codes.iter().filter(|&&code| slots[code as usize] == unknown).count();
@@ -77,21 +77,16 @@ impl Preprocessing {
     }
 }
 
-fn named<'a>(raw: &'a RawBatch, name: &str) -> Option<&'a Column> {
-    let RawBatch::Table { columns, .. } = raw else { return None };
-    columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
-}
-
 /// Inputs that are missing, of another kind or, among those that would be read, new.
 fn differing_inputs(old: &[Field], raw: &RawBatch, fresh: &[Field]) -> Vec<String> {
-    let columns = match raw {
-        RawBatch::Table { columns, .. } if old.iter().all(|field| is_column(field.kind)) => columns,
+    match raw {
+        RawBatch::Table { .. } if old.iter().all(|field| is_column(field.kind)) => {}
         _ if old == fresh => return Vec::new(),
         _ => return vec![format!("the data holds {}, it was {}", words(fresh), words(old))],
-    };
+    }
     let mut differences = Vec::new();
     for Field { name, kind } in old {
-        match (columns.iter().find(|(other, _)| other == name).map(|(_, column)| column), kind) {
+        match (raw.column(name), kind) {
             (None, _) => differences.push(format!("column {name:?} is missing")),
             (Some(Column::Text(_)), FieldKind::Number) => {
                 differences.push(format!("column {name:?} holds text, it was numbers"));
@@ -121,7 +116,9 @@ fn words(fields: &[Field]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::{DataError, Dataset, Features, Options, OutputSpec, Preprocessing, Validation, load, load_fitted};
+    use crate::data::{
+        DataError, Dataset, Features, FieldKind, Options, OutputSpec, Preprocessing, Validation, load, load_fitted,
+    };
     use std::path::Path;
 
     fn options(folder: &Path, name: &str, text: &str) -> Options {
@@ -182,6 +179,35 @@ mod tests {
         assert_eq!((followed.task, followed.warnings), (earlier.task, vec![]));
         let text = serde_json::to_string(&earlier.preprocessing).unwrap();
         assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), earlier.preprocessing);
+    }
+
+    #[test]
+    fn columns_have_the_kind_that_they_had_whatever_they_hold_this_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let fitted = earlier(folder.path()).preprocessing;
+        let rows = |cells: fn(usize) -> String| (0..60).map(|i| cells(i) + "\n").collect::<String>();
+        let followed = |text: &str| follow(folder.path(), &fitted, text).unwrap();
+        let kinds = |dataset: &Dataset| {
+            dataset.preprocessing.schema().inputs.iter().map(|field| (field.name.clone(), field.kind)).collect::<Vec<_>>()
+        };
+        let known = [("x".to_owned(), FieldKind::Number), ("z".to_owned(), FieldKind::Text)];
+        // Digits alone are text, dates and the words for a missing number too, and names are found beside white space.
+        let digits = followed(&format!(" z,x,y\n{}", rows(|i| format!("{},{},{}", i % 3, i % 17, ["a", "b"][i % 2]))));
+        assert_eq!(kinds(&digits), known);
+        assert_eq!(digits.warnings, ["column \"z\": 100% of the rows have values that the earlier study did not know"]);
+        let dates =
+            followed(&table(60, |i| format!("{},2024-01-0{},{}", ["None", "-"][i % 2], 1 + i % 3, ["a", "b"][i % 2])));
+        assert_eq!(kinds(&dates), known);
+        let Features::Table { numeric, .. } = &dates.train.features else { panic!("a table") };
+        assert!(numeric.iter().all(|value| value.is_finite()), "{numeric:?}");
+        for empty in [
+            rows(|i| format!(",{},{}", ["p", "q"][i % 2], ["a", "b"][i % 2])),
+            rows(|i| format!("{},,{}", i % 17, ["a", "b"][i % 2])),
+        ] {
+            let followed = followed(&format!("x,z,y\n{empty}"));
+            assert_eq!(kinds(&followed), known);
+            assert!(matches!(&followed.warnings[..], [one] if one.ends_with("has no value in any row")));
+        }
     }
 
     #[test]

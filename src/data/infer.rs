@@ -61,6 +61,11 @@ impl Kinds {
         }
     }
 
+    /// Whether every cell is a number or missing, as a column of numbers may be.
+    pub fn are_numbers(self) -> bool {
+        self.0 & (DATE | TEXT | COMMA) == 0
+    }
+
     /// Whether it would be a column of numbers if their decimals stood behind points instead of commas.
     pub fn has_decimal_commas(self) -> bool {
         self.0 & COMMA != 0 && self.0 & (DATE | TEXT) == 0

@@ -21,7 +21,8 @@ pub struct Options {
     pub task: Option<TaskKind>,
     /// Where the validation part comes from.
     pub validation: Validation,
-    /// Column of a table whose rows of one value stay on one side of every split; no input of the net.
+    /// Column of a table whose rows of one value stay on one side of every split; no input of the net. With a validation
+    /// file nothing is split, and it is no more than that.
     pub group: Option<String>,
     /// Seed of the split.
     pub seed: u64,
@@ -68,7 +69,8 @@ pub fn load_fitted(options: &Options, fitted: &Preprocessing) -> Result<Dataset,
 
 fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Dataset, DataError> {
     let (target, group) = (options.target.as_deref(), options.group.as_deref());
-    let request = Request { path: &options.path, target, group, purpose: Purpose::Learn };
+    let known = fitted.map(|fitted| fitted.schema().inputs).unwrap_or_default();
+    let request = Request { path: &options.path, target, group, purpose: Purpose::Learn(&known) };
     let mut source = source::read(&request)?;
     let mut warnings = std::mem::take(&mut source.warnings);
     if let (Some(target), None) = (&options.target, &source.target_name) {
@@ -86,11 +88,14 @@ fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Datase
         let missing = column.codes.len() - rows.len();
         warnings.push(format!("{missing} rows have no value in the target {name:?} and are left out"));
     }
-    let groups =
-        options.group.as_deref().map(|name| groups(&options.path, name, &source, &rows, &mut warnings)).transpose()?;
+    let groups = match (group, &source.group, &options.validation) {
+        (Some(name), None, _) => return Err(DataError::unnamed_group(&options.path, name)),
+        // Nothing is split.
+        (None, ..) | (_, _, Validation::File(_)) => None,
+        (Some(name), Some(column), _) => Some(groups(name, column, &rows, &mut warnings)),
+    };
     let fit = Fit { source, target: &target, rows: &rows, targets: &targets, path: &options.path, fitted };
     let mut dataset = match &options.validation {
-        Validation::File(_) if groups.is_some() => return Err(DataError::GroupsWithFile),
         Validation::File(path) => {
             let split = Split { train: (0..rows.len()).collect(), validation: Vec::new() };
             let mut dataset = fit.dataset(&split)?;
@@ -105,7 +110,9 @@ fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Datase
         Validation::Auto | Validation::Share(_) => {
             let share = if let Validation::Share(share) = options.validation { Some(share) } else { None };
             let split = split(&targets, groups.as_ref(), share, options.seed)?;
-            warn_of_lonely_classes(&target, &targets, &mut warnings);
+            if groups.is_none() {
+                warn_of_lonely_classes(&target, &targets, &mut warnings);
+            }
             let dataset = fit.dataset(&split)?;
             if groups.is_some() {
                 let untrained = untrained_classes(&dataset);
@@ -121,17 +128,7 @@ fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Datase
 }
 
 /// The groups of the rows with a target. A row without a value is a group of its own.
-fn groups(
-    path: &Path,
-    name: &str,
-    source: &Source,
-    rows: &[usize],
-    warnings: &mut Vec<String>,
-) -> Result<Groups, DataError> {
-    let unnamed = || {
-        DataError::file(path, format!("has no named columns, so there is no {name:?} to group rows by; leave --group out"))
-    };
-    let column = source.group.as_ref().ok_or_else(unnamed)?;
+fn groups(name: &str, column: &TextColumn, rows: &[usize], warnings: &mut Vec<String>) -> Groups {
     let mut number = vec![None; column.values.len()];
     let (mut count, mut lonely) = (0, 0);
     let of_row = rows.iter().map(|&row| {
@@ -148,7 +145,7 @@ fn groups(
     if lonely > 0 {
         warnings.push(format!("{lonely} rows have no value in the column of groups {name:?}; each is a group of its own"));
     }
-    Ok(groups)
+    groups
 }
 
 /// Whether every class has a row for each fold.
@@ -166,7 +163,7 @@ fn check_classes(target: &Target, targets: &Targets, cut: CrossValidation) -> Re
     }
 }
 
-/// A class with one row cannot be in both parts.
+/// A class with one row cannot be in both parts; where groups are not kept whole, it is trained on.
 fn warn_of_lonely_classes(target: &Target, targets: &Targets, warnings: &mut Vec<String>) {
     if let OutputSpec::Classes { names, counts, .. } = target.describe(targets) {
         for (name, _) in names.iter().zip(&counts).filter(|(_, count)| **count == 1) {
@@ -273,13 +270,13 @@ impl Dataset {
         let fields = self.preprocessing.schema().inputs;
         let request = Request { path, target: wanted, group: None, purpose: Purpose::Apply(&fields) };
         let mut source = source::read(&request)?;
-        if source.holds_the_rows_of(&fit.source) {
-            return Err(DataError::ValidationIsTraining { path: path.into() });
-        }
         let column = source.target.take().ok_or_else(|| DataError::file(path, "there is no target to validate on"))?;
         let (rows, targets) = fit.target.known(&column);
         if rows.is_empty() {
             return Err(DataError::file(path, format!("no row has a value of the target {name:?} that is trained on")));
+        }
+        if (&rows[..], &targets) == (fit.rows, fit.targets) && source.inputs.equals(&fit.source.inputs, &fields) {
+            return Err(DataError::ValidationIsTraining { path: path.into() });
         }
         let lost = column.codes.len() - rows.len();
         if lost > 0 {

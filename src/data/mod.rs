@@ -31,7 +31,7 @@ pub use preprocess::{
 };
 pub use raw::{Column, RawBatch, TextColumn};
 pub use schema::{CategoricalFeature, Field, FieldKind, InputSpec, NumericFeature, OutputSpec, Schema, Task, TaskKind};
-pub use source::FileDigest;
+pub use source::{FileDigest, sha256};
 pub use split::Validation;
 
 /// Rows of one part of a dataset, preprocessed.

@@ -183,6 +183,30 @@ impl RawBatch {
         RawBatch::Table { columns: fields.iter().filter_map(take).collect(), rows }
     }
 
+    /// Whether both hold the same rows in the same order, in what `fields` name of columns that have names.
+    pub fn equals(&self, other: &RawBatch, fields: &[Field]) -> bool {
+        let alike =
+            |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()));
+        match (self, other) {
+            (RawBatch::Table { .. }, RawBatch::Table { .. }) => {
+                fields.iter().all(|field| match (self.column(&field.name), other.column(&field.name)) {
+                    (Some(Column::Number(a)), Some(Column::Number(b))) => alike(a, b),
+                    (a, b) => a == b,
+                })
+            }
+            (RawBatch::Matrix { values, width }, RawBatch::Matrix { values: others, width: other }) => {
+                width == other && alike(values, others)
+            }
+            (mine, theirs) => mine == theirs,
+        }
+    }
+
+    /// The column of that name, where columns have names.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        let RawBatch::Table { columns, .. } = self else { return None };
+        columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
+    }
+
     /// Rows in a range, cut off at the last row.
     pub fn slice(&self, range: Range<usize>) -> RawBatch {
         self.take(&(range.start..range.end.min(self.rows())).collect::<Vec<_>>())

@@ -90,6 +90,74 @@ fn rows_that_are_trained_on_do_not_validate() {
 }
 
 #[test]
+fn the_same_rows_in_other_bytes_do_not_validate_either() {
+    let row = |i: usize, target: usize| [["7.50", "", "?"][i % 3], ["u", "v"][i % 2], ["3", "4"][target]].map(str::to_owned);
+    let table = |order: [usize; 3], delimiter: &str, end: &str, shift: usize| {
+        let names = ["x", "z", "y"].map(str::to_owned);
+        let lines = std::iter::once(names).chain((0..60).map(|i| row(i, (i / 4 + shift) % 2)));
+        lines.map(|cells| order.map(|at| cells[at].clone()).join(delimiter) + end).collect::<String>()
+    };
+    let content = table([0, 1, 2], ",", "\n", 0);
+    let same = [
+        ("ends.csv", table([0, 1, 2], ",", "\r\n", 0)),
+        ("order.csv", table([2, 1, 0], ";", "\n", 0)),
+        ("spelling.csv", content.replace("7.50", "7.5").replace("?", "NA").replace(",4\n", ",4.0\n")),
+    ];
+    // Equal inputs with other answers are other rows.
+    let other = table([0, 1, 2], ",", "\n", 1);
+    let files: Vec<(&str, &str)> = same.iter().map(|(name, text)| (*name, &text[..])).collect();
+    let folder = folder(&[&files[..], &[("t.csv", &content), ("other.csv", &other)]].concat());
+    let load = |name: &str| {
+        let options = options(&folder.path().join("t.csv"), Validation::File(folder.path().join(name)));
+        load(&Options { task: Some(TaskKind::Binary), ..options })
+    };
+    for (name, _) in &same {
+        assert!(matches!(load(name), Err(DataError::ValidationIsTraining { .. })), "{name}");
+    }
+    assert!(load("other.csv").is_ok());
+}
+
+#[test]
+fn with_a_validation_file_the_column_of_groups_is_no_input_and_no_more() {
+    let table = |rows: std::ops::Range<usize>| {
+        let rows: String = rows.map(|i| format!("{},{},{}\n", i % 17, i / 7, ["a", "b"][i % 2])).collect();
+        format!("x,g,y\n{rows}")
+    };
+    let new = "x,y\n1,a\n2,b\n3,a\n";
+    let folder = folder(&[("t.csv", &table(0..60)), ("v.csv", &table(60..80)), ("new.csv", new)]);
+    let load = |validation: &str, group: &str| {
+        let options = options(&folder.path().join("t.csv"), Validation::File(folder.path().join(validation)));
+        load(&Options { group: Some(group.into()), ..options })
+    };
+    for validation in ["v.csv", "new.csv"] {
+        let dataset = load(validation, "g").unwrap();
+        assert_eq!(dataset.preprocessing.input_names(), ["x"]);
+        assert_eq!((dataset.train.targets.len(), dataset.warnings), (60, vec![]));
+    }
+    assert!(matches!(load("v.csv", "h"), Err(DataError::UnknownGroup { .. })));
+}
+
+#[test]
+fn what_is_said_of_classes_with_one_row_holds_where_groups_are_kept_whole() {
+    // The smaller group is validated on.
+    let row = |i: usize, rare: usize| {
+        let class = if i == rare { "rare" } else { ["a", "b"][i % 2] };
+        format!("{},{},{class}\n", i % 17, if i < 50 { "large" } else { "small" })
+    };
+    let table = |rare: usize| format!("x,g,y\n{}", (0..60).map(|i| row(i, rare)).collect::<String>());
+    let folder = folder(&[("trained.csv", &table(5)), ("validated.csv", &table(55))]);
+    let warnings = |name: &str, group: Option<&str>| {
+        let options = options(&folder.path().join(name), Validation::Auto);
+        load(&Options { group: group.map(Into::into), ..options }).unwrap().warnings
+    };
+    let lost = r#"no row of the class "rare" is trained on: all are of groups that are validated on"#;
+    assert_eq!(warnings("validated.csv", Some("g")), [lost]);
+    assert!(warnings("trained.csv", Some("g")).is_empty());
+    let alone = r#"class "rare" has a single row, which is trained on; no validation row has this class"#;
+    assert_eq!(warnings("validated.csv", None), [alone]);
+}
+
+#[test]
 fn of_one_archive_the_test_part_validates() {
     let folder = folder(&[]);
     let path = folder.path().join("t.npz");

@@ -98,6 +98,11 @@ pub trait Engine: Debug + Send + Sync {
     /// Gives back to the system what this thread keeps for the next net's tensors and the nets since the last call had no use
     /// for. What nets come to does not hang on it.
     fn release_unused(&self) {}
+    /// The same engine without shortcuts in precision, for the final trainings and for what judges a model. This is the
+    /// engine itself where it takes none.
+    fn exact(&self) -> Arc<dyn Engine> {
+        self.shared()
+    }
     /// Loads a model for repeated steps.
     ///
     /// # Errors

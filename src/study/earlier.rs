@@ -5,12 +5,11 @@
 //! a category has changed its place. What the new data has beyond is unknown or cut off, and the user is told how much.
 
 use super::{FileSettings, Outcome, Record, Settings, Start, Store, StudyError, TrainingSettings, folder, journal::Journal};
-use crate::data::Preprocessing;
+use crate::data::{Preprocessing, sha256};
 use crate::genome::{Genome, SearchSpace};
 use crate::search::{self, Origin, Proposal};
 use crate::train::metric::{self, Metric};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -82,8 +81,7 @@ impl Earlier {
         let path = root.join(folder::JOURNAL);
         let records = Journal::read(&path)?;
         let bytes = std::fs::read(&path).map_err(|e| StudyError::io("read", &path, e))?;
-        let journal = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Earlier { root: root.into(), settings, records, journal })
+        Ok(Earlier { root: root.into(), settings, records, journal: sha256(&bytes) })
     }
 
     /// Its settings.

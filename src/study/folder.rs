@@ -17,6 +17,8 @@ const INHERITED: &str = "inherited.json";
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// Whether it was made for the study.
+    made: bool,
     _lock: File,
 }
 
@@ -31,7 +33,7 @@ impl Folder {
         }
         let made = !root.exists();
         fs::create_dir_all(root).map_err(|e| StudyError::io("create", root, e))?;
-        let folder = Folder::lock(root).inspect_err(|_| {
+        let folder = Folder::lock(root, made).inspect_err(|_| {
             if made {
                 // Nothing is left behind; what is not empty stays.
                 let _ = fs::remove_dir(root);
@@ -58,14 +60,17 @@ impl Folder {
         if !root.join(SETTINGS).is_file() {
             return Err(StudyError::Missing(root.into()));
         }
-        Folder::lock(root)
+        Folder::lock(root, false)
     }
 
-    /// Leaves nothing behind of a study that did not begin; whatever else is in the folder stays.
+    /// Leaves nothing behind of a study that did not begin; whatever else is in the folder stays, and so does a folder that
+    /// was there before.
     pub fn abandon(&self) {
         // A folder that cannot be removed now does no harm: it holds no study.
         let _ = fs::remove_file(self.root.join("lock"));
-        let _ = fs::remove_dir(&self.root);
+        if self.made {
+            let _ = fs::remove_dir(&self.root);
+        }
     }
 
     /// As [`Folder::abandon`], with what was written before the settings.
@@ -78,7 +83,7 @@ impl Folder {
         self.abandon();
     }
 
-    fn lock(root: &Path) -> Result<Self, StudyError> {
+    fn lock(root: &Path, made: bool) -> Result<Self, StudyError> {
         let path = root.join("lock");
         let file = File::options()
             .create(true)
@@ -87,7 +92,7 @@ impl Folder {
             .open(&path)
             .map_err(|e| StudyError::io("write", &path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Folder { root: root.into(), _lock: file }),
+            Ok(()) => Ok(Folder { root: root.into(), made, _lock: file }),
             Err(TryLockError::WouldBlock) => Err(StudyError::Locked(root.into())),
             Err(TryLockError::Error(e)) => Err(StudyError::io("lock", path, e)),
         }

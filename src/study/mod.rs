@@ -57,7 +57,7 @@ use std::sync::atomic::AtomicBool;
 pub struct Resources<'a> {
     /// The data, as the settings say.
     pub dataset: &'a Dataset,
-    /// The engine, as the settings say.
+    /// The engine of the search, as the settings say; the finals and what is measured have [`Engine::exact`] of it.
     pub engine: &'a dyn Engine,
     /// Makes the model that would be exported, on which objectives are measured.
     pub assemble: &'a Assemble<'a>,
@@ -269,25 +269,31 @@ impl Study {
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
         let class_weights = self.settings.training.class_weights.clone();
-        let setting = |data| setting(data, resources, metric, kernels, &class_weights);
-        let workshop = Workshop {
-            setting: setting(resources.dataset),
-            folds: resources.dataset.folds.iter().map(setting).collect(),
-            executions: self.settings.training.executions,
-            store: &store,
-            gauge: Gauge::new(
-                &self.settings.search.minimize,
-                &self.settings.search.caps,
-                resources.dataset,
-                resources.engine,
-                resources.assemble,
-            ),
-            memory: Memory::new(resources.memory),
-            clock,
-        };
+        // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
+        let exact = resources.engine.exact();
+        let [searching, retraining] = [resources.engine, exact.as_ref()].map(|engine| {
+            let setting = |data| setting(data, engine, resources, metric, kernels, &class_weights);
+            Workshop {
+                setting: setting(resources.dataset),
+                folds: resources.dataset.folds.iter().map(setting).collect(),
+                executions: self.settings.training.executions,
+                store: &store,
+                gauge: Gauge::new(
+                    &self.settings.search.minimize,
+                    &self.settings.search.caps,
+                    resources.dataset,
+                    exact.as_ref(),
+                    resources.assemble,
+                ),
+                memory: Memory::new(resources.memory),
+                clock,
+            }
+        });
         let mut search = self.search(resources)?;
-        let choice = LocalPool::scoped(resources.workers, &workshop, |pool| {
-            let told = self.search_phase(&mut search, pool, resources, clock, watch)?;
+        let told = LocalPool::scoped(resources.workers, &searching, |pool| {
+            self.search_phase(&mut search, pool, resources, clock, watch)
+        })?;
+        let choice = LocalPool::scoped(resources.workers, &retraining, |pool| {
             self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
         self.finished(choice, resources)
@@ -417,6 +423,7 @@ impl Study {
 /// What all trainings on a dataset or on a fold share.
 fn setting<'a>(
     data: &'a Dataset,
+    engine: &'a dyn Engine,
     resources: &Resources<'a>,
     metric: &'static Metric,
     kernels: bool,
@@ -426,7 +433,7 @@ fn setting<'a>(
         task: &data.task,
         train: &data.train,
         validation: &data.validation,
-        engine: resources.engine,
+        engine,
         target: if kernels { Target::CpuKernels } else { Target::Portable },
         metric,
         class_weights,

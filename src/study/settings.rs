@@ -143,6 +143,10 @@ fn first() -> u32 {
     1
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn once() -> usize {
     1
 }
@@ -187,6 +191,9 @@ pub struct EngineSettings {
     pub device: String,
     /// Whether the training kernels are used.
     pub kernels: bool,
+    /// Whether the search may round to TF32 on a CUDA device.
+    #[serde(default = "yes")]
+    pub tf32: bool,
     /// Most bytes that trainings may take together.
     pub memory: u64,
 }

@@ -1,10 +1,10 @@
 //! Trained weights and checkpoints by content.
 
 use super::{StudyError, folder::write_whole};
+use crate::data::sha256;
 use crate::graph::Tensor;
 use crate::train::{Checkpoint, Place, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::ErrorKind;
@@ -62,7 +62,7 @@ impl Store {
 
     /// Stores the bytes of a file of weights and returns their hash.
     pub(super) fn put_bytes(&self, bytes: &[u8]) -> Result<String, StudyError> {
-        let hash = digest(bytes);
+        let hash = sha256(bytes);
         let path = self.path(&hash);
         if !path.exists() {
             write_whole(&path, bytes)?;
@@ -74,7 +74,7 @@ impl Store {
     pub(super) fn bytes(&self, hash: &str) -> Result<Vec<u8>, StudyError> {
         let bad = |reason: String| StudyError::Weights { hash: hash.into(), reason };
         let bytes = fs::read(self.path(hash)).map_err(|e| bad(e.to_string()))?;
-        match digest(&bytes) == hash {
+        match sha256(&bytes) == hash {
             true => Ok(bytes),
             false => Err(bad("the content does not match the name".into())),
         }
@@ -128,10 +128,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn encode(weights: &Weights, place: Option<String>) -> Result<Vec<u8>, String> {

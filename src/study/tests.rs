@@ -51,6 +51,7 @@ fn settings(space: &SearchSpace) -> Settings {
             version: "0".into(),
             device: "cpu".into(),
             kernels: false,
+            tf32: true,
             memory: 1 << 30,
         },
         schema: task(),

@@ -1,11 +1,12 @@
-//! The arguments of `evolve run` and the settings that they resolve to.
+//! The arguments of `evolve run`.
 
-use super::super::{EngineArgs, Failure, OutputArgs, OutputMode, bound::Bound, memory, objectives, quantity, space::Chosen};
+use super::super::{EngineArgs, Failure, OutputArgs, bound::Bound, memory, objectives, quantity, space::Chosen};
+use super::RunSettings;
 use crate::{
     data::{CrossValidation, TaskKind, Validation},
-    genome::{Ancestor, Constraint, SearchSpace, ancestor},
+    genome::{Ancestor, ancestor},
     search::{Fidelity, strategy},
-    study::{Cap, Objective},
+    study::Objective,
     train::{
         ClassWeights,
         metric::{self, Metric},
@@ -57,7 +58,7 @@ pub struct Args {
     #[arg(long = "cv", value_name = "K[xR]", value_parser = str::parse::<CrossValidation>, conflicts_with = "validation", help_heading = "Task")]
     pub cross_validation: Option<CrossValidation>,
     /// Column whose rows of one value stay together, all trained on or all scored on, such as a patient with several
-    /// visits; the network does not see it
+    /// visits; the network does not see it, and with a file of validation rows that is all it means
     #[arg(long, value_name = "COLUMN", help_heading = "Task")]
     pub group: Option<String>,
     /// Weights of the classes in training: `balanced` lets rare ones count as much as frequent ones, NAME=WEIGHT,… says how
@@ -128,6 +129,10 @@ pub struct Args {
     /// Whether training on the processor uses evolve's own kernels, which are faster than the standard operators
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub kernels: Switch,
+    /// Whether the search may round factors to TF32 on a CUDA device, which is faster and good enough to rank networks; the
+    /// finals are trained, and models verified and measured, without
+    #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
+    pub tf32: Switch,
     /// Memory that trainings may take together, such as 4GiB; what needs more is not trained, so give it where a study is to
     /// be the same elsewhere [default: three quarters of what is free now, written into study.toml]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
@@ -151,68 +156,6 @@ Examples:
   evolve run fashion/ --validation 10% --json > events.jsonl
   evolve run june.csv --from may.evolve               from the networks and weights of an earlier study";
 
-/// Everything that a run needs, with all defaults filled in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunSettings {
-    /// File or folder with the data.
-    pub data: PathBuf,
-    /// Column to be predicted.
-    pub target: Option<String>,
-    /// Kind of the task; `None` to infer it.
-    pub task: Option<TaskKind>,
-    /// Name of the metric, which exists; `None` for the task's default. Whether it fits an inferred task is known only
-    /// once the data is read.
-    pub metric: Option<String>,
-    /// Where the validation part comes from.
-    pub validation: Validation,
-    /// Column whose rows of one value stay together.
-    pub group: Option<String>,
-    /// Weights of the classes. Whether they fit the task is known only once the data is read.
-    pub class_weights: ClassWeights,
-    /// Seeds from which each candidate is trained; at least 1.
-    pub executions: usize,
-    /// Time for search, retraining and export; `None` where only the number of candidates ends the search.
-    pub budget: Option<Duration>,
-    /// Most candidates.
-    pub candidates: Option<u64>,
-    /// Most training examples of a candidate; `None` to derive them from the data and the budget.
-    pub examples: Option<u64>,
-    /// Most training examples of all candidates together.
-    pub total_examples: Option<u64>,
-    /// How long networks train before they are compared.
-    pub fidelity: Fidelity,
-    /// Name of the strategy, which exists.
-    pub strategy: String,
-    /// Folder of the study to start from.
-    pub from: Option<PathBuf>,
-    /// Objectives beside the metric, each once.
-    pub minimize: Vec<Objective>,
-    /// Ancestors among the seeds. Whether they fit the data is known only once that is read.
-    pub ancestors: Vec<Ancestor>,
-    /// Bounds on costs. Whether any net satisfies them is known only once the data is read.
-    pub constraints: Vec<Constraint>,
-    /// Bounds on what is measured.
-    pub caps: Vec<Cap>,
-    /// What has been chosen of the space. Whether it fits the data is known only once that is read.
-    pub space: Option<Chosen>,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Candidates trained at the same time; at least 1.
-    pub workers: usize,
-    /// Lag of breeding; at least 1. `None` where it follows from the budget.
-    pub lag: Option<u64>,
-    /// Engine and device.
-    pub engine: EngineArgs,
-    /// Whether training on the processor uses kernels of `evolve.train`.
-    pub kernels: bool,
-    /// Bytes that all trainings together may take.
-    pub memory_limit: u64,
-    /// Folder of the study.
-    pub out: PathBuf,
-    /// For whom progress is printed.
-    pub output: OutputMode,
-}
-
 impl Args {
     /// Fills in the defaults and checks what can be checked before the data is read.
     ///
@@ -235,29 +178,7 @@ impl Args {
             }
         }
         let strategy = self.strategy.unwrap_or_else(|| strategy::default_for(!minimize.is_empty()).to_owned());
-        let seeded = strategy::find::<SearchSpace>(&strategy).is_ok_and(|entry| entry.seeded);
-        if !self.ancestors.is_empty() && !seeded {
-            let why = format!("the strategy {strategy} starts from random networks, never from an ancestor");
-            return Err(Failure::bad_input(why).hint("leave out --ancestor, or choose another --strategy, such as ga"));
-        }
         let (constraints, caps) = Bound::sorted(&self.constraints);
-        if self.from.is_some() && self.executions > 1 {
-            let why =
-                "weights of an earlier study can start one training of a candidate, of which --executions makes several";
-            return Err(Failure::bad_input(why).hint("leave out --from or --executions"));
-        }
-        let several = self.cross_validation.is_some() || self.executions > 1;
-        if several && !(minimize.is_empty() && caps.is_empty()) {
-            let why = "further objectives are measured on the one net of a candidate, of which --cv and --executions train several";
-            let hint = "leave these out, or --minimize and bounds other than params and macs";
-            return Err(Failure::bad_input(why).hint(hint));
-        }
-        let fidelity = self.fidelity.unwrap_or_default();
-        if fidelity != Fidelity::Full && (several || !(minimize.is_empty() && caps.is_empty())) {
-            let why = "networks are compared on their way by the metric of one training alone";
-            let hint = "leave out --fidelity, or --cv, --executions, --minimize and bounds other than params and macs";
-            return Err(Failure::bad_input(why).hint(hint));
-        }
         let out = match self.out {
             Some(out) => out,
             None => default_folder(&self.data)?,
@@ -268,7 +189,7 @@ impl Args {
         if let Some(Validation::File(path)) = &self.validation {
             is_text(path)?;
         }
-        Ok(RunSettings {
+        let settings = RunSettings {
             out,
             data: self.data,
             target: self.target,
@@ -284,7 +205,7 @@ impl Args {
             budget,
             candidates: self.candidates,
             total_examples: self.total_examples,
-            fidelity,
+            fidelity: self.fidelity.unwrap_or_default(),
             strategy,
             from: self.from,
             minimize,
@@ -297,10 +218,13 @@ impl Args {
             lag: self.lag,
             engine: self.engine,
             kernels: self.kernels == Switch::On,
+            tf32: self.tf32 == Switch::On,
             examples: self.examples,
             memory_limit: self.memory_limit.unwrap_or_else(memory::default_limit),
             output: self.output.mode(),
-        })
+        };
+        settings.check()?;
+        Ok(settings)
     }
 }
 

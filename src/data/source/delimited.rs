@@ -44,7 +44,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     }
     let target = match request.target {
         Some(name) => Some(position(path, &header, name)?),
-        None if matches!(request.purpose, Purpose::Learn) => {
+        None if matches!(request.purpose, Purpose::Learn(_)) => {
             return Err(DataError::NoTarget { path: path.into(), columns: quoted(&header) });
         }
         None => None,
@@ -53,7 +53,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let group = request.group.map(|name| group_position(path, &header, name, target)).transpose()?;
     let mut warnings = Vec::new();
     let plan = match request.purpose {
-        Purpose::Learn => inferred(&records, &header, [target, group], &mut warnings)?,
+        Purpose::Learn(known) => inferred(&records, &mut header, known, [target, group], &mut warnings)?,
         Purpose::Apply(fields) => given(path, &mut header, fields, target)?,
     };
     let (inputs, [target, group]) = fill(&records, &header, plan, [target, group])?;
@@ -227,10 +227,12 @@ enum Plan {
     Text,
 }
 
-/// Kinds of the columns from all their cells; the `labels` are no inputs.
+/// Kinds of the columns from all their cells, except of those that are `known`, which are read as [`given`] does; the
+/// `labels` are no inputs.
 fn inferred(
     records: &Records<'_>,
-    header: &[String],
+    header: &mut [String],
+    known: &[Field],
     labels: [Option<usize>; 2],
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Plan>, DataError> {
@@ -250,16 +252,33 @@ fn inferred(
     if rows == 0 {
         return Err(DataError::file(records.path, "has a header but no row of data"));
     }
+    let mut kind_of = vec![None; header.len()];
+    for (field, place) in known.iter().zip(places(header, known, &labels)) {
+        if let Some(i) = place {
+            header[i].clone_from(&field.name);
+            kind_of[i] = Some(field.kind);
+        }
+    }
     let mut plan = Vec::with_capacity(header.len());
     for (i, (name, kinds)) in header.iter().zip(kinds).enumerate() {
-        let comma = commas[i].as_deref().filter(|_| kinds.has_decimal_commas() && Some(i) != labels[1]);
+        let is_text = Some(i) == labels[1] || kind_of[i] == Some(FieldKind::Text);
+        let comma = commas[i].as_deref().filter(|_| kinds.has_decimal_commas() && !is_text);
         warnings.extend(comma.map(|example| {
             format!(
                 "column {name:?} holds numbers with commas, such as {example:?}, and counts as text; write decimals behind \
                  a point, and thousands without a separator"
             )
         }));
-        plan.push(match kinds.resolve() {
+        let kind = match kind_of[i] {
+            Some(FieldKind::Text) => Kind::Text,
+            // What is no number makes it a column of text, which is for the reader to refuse.
+            Some(FieldKind::Number) if kinds.are_numbers() => Kind::Number,
+            _ => kinds.resolve(),
+        };
+        if kind_of[i].is_some() && kinds.resolve() == Kind::Missing {
+            warnings.push(format!("column {name:?} has no value in any row"));
+        }
+        plan.push(match kind {
             _ if labels.contains(&Some(i)) => Plan::Skip,
             _ if name.trim().is_empty() => {
                 warnings.push(format!("column {} has no name and is left out", i + 1));
@@ -285,18 +304,23 @@ fn inferred(
     Ok(plan)
 }
 
-/// Kinds of the columns that a model reads, under the names that it has for them; all others are skipped. A column is
-/// read for one field only: first for that of its very name.
-fn given(path: &Path, header: &mut [String], fields: &[Field], target: Option<usize>) -> Result<Vec<Plan>, DataError> {
-    let mut plan = vec![Plan::Skip; header.len()];
+/// The column of each field, if it is there. A column is read for one field only: first for that of its very name; what is
+/// a label is read for none but that.
+fn places(header: &[String], fields: &[Field], labels: &[Option<usize>]) -> Vec<Option<usize>> {
     let mut places: Vec<Option<usize>> = fields.iter().map(|f| header.iter().position(|h| *h == f.name)).collect();
     for (at, field) in fields.iter().enumerate() {
-        let free = |i: &usize| Some(*i) != target && !places.contains(&Some(*i));
+        let free = |i: &usize| !labels.contains(&Some(*i)) && !places.contains(&Some(*i));
         let near = || (0..header.len()).filter(free).find(|&i| header[i].trim() == field.name.trim());
         places[at] = places[at].or_else(near);
     }
+    places
+}
+
+/// Kinds of the columns that a model reads, under the names that it has for them; all others are skipped.
+fn given(path: &Path, header: &mut [String], fields: &[Field], target: Option<usize>) -> Result<Vec<Plan>, DataError> {
+    let mut plan = vec![Plan::Skip; header.len()];
     let mut missing = Vec::new();
-    for (field, place) in fields.iter().zip(places) {
+    for (field, place) in fields.iter().zip(places(header, fields, &[target])) {
         let kind = match field.kind {
             FieldKind::Number => Plan::Number,
             FieldKind::Text => Plan::Text,

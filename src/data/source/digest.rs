@@ -16,13 +16,18 @@ pub struct FileDigest {
 impl FileDigest {
     /// Digest of the bytes of the file at `path`.
     pub fn of(path: &Path, bytes: &[u8]) -> Self {
-        FileDigest { name: file_name(path), sha256: hex(&Sha256::digest(bytes)) }
+        FileDigest { name: file_name(path), sha256: sha256(bytes) }
     }
 }
 
 /// Last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
+/// SHA-256 of bytes in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Hexadecimal digits of bytes.

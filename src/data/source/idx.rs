@@ -32,7 +32,7 @@ fn find(folder: &Path, part: &str, what: &str) -> Option<PathBuf> {
 
 fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let parts: &[&str] = match request.purpose {
-        Purpose::Learn => &["train"],
+        Purpose::Learn(_) => &["train"],
         Purpose::Apply(_) => &["t10k", "train"],
     };
     let (part, images) = parts

@@ -55,7 +55,7 @@ struct Labelled {
 
 fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let parts: &[&str] = match request.purpose {
-        Purpose::Learn => &[TRAIN],
+        Purpose::Learn(_) => &[TRAIN],
         Purpose::Apply(_) => &[TEST, TRAIN],
     };
     // What is to be predicted need not lie in folders of classes, unless `test` is one of them.
@@ -65,7 +65,7 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let folder = part.map_or_else(|| request.path.to_owned(), |part| request.path.join(part));
     let mut warnings = Vec::new();
     let images = listed(&folder, &mut warnings);
-    if matches!(request.purpose, Purpose::Learn) && images.iter().any(|i| i.class.is_none()) {
+    if matches!(request.purpose, Purpose::Learn(_)) && images.iter().any(|i| i.class.is_none()) {
         return Err(DataError::file(
             &folder,
             "to learn from, each image must lie in a folder that is named after its class",

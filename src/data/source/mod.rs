@@ -10,7 +10,7 @@ mod npz;
 #[cfg(test)]
 mod tests;
 
-pub use digest::FileDigest;
+pub use digest::{FileDigest, sha256};
 
 use super::DataError;
 use super::error::quoted;
@@ -48,8 +48,8 @@ pub struct Request<'a> {
 /// What data is read for.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose<'a> {
-    /// To learn from: kinds of columns are inferred, test files are left alone.
-    Learn,
+    /// To learn from: kinds of columns are inferred, except of those that are known already; test files are left alone.
+    Learn(&'a [Field]),
     /// As more rows for given inputs: kinds are known, test files are preferred where a format has both.
     Apply(&'a [Field]),
 }
@@ -73,15 +73,6 @@ pub struct Source {
     pub files: Vec<FileDigest>,
     /// What was repaired or left out.
     pub warnings: Vec<String>,
-}
-
-impl Source {
-    /// Whether it was read from the same bytes, whatever they are called, and is no other part of them.
-    pub(super) fn holds_the_rows_of(&self, other: &Source) -> bool {
-        let digest = |source: &Source| source.files.first().map(|file| file.sha256.clone());
-        let other_part = matches!((self.part, other.part), (Some(mine), Some(theirs)) if mine != theirs);
-        digest(self) == digest(other) && !other_part
-    }
 }
 
 /// Every format, in the order in which they are tried.

@@ -26,13 +26,13 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         .map_err(|e| DataError::file(path, format!("is no whole NPZ archive: {e}; is it cut off?")))?;
     let mut warnings = Vec::new();
     let (x, y) = match request.purpose {
-        Purpose::Learn => (array(path, &mut archive, "x_train")?, array(path, &mut archive, "y_train")?),
+        Purpose::Learn(_) => (array(path, &mut archive, "x_train")?, array(path, &mut archive, "y_train")?),
         Purpose::Apply(_) => match array(path, &mut archive, "x_test")? {
             Some(x) => (Some(x), array(path, &mut archive, "y_test")?),
             None => (array(path, &mut archive, "x_train")?, array(path, &mut archive, "y_train")?),
         },
     };
-    let learn = matches!(request.purpose, Purpose::Learn);
+    let learn = matches!(request.purpose, Purpose::Learn(_));
     let (Some(x), true) = (x, y.is_some() || !learn) else {
         let names: Vec<&str> = archive.array_names().collect();
         return Err(DataError::file(path, format!("needs the arrays x_train and y_train; it has {}", quoted(&names))));

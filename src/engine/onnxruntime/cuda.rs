@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError};
 use crate::graph::{DType, Graph, GraphError, Op, Shape, ShapeError, Spelled, Speller, Target, Tensor, TensorType, spell};
 use crate::onnx;
 use ort::ep::cuda::ConvAlgorithmSearch;
-use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch};
+use ort::ep::{ArenaExtendStrategy, CUDA};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use std::path::{Path, PathBuf};
 
@@ -28,9 +28,8 @@ impl CudaOptions {
     }
 
     /// The provider. An exhaustive search for convolution plans would cost more than a candidate's training; arenas
-    /// grow by what is asked for, because many small sessions live at once. Without `error_on_failure` a session would
-    /// silently compute on the CPU.
-    pub(super) fn provider(self) -> ExecutionProviderDispatch {
+    /// grow by what is asked for, because many small sessions live at once.
+    pub(super) fn provider(self) -> CUDA {
         let mut provider = CUDA::default()
             .with_device_id(self.device as i32)
             .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
@@ -40,7 +39,7 @@ impl CudaOptions {
         if let Some(limit) = self.memory_limit {
             provider = provider.with_memory_limit(limit);
         }
-        provider.build().error_on_failure()
+        provider
     }
 
     pub(super) fn memory(self) -> ort::Result<MemoryInfo<'static>> {
@@ -166,6 +165,26 @@ impl Op for Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_provider_has_the_options_that_are_documented() {
+        for (tf32, digit) in [(true, "1"), (false, "0")] {
+            let options = CudaOptions { tf32, memory_limit: Some(4096), ..CudaOptions::device(3) };
+            let said = format!("{:?}", options.provider());
+            let expected = [
+                ("device_id", "3"),
+                ("cudnn_conv_algo_search", "HEURISTIC"),
+                ("arena_extend_strategy", "kSameAsRequested"),
+                ("use_tf32", digit),
+                ("prefer_nhwc", "0"),
+                ("gpu_mem_limit", "4096"),
+            ];
+            for (key, value) in expected {
+                assert!(said.contains(&format!("{key:?}: {value:?}")), "{key} is not {value}: {said}");
+            }
+        }
+        assert!(!format!("{:?}", CudaOptions::device(0).provider()).contains("gpu_mem_limit"));
+    }
 
     #[test]
     fn the_driver_is_read_from_both_forms_of_its_words() {

@@ -147,8 +147,9 @@ impl OnnxRuntime {
                     builder = builder.with_operators(domain)?;
                 }
             }
+            // Without `error_on_failure` a session would silently compute on the CPU.
             Placement::Cuda(options) => {
-                builder = builder.with_execution_providers([options.provider()])?;
+                builder = builder.with_execution_providers([options.provider().build().error_on_failure()])?;
                 // A node of a step that was left to the CPU would have its values cross over and back.
                 if purpose == Purpose::Steps {
                     builder = builder.with_disable_cpu_fallback()?;
@@ -208,6 +209,14 @@ impl Engine for OnnxRuntime {
         Arc::new(self.clone())
     }
 
+    fn exact(&self) -> Arc<dyn Engine> {
+        let placement = match self.placement {
+            Placement::Cpu => Placement::Cpu,
+            Placement::Cuda(options) => Placement::Cuda(CudaOptions { tf32: false, ..options }),
+        };
+        Arc::new(OnnxRuntime { placement, ..self.clone() })
+    }
+
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
         let session = self.session(model, Purpose::Steps)?;
         let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);
@@ -232,4 +241,22 @@ fn failed(reason: impl ToString) -> EngineError {
 
 fn unavailable(what: impl ToString, reason: impl ToString) -> EngineError {
     EngineError::Unavailable { what: what.to_string(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::library;
+
+    #[test]
+    fn the_exact_engine_is_on_the_same_device_without_tf32() {
+        let on = |placement| OnnxRuntime { library: Library::open(&library()).unwrap(), placement };
+        let options = CudaOptions { memory_limit: Some(1 << 30), ..CudaOptions::device(2) };
+        let engine = on(Placement::Cuda(options));
+        let exact = on(Placement::Cuda(CudaOptions { tf32: false, ..options }));
+        assert_eq!(format!("{:?}", engine.exact()), format!("{exact:?}"));
+        assert_ne!(format!("{:?}", engine.exact()), format!("{engine:?}"));
+        let cpu = on(Placement::Cpu);
+        assert_eq!(format!("{:?}", cpu.exact()), format!("{cpu:?}"));
+    }
 }

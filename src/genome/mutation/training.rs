@@ -59,13 +59,15 @@ pub(super) static MOMENTUM: Mutation = Mutation {
 fn momentum(space: &SearchSpace, parent: &Genome, rng: &mut ChaCha8Rng) -> Option<Edit> {
     let mut optimizer = parent.training.optimizer;
     let limits = &space.training;
-    let (gene, allowed, steps): (&mut f32, _, &[f32]) = match &mut optimizer {
-        Optimizer::Sgd { momentum } => (momentum, &limits.momentum, &[0.0, 0.8, 0.9, 0.95, 0.98]),
-        Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => (beta2, &limits.beta2, &[0.95, 0.98, 0.99, 0.995, 0.999]),
+    let (name, gene, allowed, steps): (_, &mut f32, _, &[f32]) = match &mut optimizer {
+        Optimizer::Sgd { momentum } => ("momentum", momentum, &limits.momentum, &[0.0, 0.8, 0.9, 0.95, 0.98]),
+        Optimizer::Adam { beta2 } | Optimizer::AdamW { beta2 } => {
+            ("beta2", beta2, &limits.beta2, &[0.95, 0.98, 0.99, 0.995, 0.999])
+        }
     };
     let (old, new) = (*gene, allowed.another(rng, steps, *gene)?);
     *gene = new;
-    trained(space, parent, Training { optimizer, ..parent.training }, format!("momentum {old} → {new}"))
+    trained(space, parent, Training { optimizer, ..parent.training }, format!("{name} {old} → {new}"))
 }
 
 pub(super) static LEARNING_RATE: Mutation = Mutation {
