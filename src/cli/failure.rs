@@ -135,7 +135,11 @@ impl From<StudyError> for Failure {
             StudyError::Io { .. } => {
                 Failure::failed(error).hint("the journal is whole; once this is mended, `evolve resume` goes on")
             }
-            StudyError::NothingTrained { .. } | StudyError::Search(_) | StudyError::Probe(_) => Failure::failed(error),
+            StudyError::NothingTrained { .. }
+            | StudyError::Unforeseen { .. }
+            | StudyError::Worker { .. }
+            | StudyError::Search(_)
+            | StudyError::Probe(_) => Failure::failed(error),
         }
     }
 }
