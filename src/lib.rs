@@ -72,6 +72,9 @@
 //! results. Strategies that keep a population are compositions of one engine: arms, survival, whether a model screens
 //! drafts, when to start anew.
 //!
+//! What a strategy may foresee of nets before any is trained ([`search::Foresight`]) depends on the engine and the machine. So
+//! a study keeps every score in its folder before the search acts on it ([`study::Proxies`]), as it does every evaluation.
+//!
 //! Beside the metric there may be further objectives ([`study::objective`]): what a net costs where it is deployed, measured
 //! on the bytes that would be exported. The search knows them as a vector of costs and a violation of constraints; whatever
 //! the strategy, its driver remembers the front. What is measured is part of a candidate's outcome, also where it is a time

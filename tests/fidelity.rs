@@ -131,6 +131,11 @@ fn a_search_of_so_many_examples_ends_with_them_whatever_the_workers() {
         let (one, four) = (of("1"), of("4"));
         assert_eq!(journal(&one), journal(&four));
         assert!((40_000..40_000 + 3_200 + 512).contains(&spent(&one)), "{fidelity}: {}", spent(&one));
+        let settings = fs::read_to_string(one.join("study.toml")).expect("settings");
+        assert!(settings.contains("expected_candidates = 12\n"), "{settings}");
+        let more = ["--total-examples", "50000", "--workers", "1"];
+        run(evolve(&[&["resume", "--quiet", one.to_str().expect("a path")], &more[..]].concat()));
+        assert!((50_000..50_000 + 3_200 + 512).contains(&spent(&one)), "{fidelity}: {}", spent(&one));
     }
 }
 

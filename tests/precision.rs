@@ -9,7 +9,7 @@ use evolve::data::{Lookup, Options, Validation, load};
 use evolve::engine::{Engine, EngineError, Model, Plan, Session};
 use evolve::export::{Metrics, Net, assemble};
 use evolve::genome::Genome;
-use evolve::study::{Clock, Event, Folder, Resources, Study};
+use evolve::study::{Clock, Event, Folder, Resources, Study, TrainingLength};
 use evolve::train::{Scores, Weights};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -70,18 +70,18 @@ fn candidates_are_trained_with_shortcuts_and_finalists_are_not_nor_is_anything_m
     run(evolve(&[&arguments[..], &short].concat()));
 
     let mut study = Study::open(Folder::open(&out).expect("a folder")).expect("a study");
-    study.extend(Some(5), None).expect("more candidates");
+    study.extend(Some(5), None, None).expect("more candidates");
     let (target, seed) = (Some("species".to_owned()), study.settings().split_seed());
     let options = Options { path: data, target, task: None, validation: Validation::Auto, group: None, seed };
     let dataset = load(&options).expect("a dataset");
     let engine = Noting { engine: trainings::engine(), is_exact: false, loaded: Arc::default() };
-    let assembled = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
+    let assembled = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
         let metrics = Metrics { scores, cross_validation: None };
-        assemble(&Net { genome, examples, weights, metrics }, &dataset, Lookup::LabelEncoder)
+        assemble(&Net { genome, length, weights, metrics }, &dataset, Lookup::LabelEncoder)
     };
-    let stop = AtomicBool::new(false);
+    static STOP: AtomicBool = AtomicBool::new(false);
     let resources =
-        Resources { dataset: &dataset, engine: &engine, assemble: &assembled, workers: 1, memory: 1 << 30, stop: &stop };
+        Resources { dataset: &dataset, engine: &engine, assemble: &assembled, workers: 1, memory: 1 << 30, stop: &STOP };
     let (loaded, mut searching) = (Arc::clone(&engine.loaded), vec![]);
     let mut watch = |event: Event<'_>| {
         if let Event::Finals(_) = event {

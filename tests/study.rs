@@ -83,6 +83,13 @@ fn what_is_foreseen_depends_on_no_worker_and_is_replayed() {
     assert_eq!(one.len(), 12);
     assert_eq!(one, resumed("four", &["12"], "4"));
     assert_eq!(one, resumed("broken", &["9", "12"], "2"));
+    // What was said of nets is replayed, not found out again: there is no room for most of them now.
+    let broken = folder.path().join("broken");
+    let lines = || fs::read_to_string(broken.join("foresight.jsonl")).expect("what was foreseen").lines().count();
+    let (path, before) = (broken.to_str().expect("a path"), lines());
+    run(evolve(&["resume", path, "--quiet", "--candidates", "14", "--memory-limit", "5.5MB"]));
+    assert_eq!(candidates(&broken)[..12], one);
+    assert!(before >= 12 && lines() > before, "{before} lines");
 }
 
 /// Copies a folder with all that is in it.
@@ -443,7 +450,10 @@ fn resuming_tells_of_another_version_and_of_limits_that_add_nothing_and_refuses_
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(said.matches("the study began with evolve 0.0.1 and goes on with").count(), 1, "{said}");
     assert!(said.contains("no candidates are added: the study has all of its 2 candidates; give more"), "{said}");
-    let (code, said) = resumed(&out, &["--budget", "0.01s"]);
+    let (code, said) = resumed(&out, &["--candidates", "9", "--total-examples", "100"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("training examples of 100; give more than both, such as --total-examples"), "{said}");
+    let (code, said) = resumed(&out, &["--candidates", "2", "--budget", "0.01s"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(
         said.contains("of its budget of 0s, which leaves no time to search; give more than both, such as --budget"),

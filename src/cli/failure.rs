@@ -139,9 +139,12 @@ impl From<StudyError> for Failure {
             | StudyError::Weights { .. } => Failure::bad_input(error),
             StudyError::Stopped => Failure { status: Status::Interrupted, ..Failure::failed(error) },
             StudyError::NoTime => Failure::bad_input(error).hint("raise --budget, or give --candidates instead"),
-            StudyError::Io { .. } | StudyError::NothingTrained { .. } | StudyError::Search(_) | StudyError::Probe(_) => {
-                Failure::failed(error)
-            }
+            StudyError::Io { .. }
+            | StudyError::NothingTrained { .. }
+            | StudyError::Unforeseen { .. }
+            | StudyError::Worker { .. }
+            | StudyError::Search(_)
+            | StudyError::Probe(_) => Failure::failed(error),
         }
     }
 }

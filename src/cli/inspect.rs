@@ -8,7 +8,7 @@ use crate::{
     export::{CROSS_VALIDATION, FrontFile, SCHEMA},
     genome,
     onnx::{self, Summary, ValueInfo},
-    report::{self, Contribution, GeneImportance, Layer, Scored, bytes, grouped, number},
+    report::{self, Contribution, GeneImportance, Layer, Scored, Step, bytes, grouped, number},
     study::{Candidate, Choice, FrontMember, Journal, Objectives, Outcome, Record, Settings},
     train::Scores,
 };
@@ -223,6 +223,11 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
     let continued = |number: u64| {
         candidates.values().any(|c| c.proposal.continues.is_some_and(|continues| continues.candidate == number))
     };
+    let by_number = candidates.values().map(|candidate| (candidate.number, candidate)).collect();
+    let lineage = |candidate: &Candidate| {
+        let steps = report::lineage(candidate, &by_number, |candidate| candidate.outcome.score());
+        steps.into_iter().map(LineageEntry::from).collect()
+    };
     let paused = candidates.values().filter(|c| c.outcome.checkpoint().is_some() && !continued(c.number));
     Ok(StudyPart {
         folder: folder.to_owned(),
@@ -237,7 +242,7 @@ fn study(folder: &Path) -> Result<StudyPart, Failure> {
             exported: choice.is_some(),
         }),
         front: choice.as_ref().map(|choice| front(folder, choice)).unwrap_or_default(),
-        lineage: best.map(|candidate| lineage(candidate, &candidates)).unwrap_or_default(),
+        lineage: best.map(lineage).unwrap_or_default(),
         contributions: report::contributions(candidates.values()),
         importance: report::importance(candidates.values()).map(GeneImportance::from),
     })
@@ -256,25 +261,11 @@ fn front(folder: &Path, choice: &Choice) -> Vec<FrontEntry> {
     choice.front.iter().map(entry).collect()
 }
 
-/// First parents, the oldest first.
-fn lineage(last: &Candidate, candidates: &BTreeMap<u64, Candidate>) -> Vec<LineageEntry> {
-    let parent = |candidate: &&Candidate| {
-        // Parents are older; a journal that says otherwise must not lead in circles.
-        let parent = candidate.proposal.origin.parents.first().filter(|parent| **parent < candidate.number);
-        parent.and_then(|parent| candidates.get(parent))
-    };
-    let mut entries: Vec<LineageEntry> = std::iter::successors(Some(last), parent)
-        .map(|candidate| LineageEntry {
-            candidate: candidate.number,
-            arm: candidate.proposal.origin.arm.clone(),
-            edits: candidate.proposal.origin.edits.clone(),
-            score: candidate.outcome.score(),
-            gain: parent(&candidate).and_then(|parent| Some(candidate.outcome.score()? - parent.outcome.score()?)),
-            paused: candidate.outcome.checkpoint().is_some(),
-        })
-        .collect();
-    entries.reverse();
-    entries
+impl From<Step> for LineageEntry {
+    fn from(step: Step) -> Self {
+        let Step { number: candidate, arm, edits, value: score, gain, paused, .. } = step;
+        LineageEntry { candidate, arm, edits, score, gain, paused }
+    }
 }
 
 /// The inspection for people.

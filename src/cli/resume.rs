@@ -34,6 +34,9 @@ pub struct Args {
     /// New limit on all candidates together [default: as before]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub candidates: Option<u64>,
+    /// New number of training examples of all candidates together at which the search ends [default: as before]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
+    pub total_examples: Option<u64>,
     /// Networks trained at the same time, a thread each; changes the speed, never the result [default: the cores]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024), help_heading = "Search")]
     pub workers: Option<u32>,
@@ -68,11 +71,11 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut study = Study::open(Folder::open(&args.folder)?)?;
     let clock = Clock::new(study.elapsed());
     let dataset = load(study.settings(), study.preprocessing()?.as_ref())?;
-    study.extend(args.candidates, args.budget.map(|budget| budget.as_secs_f64()))?;
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
     let engine = engine_args(args, study.settings())?.select(&mut progress)?;
     let engine = if study.settings().engine.tf32 { engine } else { engine.exact() };
+    study.extend(args.candidates, args.total_examples, args.budget.map(|budget| budget.as_secs_f64()))?;
     let settings = study.settings();
     if settings.version != env!("CARGO_PKG_VERSION") {
         progress.note(Note::Warning(&format!(
@@ -91,7 +94,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
             engine.version()
         )));
     }
-    if (args.candidates.is_some() || args.budget.is_some())
+    if (args.candidates.is_some() || args.total_examples.is_some() || args.budget.is_some())
         && let Some(limit) = used_up(&study, clock.now())
     {
         progress.note(Note::Warning(&format!("no candidates are added: {limit}")));
@@ -115,9 +118,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 fn used_up(study: &Study, now: f64) -> Option<String> {
     let search = &study.settings().search;
     let words = |seconds: f64| quantity::in_words(Duration::from_secs_f64(seconds));
-    if let (Some(budget), Some(until)) = (search.budget, search.search_until)
-        && now >= until
-    {
+    if let Some(budget) = search.budget.filter(|_| !study.has_time(now)) {
         // The search gets its share of what a longer budget leaves.
         let enough = 2.0 * budget.max(now);
         let enough = if enough < 60.0 { format!("{}s", enough.ceil()) } else { format!("{}m", (enough / 60.0).ceil()) };
@@ -129,10 +130,17 @@ fn used_up(study: &Study, now: f64) -> Option<String> {
             enough
         ));
     }
-    let most = search.candidates.filter(|&most| study.candidates() >= most)?;
+    if let Some(most) = search.candidates.filter(|&most| study.candidates() >= most) {
+        return Some(format!(
+            "the study has all of its {most} candidates; give more than that, such as --candidates {}",
+            most.saturating_mul(2)
+        ));
+    }
+    let total = search.total_examples.filter(|&total| study.examples() >= total)?;
     Some(format!(
-        "the study has all of its {most} candidates; give more than that, such as --candidates {}",
-        most.saturating_mul(2)
+        "the candidates have taken {} training examples of {total}; give more than both, such as --total-examples {}",
+        study.examples(),
+        total.max(study.examples()).saturating_mul(2)
     ))
 }
 

@@ -126,6 +126,22 @@ fn lag(expected: Option<u64>, workers: usize) -> u64 {
     }
 }
 
+/// Candidates that have so many training examples together, where each takes as many as the first seed of the space.
+fn affordable(
+    total: u64,
+    settings: &RunSettings,
+    training: &TrainingSettings,
+    session: &Session<'_>,
+    space: &SearchSpace,
+) -> Option<u64> {
+    let dataset = session.dataset;
+    let seed = space.seeds().into_iter().next()?;
+    let (rows, scored) = (dataset.train.targets.len(), dataset.validation.targets.len());
+    let costs = train::costs(&seed, &dataset.task, rows, scored).ok()?;
+    let trainings = Trainings::new(dataset.folds.len(), settings.executions).count() as u64;
+    Some(total / (training.candidate_examples(&costs, f64::from(seed.training.length)) * trainings))
+}
+
 /// The settings of a strategy, with as much foresight as the search can afford where the strategy ranks by it.
 fn foreseeing(
     own: search::Settings,
@@ -167,7 +183,8 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     }
     training.executions = settings.executions;
     training.class_weights = settings.class_weights.clone();
-    let expected_candidates = [expected, settings.candidates].into_iter().flatten().min();
+    let affordable = settings.total_examples.and_then(|total| affordable(total, settings, &training, session, space));
+    let expected_candidates = [expected, settings.candidates, affordable].into_iter().flatten().min();
     let own = search::Settings { expected_candidates, fidelity: settings.fidelity, ..search::Settings::default() };
     let strategy_settings = foreseeing(own, &settings.strategy, &training, session, space);
     let absolute =

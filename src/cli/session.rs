@@ -8,7 +8,7 @@ use crate::{
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, Resources, Study, standard_error, write_whole},
+    study::{Clock, FileSettings, Finished, Resources, Study, TrainingLength, standard_error, write_whole},
     train::{ClassWeights, Evaluator, Scores, Setting, Weights, baseline, metric::Metric, metric::Predictions},
 };
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub(super) struct Session<'a> {
     pub class_weights: &'a ClassWeights,
     pub workers: usize,
     pub memory: u64,
-    pub stop: &'a AtomicBool,
+    pub stop: &'static AtomicBool,
     pub clock: Clock,
 }
 
@@ -64,9 +64,9 @@ impl Session<'_> {
         progress.metric(self.metric);
         let exact = self.engine.exact();
         let lookup = export::lookup(self.engine, &Tract);
-        let assemble = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
+        let assemble = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
             let metrics = Metrics { scores, cross_validation: None };
-            export::assemble(&Net { genome, examples, weights, metrics }, self.dataset, lookup)
+            export::assemble(&Net { genome, length, weights, metrics }, self.dataset, lookup)
         };
         let resources = Resources {
             dataset: self.dataset,
@@ -354,7 +354,7 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
         ("lag", search.lag.to_string()),
         ("budget", optional(search.budget.map(|s| quantity::in_words(Duration::from_secs_f64(s))))),
         ("most candidates", optional(search.candidates.map(report::grouped))),
-        ("examples of all candidates, at most", optional(search.total_examples.map(report::grouped))),
+        ("examples that end the search", optional(search.total_examples.map(report::grouped))),
         ("fidelity", search.strategy_settings.fidelity.to_string()),
         ("examples a candidate, at most", report::grouped(settings.training.examples)),
         ("examples a finalist, at most", report::grouped(settings.training.final_examples)),

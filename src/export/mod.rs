@@ -16,7 +16,7 @@ pub use verify::{Agreement, verify};
 use crate::data::{CrossValidation, Dataset, Lookup};
 use crate::engine::Engine;
 use crate::genome::Genome;
-use crate::study::{StudyError, TrainedNet, write_whole};
+use crate::study::{StudyError, TrainedNet, TrainingLength, write_whole};
 use crate::train::{Scores, TrainError, Weights};
 use std::path::Path;
 
@@ -74,8 +74,8 @@ pub enum ExportError {
 pub struct Net<'a> {
     /// Its genome, as it was trained.
     pub genome: &'a Genome,
-    /// Training examples of its last training.
-    pub examples: u64,
+    /// How long it was trained last.
+    pub length: TrainingLength,
     /// Its weights.
     pub weights: &'a Weights,
     /// Its metrics.
@@ -85,7 +85,7 @@ pub struct Net<'a> {
 impl<'a> Net<'a> {
     /// What a study trained, with how well it does.
     pub fn of(trained: &'a TrainedNet, metrics: Metrics<'a>) -> Self {
-        Net { genome: &trained.genome, examples: trained.examples, weights: &trained.weights, metrics }
+        Net { genome: &trained.genome, length: trained.length, weights: &trained.weights, metrics }
     }
 }
 

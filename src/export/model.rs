@@ -13,8 +13,8 @@ pub const SCHEMA: &str = "evolve.schema";
 /// Key of the metadata entry that says of which cross-validation the metrics are, in words; missing where they are those on
 /// a validation part.
 pub const CROSS_VALIDATION: &str = "evolve.metrics.cross_validation";
-/// Key of the metadata entry that says how long the net was trained last, as JSON: `{"examples":N}`. How it was trained
-/// otherwise the genome says.
+/// Key of the metadata entry that says how long the net was trained last, as JSON: `{"examples":N}`, with `"inherited":true`
+/// where that training went on from inherited weights. How it was trained otherwise the genome says.
 pub const TRAINING: &str = "evolve.training";
 /// Key of the metadata entry with the estimated peak, in bytes, of the values that the model calculates for a row.
 pub const ROW_BYTES: &str = "evolve.row_bytes";
@@ -76,7 +76,7 @@ fn metadata(net: &Net<'_>, dataset: &Dataset, lookup: Lookup) -> Metadata {
     let mut entries: Metadata = vec![
         ("evolve.version".into(), env!("CARGO_PKG_VERSION").into()),
         ("evolve.genome".into(), json(serde_json::to_string(&net.genome.canonical()))),
-        (TRAINING.into(), serde_json::json!({ "examples": net.examples }).to_string()),
+        (TRAINING.into(), json(serde_json::to_string(&net.length))),
         ("evolve.task".into(), json(serde_json::to_string(&dataset.task.kind))),
         (SCHEMA.into(), json(serde_json::to_string(&schema))),
         ("evolve.metrics".into(), json(serde_json::to_string(net.metrics.scores))),

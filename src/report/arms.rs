@@ -1,14 +1,16 @@
 //! What each arm of the strategy contributed, as a fold over the candidates of a search.
 
+use super::lineage::begun;
 use crate::study::Candidate;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What an arm contributed to a search.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contribution {
     /// Name of the arm.
     pub arm: String,
-    /// Its candidates.
+    /// Its candidates; one that was paused and went on is one.
     pub candidates: u64,
     /// Those of them that failed.
     pub failed: u64,
@@ -26,21 +28,21 @@ pub struct Contribution {
 
 /// Contributions of the arms, in the order of their first candidates.
 ///
-/// Candidates are taken in the order of their numbers, so that the number of workers changes nothing. The first that was
-/// scored is no improvement: there was nothing to be better than.
+/// Candidates are taken in the order of their numbers, so that the number of workers changes nothing. What went on after a
+/// pause is credited to the arm that made it. The first that was scored is no improvement: there was nothing to be better
+/// than.
 pub fn contributions<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Vec<Contribution> {
-    let mut candidates: Vec<&Candidate> = candidates.into_iter().collect();
-    candidates.sort_by_key(|candidate| candidate.number);
+    let candidates: BTreeMap<u64, &Candidate> = candidates.into_iter().map(|c| (c.number, c)).collect();
     let mut arms: Vec<Contribution> = Vec::new();
     let mut best: Option<f64> = None;
-    for candidate in candidates {
-        let name = &candidate.proposal.origin.arm;
+    for &candidate in candidates.values() {
+        let name = &begun(candidate, &candidates).proposal.origin.arm;
         let at = arms.iter().position(|arm| arm.arm == *name).unwrap_or_else(|| {
             arms.push(Contribution::none(name));
             arms.len() - 1
         });
         let arm = &mut arms[at];
-        arm.candidates += 1;
+        arm.candidates += u64::from(candidate.proposal.continues.is_none());
         arm.examples += candidate.outcome.costs().examples;
         match (candidate.outcome.score(), best) {
             (None, _) => arm.failed += u64::from(candidate.outcome.checkpoint().is_none()),
@@ -124,6 +126,13 @@ mod tests {
                 ("birth", 1, 0, 0.125, 0, 0.0, 0.0)
             ]
         );
+    }
+
+    #[test]
+    fn what_went_on_after_a_pause_is_credited_to_the_arm_that_made_it() {
+        let arms = contributions(&synthetic::continued());
+        let told: Vec<_> = arms.iter().map(|a| (&a.arm[..], a.candidates, a.failed, a.examples, a.gain)).collect();
+        assert_eq!(told, [("birth", 1, 0, 100, 0.0), ("evsm", 1, 0, 300, 0.25), ("mutation", 1, 0, 100, 0.125)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The fold over the journal that all sections share.
 
-use super::{Contribution, Input, contributions, importance};
+use super::{Contribution, Input, Step, contributions, importance, lineage::begun, lineage::lineage};
 use crate::search::model::Importance;
 use crate::study::{Candidate, Choice, Failure, Finalist, Outcome, Record, Refit};
 use std::collections::BTreeMap;
@@ -55,29 +55,6 @@ pub struct Point {
     pub best: bool,
 }
 
-/// A candidate in a lineage.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Number.
-    pub number: u64,
-    /// Arm that made it.
-    pub arm: String,
-    /// Edits in words.
-    pub edits: Vec<String>,
-    /// First parent, where it has one.
-    pub parent: Option<u64>,
-    /// Whether its training went on from that parent's weights.
-    pub inherits: bool,
-    /// The study's metric.
-    pub value: Option<f64>,
-    /// That less the value of the parent, where both have one.
-    pub gain: Option<f64>,
-    /// Whether it was paused, and has no value for that reason.
-    pub paused: bool,
-    /// Parameters.
-    pub parameters: u64,
-}
-
 impl Digest {
     /// Folds the journal of a study.
     pub fn of(input: &Input) -> Digest {
@@ -87,8 +64,8 @@ impl Digest {
         for record in &input.records {
             match record {
                 Record::Candidate(candidate) => {
-                    digest.take_candidate(candidate, input, &mut best);
                     candidates.insert(candidate.number, candidate);
+                    digest.take_candidate(candidate, begun(candidate, &candidates), input, &mut best);
                 }
                 Record::Finalist(finalist) => digest.take_finalist(finalist),
                 Record::Refit(refit) => digest.take_refit(refit),
@@ -101,22 +78,23 @@ impl Digest {
             if let Some(candidate) = candidates.get(&choice.candidate) {
                 let costs = candidate.outcome.costs();
                 (digest.parameters, digest.macs) = (costs.parameters, costs.macs);
+                digest.lineage = lineage(candidate, &candidates, |candidate| value(candidate, input));
             }
-            digest.lineage = lineage(choice.candidate, &candidates, input);
         }
         digest.contributions = contributions(candidates.values().copied());
         digest.importance = importance(candidates.values().copied());
         digest
     }
 
-    fn take_candidate(&mut self, candidate: &Candidate, input: &Input, best: &mut Option<f64>) {
+    /// Takes in a candidate that began as another, where it was paused on its way.
+    fn take_candidate(&mut self, candidate: &Candidate, begun: &Candidate, input: &Input, best: &mut Option<f64>) {
         self.candidates += 1;
         if candidate.proposal.continues.is_some() {
             self.paused = self.paused.saturating_sub(1);
         }
         self.seconds = self.seconds.max(candidate.timing.ended());
         self.examples += candidate.outcome.costs().examples;
-        let name = &candidate.proposal.origin.arm;
+        let name = &begun.proposal.origin.arm;
         let arm = self.arms.iter().position(|arm| arm == name).unwrap_or_else(|| {
             self.arms.push(name.clone());
             self.arms.len() - 1
@@ -162,29 +140,4 @@ fn value(candidate: &Candidate, input: &Input) -> Option<f64> {
         Outcome::Scored { scores, .. } => scores.get(input.metric.name).copied(),
         Outcome::Paused { .. } | Outcome::Failed { .. } => None,
     }
-}
-
-/// First parents back to one without.
-fn lineage(number: u64, candidates: &BTreeMap<u64, &Candidate>, input: &Input) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut next = candidates.get(&number);
-    while let Some(candidate) = next {
-        let origin = &candidate.proposal.origin;
-        // Parents are older; a journal that says otherwise must not lead in circles.
-        next = origin.parents.first().filter(|parent| **parent < candidate.number).and_then(|p| candidates.get(p));
-        let (own, before) = (value(candidate, input), next.and_then(|parent| value(parent, input)));
-        steps.push(Step {
-            number: candidate.number,
-            arm: origin.arm.clone(),
-            edits: origin.edits.clone(),
-            parent: next.map(|parent| parent.number),
-            inherits: candidate.proposal.inherit.is_some(),
-            value: own,
-            gain: own.zip(before).map(|(own, before)| own - before),
-            paused: candidate.outcome.checkpoint().is_some(),
-            parameters: candidate.outcome.costs().parameters,
-        });
-    }
-    steps.reverse();
-    steps
 }

@@ -7,6 +7,7 @@ mod digest;
 mod format;
 mod front;
 mod importance;
+mod lineage;
 mod numbers;
 mod page;
 pub mod plot;
@@ -17,10 +18,11 @@ pub(crate) mod synthetic;
 mod tests;
 
 pub use arms::{Contribution, contributions};
-pub use digest::{Digest, Point, Step};
+pub use digest::{Digest, Point};
 pub use format::{bytes, escape, grouped, number, quantity};
 pub use front::{Front, Hypervolume, Member};
 pub use importance::importance;
+pub use lineage::{Step, lineage};
 pub use numbers::{GeneImportance, Numbers, numbers};
 pub use page::html;
 

@@ -4,7 +4,7 @@ use super::{Baseline, Front, Input, Layer, Member, Scored};
 use crate::{
     data::{InputSpec, NumericFeature, OutputSpec, Targets, Task, TaskKind},
     genome::{Domain, Genome, InputDomain, SearchSpace},
-    search::{Origin, Proposal},
+    search::{Continuation, Origin, Proposal},
     study::{Candidate, Choice, Failure, Objectives, Outcome, Record, Timing, objective},
     train::{
         Costs, CurvePoint, RungScore, Scores,
@@ -84,6 +84,32 @@ pub(crate) fn paused() -> Input {
         }
     }
     input
+}
+
+/// A birth; an edit of it that was paused twice, as 1 and 2, and went on as 3; and an edit of that.
+pub(crate) fn continued() -> Vec<Candidate> {
+    let candidate = |record| if let Record::Candidate(candidate) = record { Some(*candidate) } else { None };
+    let mut candidates: Vec<Candidate> = study().records.into_iter().filter_map(candidate).take(5).collect();
+    let scores = [Some(0.5), None, None, Some(0.75), Some(0.875)];
+    let origins =
+        [("birth", None), ("evsm", Some(0)), ("continued", Some(1)), ("continued", Some(2)), ("mutation", Some(3))];
+    for ((candidate, wanted), (arm, parent)) in candidates.iter_mut().zip(scores).zip(origins) {
+        let edited = arm != "birth" && arm != "continued";
+        let edits = if edited { vec!["learning rate 0.003 → 0.0017".to_owned()] } else { vec![] };
+        candidate.proposal.origin = Origin { arm: arm.to_owned(), edits, parents: parent.into_iter().collect() };
+        let continues = parent.filter(|_| arm == "continued").map(|candidate| Continuation { candidate, from: 0.125 });
+        candidate.proposal.continues = continues;
+        let Outcome::Scored { scores, score, costs, .. } = &mut candidate.outcome else { continue };
+        costs.examples = 100;
+        match wanted {
+            Some(wanted) => *score = wanted,
+            None => {
+                let (scores, costs, checkpoint) = (scores.clone(), *costs, String::new());
+                candidate.outcome = Outcome::Paused { scores, costs, curve: vec![], rungs: vec![], checkpoint };
+            }
+        }
+    }
+    candidates
 }
 
 /// A study of a regression.

@@ -106,6 +106,17 @@ fn the_digest_adds_up() {
 }
 
 #[test]
+fn what_went_on_after_a_pause_has_the_colour_of_the_arm_that_made_it() {
+    let mut input = synthetic::study();
+    input.records = synthetic::continued().into_iter().map(|candidate| Record::Candidate(Box::new(candidate))).collect();
+    let digest = Digest::of(&input);
+    assert_eq!(digest.arms, ["birth", "evsm", "mutation"]);
+    let arms: Vec<(u64, usize)> = digest.points.iter().map(|point| (point.number, point.arm)).collect();
+    assert_eq!(arms, [(0, 0), (3, 1), (4, 2)]);
+    assert_eq!((digest.candidates, digest.paused), (5, 0));
+}
+
+#[test]
 fn the_front_is_drawn_and_listed_with_its_hypervolume() {
     let input = synthetic::several_objectives();
     let front = input.front.as_ref().unwrap();

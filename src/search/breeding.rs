@@ -168,7 +168,7 @@ impl<S: Space> Breeding<S> {
         let mut shares = self.shares.now();
         while let Some(arm) = drawn(&shares, rng) {
             if let Some((arm, draft)) = self.draft(arm, &shares, rng) {
-                return self.proposed(number, arm, draft);
+                return self.opened(number, arm, draft);
             }
             shares[arm] = 0.0;
         }
@@ -233,7 +233,7 @@ impl<S: Space> Breeding<S> {
         best.map(|best| new.swap_remove(best)).or_else(|| repeated.into_iter().next())
     }
 
-    fn proposed(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
+    fn opened(&mut self, number: u64, arm: usize, draft: Draft<S::Genome>) -> Proposal<S::Genome> {
         let parent = draft.parents.first().and_then(|&parent| self.state.population.get(parent)).map(Member::bare);
         let origin = Origin { arm: self.arms[arm].0.to_owned(), edits: draft.edits, parents: draft.parents };
         let inherits = draft.inherits;
@@ -290,9 +290,18 @@ impl<S: Space> Breeding<S> {
         }
     }
 
-    /// Whether candidate `number` starts a population.
+    /// Takes note of a genome that was proposed, where drafts are screened or ranked.
+    fn remember(&mut self, genome: &S::Genome) {
+        if self.screen.is_some() || self.composition.foresight {
+            self.proposed.insert(self.state.space.hash(genome));
+        }
+    }
+
+    /// Whether candidate `number` starts a population. Candidates that were given start the first as well, but leave half of
+    /// the places.
     fn starts(&self, number: u64) -> bool {
-        number < self.since + (self.composition.initial)(&self.state.settings)
+        let initial = (self.composition.initial)(&self.state.settings);
+        number < (self.since + initial).max(self.first.unwrap_or(0) + initial / 2)
     }
 }
 
@@ -319,12 +328,9 @@ impl<S: Space> Strategy<S> for Breeding<S> {
         }
         let proposal =
             if self.starts(number) { self.starter(number, repeated.is_some(), rng) } else { self.bred(number, rng) };
+        self.remember(&proposal.genome);
         if let Some(screen) = &mut self.screen {
-            self.proposed.insert(self.state.space.hash(&proposal.genome));
             screen.opened(number, self.state.space.features(&proposal.genome));
-        }
-        if self.composition.foresight {
-            self.proposed.insert(self.state.space.hash(&proposal.genome));
         }
         proposal
     }
@@ -348,9 +354,10 @@ impl<S: Space> Strategy<S> for Breeding<S> {
             let expected = Member::expected(evaluated);
             self.credit(open, member.as_ref().or(expected.as_ref()), evaluated.length(), evaluated.paused);
         }
+        // What was given, or found by the driver, is new.
+        self.remember(&evaluated.proposal.genome);
         if let Some(screen) = &mut self.screen {
             let genome = &evaluated.proposal.genome;
-            self.proposed.insert(self.state.space.hash(genome));
             let value = member.as_ref().filter(|member| member.is_feasible()).map(Member::value).or(evaluated.expected);
             screen.told(evaluated.number, earlier, self.state.space.features(genome), value);
         }

@@ -60,6 +60,8 @@ pub struct Search<S: Space = SearchSpace> {
     front: Front,
     /// Costs beside the score that each scored candidate has, once one was told.
     costs: Option<usize>,
+    /// The candidate for which no new genome was found.
+    exhausted: Option<u64>,
 }
 
 /// What has to be remembered of a proposal until its result comes.
@@ -101,6 +103,7 @@ impl<S: Space> Search<S> {
             proposed: HashSet::new(),
             front: Front::new(FRONT),
             costs: None,
+            exhausted: None,
             first: Vec::new(),
         })
     }
@@ -124,8 +127,15 @@ impl<S: Space> Search<S> {
         self
     }
 
+    /// Whether it cannot be asked before it is given a foresight.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.strategy.is_blind()
+    }
+
     /// Proposes candidate `number`: a genome that was not proposed before, or that of a paused candidate which is to go on.
-    /// Numbers are asked for in order from 0.
+    /// Numbers are asked for in order from 0. Where the space has no new genome, paused candidates may yet go on: once all
+    /// that is under way has been told, the number can be asked for again.
     ///
     /// # Errors
     /// A number out of turn; a result missing that the candidate is bred from; a space with no new genome; a strategy that
@@ -141,14 +151,9 @@ impl<S: Space> Search<S> {
         if self.told < needed {
             return Err(SearchError::AskedTooEarly { number, told: self.told, needed, lag: self.lag });
         }
-        let due = self.early.iter().take_while(|evaluated| evaluated.number < needed).count();
-        for mut evaluated in self.early.drain(..due) {
-            evaluated.expected = self.halving.as_mut().and_then(|halving| halving.told(&evaluated));
-            self.strategy.tell(&evaluated);
-        }
+        self.pass_on(needed);
         let given = usize::try_from(number).ok().and_then(|index| self.first.get(index)).cloned();
-        let before = given.or_else(|| self.halving.as_mut().and_then(Halving::promoted));
-        let (proposal, hash) = match before {
+        let (proposal, hash) = match given.or_else(|| self.promoted()) {
             Some(proposal) => {
                 let hash = self.space.hash(&proposal.genome);
                 (proposal, hash)
@@ -161,23 +166,55 @@ impl<S: Space> Search<S> {
         Ok(proposal)
     }
 
-    /// The first answer that was not proposed before, and its canonical hash.
+    /// Passes the results of the candidates below `until` on to the strategy.
+    fn pass_on(&mut self, until: u64) {
+        let due = self.early.iter().take_while(|evaluated| evaluated.number < until).count();
+        for mut evaluated in self.early.drain(..due) {
+            evaluated.expected = self.halving.as_mut().and_then(|halving| halving.told(&evaluated));
+            self.strategy.tell(&evaluated);
+        }
+    }
+
+    /// A paused candidate that is to go on.
+    fn promoted(&mut self) -> Option<Proposal<S::Genome>> {
+        self.halving.as_mut().and_then(Halving::promoted)
+    }
+
+    /// The first answer that was not proposed before, and its canonical hash. Where there is none, a paused candidate that is
+    /// to go on by all results: with fewer of them, those that were told early would decide.
     fn new_proposal(&mut self, number: u64) -> Result<(Proposal<S::Genome>, String), SearchError> {
+        if self.exhausted != Some(number) {
+            match self.new_genome(number) {
+                Some(new) => return Ok(new),
+                None => self.exhausted = Some(number),
+            }
+        }
+        if self.told == number {
+            self.pass_on(number);
+            if let Some(proposal) = self.promoted() {
+                let hash = self.space.hash(&proposal.genome);
+                return Ok((proposal, hash));
+            }
+        }
+        Err(SearchError::Exhausted { proposed: self.next })
+    }
+
+    fn new_genome(&mut self, number: u64) -> Option<(Proposal<S::Genome>, String)> {
         for attempt in 0..ATTEMPTS {
             let proposal = self.strategy.ask(number, &mut rng(self.seed, number, attempt));
             let hash = self.space.hash(&proposal.genome);
             if !self.proposed.contains(&hash) {
-                return Ok((self.compared(proposal), hash));
+                return Some((self.compared(proposal), hash));
             }
         }
         for attempt in ATTEMPTS..ATTEMPTS + LAST_RESORT {
             let genome = self.space.birth(&mut rng(self.seed, number, attempt));
             let hash = self.space.hash(&genome);
             if !self.proposed.contains(&hash) {
-                return Ok((self.compared(Proposal::newborn("birth", genome)), hash));
+                return Some((self.compared(Proposal::newborn("birth", genome)), hash));
             }
         }
-        Err(SearchError::Exhausted { proposed: self.next })
+        None
     }
 
     fn compared(&self, proposal: Proposal<S::Genome>) -> Proposal<S::Genome> {

@@ -104,8 +104,8 @@ impl Earlier {
     }
 
     /// What a new study in this space takes over: the exported genome, the other finalists, then the best of the others,
-    /// each as near as the new space has it and distinct. They are as many as half of what starts a search, so that it
-    /// still looks elsewhere. Those whose weights are still there train on for a short while, the others afresh: so do all of
+    /// each as near as the new space has it and distinct. They are half as many as start a search, of which every strategy
+    /// that starts from seeds and births keeps at least half for these, so that it still looks elsewhere. Those whose weights are still there train on for a short while, the others afresh: so do all of
     /// a study that trained each of them several times, since none of its weights are of all its rows.
     ///
     /// # Errors

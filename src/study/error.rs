@@ -104,6 +104,22 @@ pub enum StudyError {
     /// The budget ended before the first candidate did.
     #[error("the budget was over before the first candidate was trained; give more time")]
     NoTime,
+    /// No zero-cost proxy says anything of any net.
+    #[error(
+        "none of the zero-cost proxies says anything of any of {nets} networks, so that there is nothing to rank them by; the first: {first}; choose another --strategy"
+    )]
+    Unforeseen {
+        /// Nets that they were asked about.
+        nets: usize,
+        /// Why the first of them says nothing of the first.
+        first: String,
+    },
+    /// A thread that evaluates candidates ended before its time.
+    #[error("a thread that trains candidates broke down: {reason}; what was journaled is whole, go on with `evolve resume`")]
+    Worker {
+        /// What it said.
+        reason: String,
+    },
     /// The search cannot propose.
     #[error(transparent)]
     Search(#[from] SearchError),

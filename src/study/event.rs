@@ -17,7 +17,13 @@ pub enum Event<'a> {
         elapsed: f64,
         /// Training examples of a candidate of ordinary size.
         examples: u64,
+        /// Candidates of earlier sessions that are paused and did not go on.
+        paused: u64,
+        /// The best candidate of earlier sessions.
+        best: Option<&'a Candidate>,
     },
+    /// Something that the user should look at.
+    Warning(&'a str),
     /// A candidate was evaluated and journaled.
     Candidate {
         /// Its record.

@@ -12,6 +12,7 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 pub(super) const WEIGHTS: &str = "weights";
 pub(super) const PREPROCESSING: &str = "preprocessing.json";
 const INHERITED: &str = "inherited.json";
+const FORESIGHT: &str = "foresight.jsonl";
 
 /// The folder of a study, locked for this process.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Folder {
         if folder.settings().exists() || folder.journal().exists() {
             return Err(StudyError::Exists(root.into()));
         }
-        let taken = ["best.onnx", "report.json", "report.html", WEIGHTS, "pareto", PREPROCESSING, INHERITED];
+        let taken = ["best.onnx", "report.json", "report.html", WEIGHTS, "pareto", PREPROCESSING, INHERITED, FORESIGHT];
         match taken.map(|name| root.join(name)).into_iter().find(|path| path.exists()) {
             Some(path) => {
                 folder.abandon();
@@ -126,6 +127,11 @@ impl Folder {
     /// `inherited.json`: the first candidates of a study that was started from another.
     pub fn inherited(&self) -> PathBuf {
         self.root.join(INHERITED)
+    }
+
+    /// `foresight.jsonl`: what was foreseen of nets, where the strategy ranks by it.
+    pub fn foresight(&self) -> PathBuf {
+        self.root.join(FORESIGHT)
     }
 
     /// `best.onnx`.

@@ -108,7 +108,7 @@ impl Study {
 
     /// Whether a state is that of a search that went on from inherited weights.
     pub(super) fn has_inherited(&self, state: &State<'_>) -> bool {
-        let inherits = |candidate: &Candidate| candidate.proposal.inherit.is_some();
+        let inherits = |candidate: &Candidate| self.inherits(candidate);
         state.finalist.is_none() && self.candidates.get(&state.candidate).is_some_and(inherits)
     }
 

@@ -1,25 +1,28 @@
 //! The append-only journal.
 
 use super::{Record, StudyError};
+use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-/// The journal of a study, open for appending.
+/// A file of records, one a line, open for appending: the journal of a study, or what is kept beside it in the same form.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Journal<T = Record> {
     path: PathBuf,
     file: File,
     /// Set after a failed write: what follows it could be glued to a fragment.
     broken: bool,
+    records: PhantomData<T>,
 }
 
-impl Journal {
+impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Opens the journal, makes it where there is none, cuts a torn last line off, and returns what it holds.
     ///
     /// # Errors
     /// Where it cannot be read or written, or a whole line is damaged.
-    pub fn open(path: &Path) -> Result<(Self, Vec<Record>), StudyError> {
+    pub fn open(path: &Path) -> Result<(Self, Vec<T>), StudyError> {
         let io = |action| move |e| StudyError::io(action, path, e);
         let new = !path.exists();
         let mut file = File::options().create(true).read(true).append(true).open(path).map_err(io("write"))?;
@@ -33,14 +36,14 @@ impl Journal {
             file.set_len(whole as u64).map_err(io("write"))?;
             file.sync_data().map_err(io("write"))?;
         }
-        Ok((Journal { path: path.into(), file, broken: false }, records))
+        Ok((Journal { path: path.into(), file, broken: false, records: PhantomData }, records))
     }
 
     /// Reads a journal without opening it for appending; a torn last line is passed over.
     ///
     /// # Errors
     /// Where it cannot be read, or a whole line is damaged.
-    pub fn read(path: &Path) -> Result<Vec<Record>, StudyError> {
+    pub fn read(path: &Path) -> Result<Vec<T>, StudyError> {
         let bytes = std::fs::read(path).map_err(|e| StudyError::io("read", path, e))?;
         Ok(parse(path, &bytes)?.0)
     }
@@ -49,21 +52,32 @@ impl Journal {
     ///
     /// # Errors
     /// Where that fails; from then on every append fails.
-    pub fn append(&mut self, record: &Record) -> Result<(), StudyError> {
+    pub fn append(&mut self, record: &T) -> Result<(), StudyError> {
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends records and brings them to the disk together.
+    ///
+    /// # Errors
+    /// Where that fails; from then on every append fails.
+    pub fn append_all(&mut self, records: &[T]) -> Result<(), StudyError> {
         let failed = |e| StudyError::io("write", &self.path, e);
         if self.broken {
             return Err(failed(std::io::Error::other("an earlier write failed; resume the study")));
         }
-        let mut line = serde_json::to_vec(record).map_err(|e| failed(e.into()))?;
-        line.push(b'\n');
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let mut lines = vec![];
+        for record in records {
+            serde_json::to_writer(&mut lines, record).map_err(|e| failed(e.into()))?;
+            lines.push(b'\n');
+        }
+        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
         self.broken = written.is_err();
         written.map_err(failed)
     }
 }
 
 /// Records and the length of the part that is whole: lines that end with a line break.
-fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), StudyError> {
+fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(Vec<T>, usize), StudyError> {
     let mut records = vec![];
     let mut whole = 0;
     for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {

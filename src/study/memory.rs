@@ -1,11 +1,16 @@
 //! Trainings share the memory that is allowed: one that does not fit beside the others waits for them.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that the trainings under way take together, at most a limit.
-#[derive(Debug)]
+/// Bytes that the trainings under way take together, at most a limit. A clone has the same bytes to share.
+#[derive(Debug, Clone)]
 pub struct Memory {
     limit: u64,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
     taken: Mutex<u64>,
     freed: Condvar,
 }
@@ -13,7 +18,7 @@ pub struct Memory {
 impl Memory {
     /// At most `limit` bytes.
     pub fn new(limit: u64) -> Self {
-        Memory { limit, taken: Mutex::new(0), freed: Condvar::new() }
+        Memory { limit, shared: Arc::default() }
     }
 
     /// The most that one training may take. It does not depend on how many there are, so that their number changes no
@@ -27,14 +32,14 @@ impl Memory {
         let bytes = bytes.min(self.limit);
         let mut taken = self.lock();
         while *taken + bytes > self.limit {
-            taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+            taken = self.shared.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;
         Taken { memory: self, bytes }
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,7 +53,7 @@ pub struct Taken<'a> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         *self.memory.lock() -= self.bytes;
-        self.memory.freed.notify_all();
+        self.memory.shared.freed.notify_all();
     }
 }
 

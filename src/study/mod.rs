@@ -8,6 +8,7 @@ mod error;
 mod evaluator;
 mod event;
 mod finals;
+mod finished;
 mod folder;
 mod foresight;
 mod front;
@@ -15,38 +16,44 @@ mod journal;
 pub mod lengths;
 mod memory;
 pub mod objective;
+mod pool;
 mod record;
 mod refit;
 mod search;
 mod settings;
 mod store;
 mod trainings;
+mod workshop;
 
 pub use earlier::{Earlier, FromSettings, Heir, Inheritance};
 pub use error::StudyError;
-pub use evaluator::{Clock, Done, Evaluator, Job, LocalPool, Start, Workshop};
+pub use evaluator::{Clock, Done, Evaluator, Job, Start};
 pub use event::Event;
+pub use finished::{Finished, TrainedNet};
 pub use folder::{Folder, write_whole};
 pub use foresight::Proxies;
 pub use front::volume_share;
 pub use journal::Journal;
 pub use memory::Memory;
 pub use objective::{Assemble, Cap, Gauge, Measured, Objective, Objectives};
+pub use pool::LocalPool;
 pub use record::{
     Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, Outcome, Record, Refit, SingleTraining, Timing,
+    TrainingLength,
 };
 pub use settings::{DataSettings, EngineSettings, FORMAT, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
 pub use trainings::{Trainings, standard_error};
+pub use workshop::Workshop;
 
 use crate::data::{Dataset, Preprocessing};
 use crate::engine::Engine;
 use crate::express;
-use crate::genome::{Genome, SearchSpace};
+use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{
-    ClassWeights, Setting, Weights,
+    ClassWeights, Setting,
     metric::{self, Metric},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,48 +73,7 @@ pub struct Resources<'a> {
     /// Most bytes that all trainings may take together.
     pub memory: u64,
     /// Set to end the search and go on to exporting the best so far.
-    pub stop: &'a AtomicBool,
-}
-
-/// The result of a study.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// What is to be exported.
-    pub choice: Choice,
-    /// Its proposal.
-    pub candidate: Candidate,
-    /// What was trained.
-    pub net: TrainedNet,
-    /// The same of the front, in the order of [`Choice::front`].
-    pub front: Vec<TrainedNet>,
-    /// Whether they were trained on all rows of a cross-validation; if not, on those outside of [`Finished::fold`].
-    pub refit: bool,
-    /// Fold of a cross-validation whose net is exported where none was trained on all rows.
-    pub fold: usize,
-    /// Weights trained outside of each fold of a cross-validation, in the order of [`Dataset::folds`].
-    pub folds: Vec<Weights>,
-    /// The trainings that it was chosen by, where they are several.
-    pub trainings: Vec<SingleTraining>,
-    /// Whether the user stopped the study before its end.
-    pub stopped: bool,
-}
-
-/// A net as it was trained last: by the search, in the finals, or on all rows of a cross-validation.
-#[derive(Debug, Clone)]
-pub struct TrainedNet {
-    /// The candidate's genome; how it is trained is as in that training.
-    pub genome: Genome,
-    /// Training examples of it; it may have gone on from inherited weights.
-    pub examples: u64,
-    /// Its weights.
-    pub weights: Weights,
-}
-
-impl Finished {
-    /// The data with the preprocessing that the weights were trained with: all of it, or that of their fold.
-    pub fn data<'a>(&self, dataset: &'a Dataset) -> &'a Dataset {
-        if self.refit { dataset } else { dataset.folds.get(self.fold).unwrap_or(dataset) }
-    }
+    pub stop: &'static AtomicBool,
 }
 
 /// A study whose folder is open and locked.
@@ -127,6 +93,8 @@ pub struct Study {
     finalists: Vec<Finalist>,
     refits: Vec<Refit>,
     choice: Option<Choice>,
+    /// What is foreseen of nets, where the strategy ranks by it.
+    foresight: Option<Arc<Proxies>>,
 }
 
 impl Study {
@@ -189,6 +157,7 @@ impl Study {
             finalists: vec![],
             refits: vec![],
             choice: None,
+            foresight: None,
         };
         for record in records {
             study.note(record);
@@ -209,10 +178,16 @@ impl Study {
     ///
     /// # Errors
     /// Where the settings cannot be written.
-    pub fn extend(&mut self, candidates: Option<u64>, budget: Option<f64>) -> Result<(), StudyError> {
+    pub fn extend(
+        &mut self,
+        candidates: Option<u64>,
+        total_examples: Option<u64>,
+        budget: Option<f64>,
+    ) -> Result<(), StudyError> {
         let (elapsed, share) = (self.elapsed(), self.settings.training.search_share);
         let search = &mut self.settings.search;
         search.candidates = candidates.or(search.candidates);
+        search.total_examples = total_examples.or(search.total_examples);
         if let Some(budget) = budget.filter(|&budget| search.budget != Some(budget)) {
             search.budget = Some(budget);
             search.search_until = Some(elapsed + share * (budget - elapsed).max(0.0));
@@ -247,6 +222,11 @@ impl Study {
         self.candidates.len() as u64
     }
 
+    /// Training examples that these have taken.
+    pub fn examples(&self) -> u64 {
+        self.candidates.values().map(|candidate| candidate.outcome.costs().examples).sum()
+    }
+
     /// Seconds that all sessions have used so far, as far as the journal shows.
     pub fn elapsed(&self) -> f64 {
         let candidates = self.candidates.values().map(|c| c.timing.ended());
@@ -266,6 +246,8 @@ impl Study {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Finished, StudyError> {
         let metric = self.metric(resources)?;
+        let memory = Memory::new(resources.memory);
+        let mut search = self.search(resources, &memory)?;
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
         let class_weights = self.settings.training.class_weights.clone();
@@ -285,11 +267,10 @@ impl Study {
                     exact.as_ref(),
                     resources.assemble,
                 ),
-                memory: Memory::new(resources.memory),
+                memory: memory.clone(),
                 clock,
             }
         });
-        let mut search = self.search(resources)?;
         let told = LocalPool::scoped(resources.workers, &searching, |pool| {
             self.search_phase(&mut search, pool, resources, clock, watch)
         })?;
@@ -297,49 +278,6 @@ impl Study {
             self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
         self.finished(choice, resources)
-    }
-
-    /// What was chosen, with its weights.
-    fn finished(&self, choice: Choice, resources: &Resources<'_>) -> Result<Finished, StudyError> {
-        let candidate = |number: u64| self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number });
-        let trained = |number: u64, weights: &str| {
-            let (genome, outcome) = self.as_trained(number, weights).ok_or(StudyError::Diverges { number })?;
-            Ok::<_, StudyError>((genome, outcome.trainings(), outcome.costs().examples))
-        };
-        let member = |m: &FrontMember| {
-            let (genome, _, examples) = trained(m.candidate, &m.weights)?;
-            Ok(TrainedNet { genome, examples, weights: self.store.get(&m.weights)? })
-        };
-        let trainings = self.trainings(resources);
-        let stored = self.store.get(&choice.weights)?;
-        let of = |training| {
-            let lost =
-                || StudyError::Weights { hash: choice.weights.clone(), reason: format!("none of training {training}") };
-            trainings.weights(&stored, training).ok_or_else(lost)
-        };
-        let (genome, singles, all) = trained(choice.candidate, &choice.weights)?;
-        let is_refit = |refit: &&Refit| choice.refit.is_some() && refit.outcome.weights() == choice.refit.as_deref();
-        let refit = self.refits.iter().find(is_refit);
-        let examples = match (refit, singles.get(choice.training)) {
-            (Some(refit), _) => refit.outcome.costs().examples,
-            (None, Some(single)) => single.examples,
-            (None, None) => all,
-        };
-        let weights = match &choice.refit {
-            Some(refit) => self.store.get(refit)?,
-            None => of(choice.training)?,
-        };
-        Ok(Finished {
-            net: TrainedNet { genome, examples, weights },
-            refit: choice.refit.is_some(),
-            fold: trainings.fold(choice.training),
-            folds: (0..resources.dataset.folds.len()).map(of).collect::<Result<_, _>>()?,
-            trainings: singles.to_vec(),
-            candidate: candidate(choice.candidate)?,
-            front: choice.front.iter().map(member).collect::<Result<_, StudyError>>()?,
-            choice,
-            stopped: evaluator::stopped(resources.stop),
-        })
     }
 
     /// How often each candidate is trained.
@@ -353,8 +291,8 @@ impl Study {
             .map_err(|e| StudyError::Settings { path: self.folder.settings(), reason: e.to_string() })
     }
 
-    /// The search at its beginning.
-    fn search(&self, resources: &Resources<'_>) -> Result<Search, StudyError> {
+    /// The search at its beginning. What it foresees shares the memory of the trainings.
+    fn search(&mut self, resources: &Resources<'_>, memory: &Memory) -> Result<Search, StudyError> {
         let settings = &self.settings.search;
         let domain = express::domain(&resources.dataset.task, resources.dataset.train.targets.len());
         let bad = |reason: String| StudyError::Settings { path: self.folder.settings(), reason };
@@ -365,8 +303,12 @@ impl Study {
         };
         let space = space.with_ancestors(&settings.ancestors).map_err(|e| bad(e.to_string()))?;
         let space = space.with_constraints(&settings.constraints).map_err(|e| bad(e.to_string()))?;
-        let search = Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?;
-        let search = search.with_foresight(Arc::new(Proxies::new(&self.settings, resources)));
+        let mut search = Search::new(strategy, &settings.strategy_settings, space, settings.seed, settings.lag)?;
+        if search.is_blind() {
+            let proxies = Arc::new(Proxies::new(&self.settings, resources, memory, &self.folder.foresight())?);
+            search = search.with_foresight(proxies.clone());
+            self.foresight = Some(proxies);
+        }
         Ok(search.beginning_with(self.heirs.iter().map(|heir| heir.proposal.clone()).collect()))
     }
 

@@ -53,6 +53,27 @@ pub struct Candidate {
     pub timing: Timing,
 }
 
+impl Candidate {
+    /// This candidate and those whose paused trainings it goes on with, the latest first; `find` tells candidates by number.
+    pub fn course<'a>(&'a self, find: impl Fn(u64) -> Option<&'a Candidate>) -> impl Iterator<Item = &'a Candidate> {
+        std::iter::successors(Some(self), move |candidate| {
+            // Each goes on with one before it; a journal that says otherwise must not lead in circles.
+            let paused = candidate.proposal.continues.map(|continues| continues.candidate);
+            paused.filter(|paused| *paused < candidate.number).and_then(&find)
+        })
+    }
+}
+
+/// How long a net was trained last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TrainingLength {
+    /// Training examples.
+    pub examples: u64,
+    /// Whether it went on from inherited weights, so that it has seen more examples than these.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
+}
+
 /// The end of a search: who is trained at full length, and how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finals {

@@ -5,10 +5,10 @@
 //! it was trained on it must be no worse than the folds were on rows that they had not seen.
 
 use super::evaluator::{Evaluator, Job};
+use super::finished::AsTrained;
 use super::trainings::median;
-use super::{Choice, Event, Finals, Outcome, Record, Refit, Resources, SingleTraining, Study, StudyError, lengths};
+use super::{Choice, Event, Finals, Record, Refit, Resources, SingleTraining, Study, StudyError, lengths};
 use crate::data::Dataset;
-use crate::genome::Genome;
 
 /// Stream from which this training is seeded.
 const REFIT_STREAM: u64 = 1 << 34;
@@ -71,7 +71,7 @@ impl Study {
     ) -> Result<Option<Refit>, StudyError> {
         use rand::Rng;
         let trained = self.as_trained(choice.candidate, &choice.weights);
-        let (genome, outcome) = trained.ok_or(StudyError::Diverges { number: choice.candidate })?;
+        let AsTrained { genome, outcome, .. } = trained.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let examples = length(outcome.trainings(), resources.dataset);
         let examples = examples.ok_or(StudyError::Diverges { number: choice.candidate })?;
         let seed = crate::search::rng(self.settings.search.seed, choice.candidate, REFIT_STREAM).next_u64();
@@ -95,21 +95,6 @@ impl Study {
             outcome,
             timing: done.timing,
         }))
-    }
-
-    /// The genome of a candidate as it was trained to these weights, in the search or in the finals, which may train it
-    /// otherwise; and what became of it.
-    pub(super) fn as_trained(&self, candidate: u64, weights: &str) -> Option<(Genome, &Outcome)> {
-        let searched = self.candidates.get(&candidate)?;
-        let mut genome = searched.proposal.genome.clone();
-        let is_it = |outcome: &Outcome| outcome.weights() == Some(weights);
-        let Some(finalist) = self.finalists.iter().find(|f| f.candidate == candidate && is_it(&f.outcome)) else {
-            return Some((genome, &searched.outcome));
-        };
-        let finals = self.finals.iter().find(|finals| finals.after == finalist.after);
-        let entry = finals.and_then(|finals| finals.entries.get(finalist.rank as usize));
-        genome.training = entry.and_then(|entry| entry.training).unwrap_or(genome.training);
-        Some((genome, &finalist.outcome))
     }
 
     /// The weights of a net trained on all rows, where it became what the folds promise.

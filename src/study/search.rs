@@ -1,7 +1,8 @@
 //! The search phase: asking the strategy, handing genomes to the evaluator, journaling, telling.
 
 use super::evaluator::{Clock, Done, Evaluator, Job, Start, stopped};
-use super::{Candidate, Event, Record, Resources, Study, StudyError, TrainingSettings};
+use super::{Candidate, Event, Record, Resources, Study, StudyError, TrainingSettings, Trainings};
+use crate::data::Dataset;
 use crate::search::{self, Evaluated, Proposal, RungScore, Search, SearchError};
 use crate::train::{self, Rung, scoring};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,11 +43,13 @@ impl Study {
             budget: settings.search.budget,
             elapsed: self.elapsed(),
             examples: settings.training.examples,
+            paused: self.paused(),
+            best: self.best(),
         });
         let mut progress =
             Progress { asked: 0, told: 0, parents: BTreeMap::new(), planned: BTreeMap::new(), best: None, ending: false };
         loop {
-            self.ask(search, evaluator, resources, clock, &mut progress)?;
+            self.ask(search, evaluator, resources, clock, &mut progress, watch)?;
             let Some(done) = evaluator.next()? else { break };
             self.take(search, done, &mut progress, watch)?;
             if self.is_over(resources, clock) || self.is_hopeless() {
@@ -66,6 +69,7 @@ impl Study {
         resources: &Resources<'_>,
         clock: Clock,
         progress: &mut Progress,
+        watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), StudyError> {
         let limit = self.settings.search.candidates.unwrap_or(u64::MAX);
         let lag = self.settings.search.lag;
@@ -86,12 +90,23 @@ impl Study {
             }
             let proposal = match search.ask(number) {
                 Ok(proposal) => proposal,
+                // What is under way may let a paused candidate go on.
+                Err(SearchError::Exhausted { .. }) if progress.told < number => {
+                    match self.tell_until(search, number, progress)? {
+                        true => continue,
+                        false => return Ok(()),
+                    }
+                }
                 Err(SearchError::Exhausted { .. }) => {
                     progress.ending = true;
                     return Ok(());
                 }
                 Err(e) => return Err(e.into()),
             };
+            if self.is_foresight_cut_short(watch)? {
+                progress.ending = true;
+                return Ok(());
+            }
             progress.asked += 1;
             match self.candidates.get(&number) {
                 Some(c) if c.proposal == proposal => {
@@ -104,13 +119,20 @@ impl Study {
                         progress.parents.insert(number, parent);
                     }
                     let job = self.job(number, &proposal, resources)?;
-                    progress.planned.insert(number, self.most_examples(&job, resources));
+                    progress.planned.insert(number, most_examples(&job, resources.dataset, self.trainings(resources)));
                     self.proposals.insert(number, proposal);
                     evaluator.submit(job);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Tells the user what is wrong with the foresight; true where what it ranked by is not to be used.
+    fn is_foresight_cut_short(&self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, StudyError> {
+        let Some(foresight) = &self.foresight else { return Ok(false) };
+        foresight.warnings()?.iter().for_each(|warning| watch(Event::Warning(warning)));
+        Ok(foresight.is_cut_short())
     }
 
     fn job(&self, number: u64, proposal: &Proposal, resources: &Resources<'_>) -> Result<Job, StudyError> {
@@ -153,12 +175,6 @@ impl Study {
         })
     }
 
-    /// Training examples that a job takes at most: whole batches.
-    fn most_examples(&self, job: &Job, resources: &Resources<'_>) -> u64 {
-        let batch = job.genome.training.batch.min(resources.dataset.train.targets.len()).max(1) as u64;
-        job.examples.div_ceil(batch).max(1) * batch * self.trainings(resources).count() as u64
-    }
-
     /// Training examples that the candidates asked for so far take: those under way as many as is planned.
     fn examples_before(&self, progress: &Progress) -> u64 {
         let ended = self.candidates.range(..progress.asked).map(|(_, candidate)| candidate.outcome.costs().examples);
@@ -167,13 +183,9 @@ impl Study {
 
     /// The number under which a candidate's training began.
     fn begun_as(&self, number: u64, proposal: &Proposal) -> u64 {
-        let (mut number, mut continues) = (number, proposal.continues);
-        // Each goes on with one before it.
-        while let Some(paused) = continues.map(|continues| continues.candidate).filter(|paused| *paused < number) {
-            number = paused;
-            continues = self.candidates.get(&number).and_then(|candidate| candidate.proposal.continues);
-        }
-        number
+        let find = |number: u64| self.candidates.get(&number);
+        let paused = proposal.continues.and_then(|continues| find(continues.candidate));
+        paused.and_then(|paused| paused.course(find).last()).map_or(number, |begun| begun.number)
     }
 
     /// Journals a candidate that was evaluated.
@@ -232,13 +244,33 @@ impl Study {
 
     /// Whether another candidate would end after the search's share of the budget, or the user asked to stop.
     fn is_over(&self, resources: &Resources<'_>, clock: Clock) -> bool {
-        if stopped(resources.stop) {
-            return true;
-        }
-        let Some(end) = self.settings.search.search_until else { return false };
+        stopped(resources.stop) || !self.has_time(clock.now())
+    }
+
+    /// Whether a candidate that begins at this second of the study would end within the search's share of the budget.
+    pub fn has_time(&self, now: f64) -> bool {
+        let Some(end) = self.settings.search.search_until else { return true };
         let recent: Vec<f64> = self.candidates.values().rev().take(16).map(|c| c.timing.share()).collect();
         let typical = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
-        clock.now() + typical > end
+        now + typical <= end
+    }
+
+    /// Candidates that are paused and did not go on.
+    fn paused(&self) -> u64 {
+        let paused = self.candidates.values().filter(|candidate| candidate.outcome.checkpoint().is_some()).count();
+        let continued = self.candidates.values().filter(|candidate| candidate.proposal.continues.is_some()).count();
+        paused.saturating_sub(continued) as u64
+    }
+
+    /// The best feasible candidate so far.
+    fn best(&self) -> Option<&Candidate> {
+        let mut best: Option<&Candidate> = None;
+        for candidate in self.candidates.values() {
+            if candidate.outcome.feasible_score() > best.and_then(|best| best.outcome.feasible_score()) {
+                best = Some(candidate);
+            }
+        }
+        best
     }
 
     /// Whether so many candidates failed, and none did not, that the fault is not theirs.
@@ -248,7 +280,41 @@ impl Study {
     }
 }
 
+/// Training examples that a job takes at most, all its trainings together: whole batches, which have no more rows than there
+/// are to train on.
+fn most_examples(job: &Job, dataset: &Dataset, trainings: Trainings) -> u64 {
+    let of = |training: usize| {
+        let part = dataset.folds.get(trainings.fold(training)).unwrap_or(dataset);
+        let batch = job.genome.training.batch.min(part.train.targets.len()).max(1) as u64;
+        job.examples.div_ceil(batch).max(1) * batch
+    };
+    (0..trainings.count()).map(of).sum()
+}
+
 /// The higher of two scores; none is lower than any.
 fn higher(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     if b > a { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{CrossValidation, Options, Validation, load};
+    use crate::express;
+    use crate::genome::SearchSpace;
+
+    #[test]
+    fn as_many_examples_are_planned_as_the_batches_of_every_fold_have() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/iris.csv");
+        let validation = Validation::Folds(CrossValidation { folds: 3, repetitions: 1 });
+        let target = Some("species".into());
+        let dataset = load(&Options { path, target, task: None, validation, group: None, seed: 0 }).unwrap();
+        let mut genome = SearchSpace::preset(&express::domain(&dataset.task, 120)).seeds().swap_remove(0);
+        genome.training.batch = 256;
+        let (start, deadline, rungs, checkpoint) = (None, None, vec![], None);
+        let job = Job { number: 0, genome, seed: 0, examples: 100, start, whole: false, deadline, rungs, checkpoint };
+        assert_eq!(most_examples(&job, &dataset, Trainings::new(3, 2)), 6 * 160, "two batches of the 80 rows of a fold");
+        let whole = Dataset { folds: vec![], ..dataset };
+        assert_eq!(most_examples(&job, &whole, Trainings::new(0, 1)), 120, "one of all");
+    }
 }

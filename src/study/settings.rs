@@ -85,7 +85,7 @@ pub struct SearchSettings {
     /// Most candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<u64>,
-    /// Most training examples of all candidates together.
+    /// Training examples of all candidates together at which the search ends; the last candidate may go beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_examples: Option<u64>,
     /// Seconds for search, retraining and export.

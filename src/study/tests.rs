@@ -1,4 +1,4 @@
-//! Which weights stay in the store.
+//! Which weights stay in the store, and what is handed over.
 
 use super::*;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     genome::SpaceFile,
     graph::Tensor,
     search::{self, Origin},
-    train::{Costs, Scores},
+    train::{Costs, Scores, Weights},
 };
 
 fn task() -> Task {
@@ -209,6 +209,26 @@ fn a_study_without_a_trained_candidate_has_nothing_to_give() {
     let refused = Earlier::read(&root).unwrap().inheritance(&space, metric, &search::Settings::default());
     assert!(matches!(refused, Err(StudyError::NothingToInherit(_))), "{refused:?}");
     assert!(matches!(Earlier::read(folder.path()), Err(StudyError::Missing(_))));
+}
+
+#[test]
+fn a_training_that_was_paused_is_as_long_as_its_parts_and_one_that_goes_on_from_weights_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut study, [first, second]) = study(&folder.path().join("s"));
+    for (number, examples) in [(0, 40), (1, 60)] {
+        let candidate = study.candidates.get_mut(&number).unwrap();
+        let Outcome::Scored { costs, .. } = &mut candidate.outcome else { panic!() };
+        costs.examples = examples;
+    }
+    let length = |study: &Study, number: u64, weights: &str| study.as_trained(number, weights).unwrap().length;
+    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 60, inherited: false });
+    let proposal = &mut study.candidates.get_mut(&1).unwrap().proposal;
+    proposal.continues = Some(search::Continuation { candidate: 0, from: 0.5 });
+    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 100, inherited: false });
+    assert_eq!(length(&study, 0, &first), TrainingLength { examples: 40, inherited: false });
+    let proposal = &mut study.candidates.get_mut(&1).unwrap().proposal;
+    (proposal.continues, proposal.inherit) = (None, Some(0));
+    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 60, inherited: true });
 }
 
 #[test]

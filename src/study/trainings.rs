@@ -48,16 +48,22 @@ impl Trainings {
     /// Of the weights stored for a candidate, those that a training starts from or is exported with: its own, or where it
     /// failed those of another execution on the same fold.
     pub fn weights(self, stored: &Weights, training: usize) -> Option<Weights> {
+        let prefix = prefix(self.source(stored, training)?);
         if self.count() == 1 {
             return Some(stored.clone());
         }
-        let own = |training: usize| {
-            let prefix = prefix(training);
-            let named = stored.iter().filter_map(|(name, t)| Some((name.strip_prefix(&prefix)?.to_owned(), t.clone())));
-            Some(named.collect::<Weights>()).filter(|weights| !weights.is_empty())
+        let named = stored.iter().filter_map(|(name, t)| Some((name.strip_prefix(&prefix)?.to_owned(), t.clone())));
+        Some(named.collect())
+    }
+
+    /// The training that these weights are of.
+    pub fn source(self, stored: &Weights, training: usize) -> Option<usize> {
+        let is_there = |training: &usize| {
+            let prefix = prefix(*training);
+            self.count() == 1 || stored.keys().any(|name| name.starts_with(&prefix))
         };
         let same_fold = (0..self.executions).map(|execution| execution * self.folds + self.fold(training));
-        std::iter::once(training).chain(same_fold).find_map(own)
+        std::iter::once(training).chain(same_fold).find(is_there)
     }
 
     /// The result of a candidate from those of its trainings, of which a single one is the result itself. Where some
@@ -232,6 +238,8 @@ mod tests {
         assert!(singles[1].failure.is_some() && singles[1].score.is_none());
         let stored = |training| value(trainings.weights(&all.weights, training));
         assert_eq!([stored(0), stored(1), stored(2), stored(3)], [Some(0.0), Some(3.0), Some(2.0), Some(3.0)]);
+        let source = trainings.source(&all.weights, 1).unwrap();
+        assert_eq!((source, singles[source].examples), (3, 20), "where the weights come from, the examples do");
         let lost = vec![trained(0.0, 0.5), diverged(), trained(2.0, 0.7), diverged()];
         assert!(trainings.combined(lost).is_err());
     }

@@ -25,6 +25,10 @@ enum Line<'a> {
         budget: Option<f64>,
         elapsed: f64,
         examples: u64,
+        paused: u64,
+        /// Number of the best candidate of earlier sessions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        best: Option<u64>,
     },
     Candidate {
         best: bool,
@@ -60,7 +64,7 @@ impl Watcher for Json {
 
     fn event(&mut self, event: &Event<'_>) {
         write(&match *event {
-            Event::Started { done, candidates, budget, elapsed, examples } => Line::Started {
+            Event::Started { done, candidates, budget, elapsed, examples, paused, best } => Line::Started {
                 metric: self.metric.map(|metric| metric.name),
                 higher_is_better: self.metric.map(|metric| metric.higher_is_better),
                 done,
@@ -68,7 +72,10 @@ impl Watcher for Json {
                 budget,
                 elapsed,
                 examples,
+                paused,
+                best: best.map(|candidate| candidate.number),
             },
+            Event::Warning(message) => Line::Warning { message },
             Event::Candidate { candidate, best } => Line::Candidate { best, candidate },
             Event::Finals(finals) => Line::Finals(finals),
             Event::Finalist(finalist) => Line::Finalist(finalist),

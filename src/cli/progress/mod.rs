@@ -63,8 +63,10 @@ impl Progress {
 
     /// Shows an event of the study.
     pub fn event(&mut self, event: &Event<'_>) {
-        if let Some(watcher) = &mut self.watcher {
-            watcher.event(event);
+        match (&mut self.watcher, event) {
+            (Some(watcher), Event::Warning(message)) => watcher.note(Note::Warning(message)),
+            (Some(watcher), event) => watcher.event(event),
+            (None, _) => {}
         }
     }
 

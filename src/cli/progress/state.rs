@@ -45,21 +45,20 @@ impl State {
     /// Takes an event in.
     pub(super) fn take(&mut self, event: &Event<'_>) {
         match event {
-            Event::Started { done, candidates, budget, elapsed, .. } => {
+            Event::Started { done, candidates, budget, elapsed, paused, best, .. } => {
                 (self.before, self.limit, self.budget, self.elapsed_before) = (*done, *candidates, *budget, *elapsed);
+                self.paused = *paused;
+                self.best = best.and_then(|candidate| self.best_is(candidate));
                 self.set_phase("searching");
             }
+            Event::Warning(_) => {}
             Event::Candidate { candidate, best } => {
                 self.candidates += 1;
                 if candidate.proposal.continues.is_some() {
                     self.paused = self.paused.saturating_sub(1);
                 }
                 match &candidate.outcome {
-                    Outcome::Scored { scores, .. } if *best => {
-                        let value = self.metric.and_then(|metric| scores.get(metric.name)).copied();
-                        let from = origin_words(candidate);
-                        self.best = value.map(|value| Best { value, number: candidate.number, from });
-                    }
+                    Outcome::Scored { .. } if *best => self.best = self.best_is(candidate),
                     Outcome::Scored { .. } => {}
                     Outcome::Paused { .. } => self.paused += 1,
                     Outcome::Failed { .. } => self.failed += 1,
@@ -109,6 +108,12 @@ impl State {
         Some(format!("{} {} · candidate {} · {}", metric.name, four_digits(best.value), best.number, best.from))
     }
 
+    fn best_is(&self, candidate: &Candidate) -> Option<Best> {
+        let Outcome::Scored { scores, .. } = &candidate.outcome else { return None };
+        let value = self.metric.and_then(|metric| scores.get(metric.name)).copied()?;
+        Some(Best { value, number: candidate.number, from: origin_words(candidate) })
+    }
+
     fn seconds_left(&self, seconds: f64) -> Option<f64> {
         match (self.budget, self.limit) {
             (Some(budget), _) => Some(budget - self.elapsed_before - seconds),
@@ -144,23 +149,29 @@ pub(super) fn four_digits(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::report::synthetic;
+    use crate::search::Continuation;
     use crate::study::Record;
     use crate::train::metric::default_for;
 
+    fn started(state: &mut State, limit: Option<u64>, budget: Option<f64>, paused: u64, best: Option<&Candidate>) {
+        state.set_metric(default_for(crate::data::TaskKind::Binary));
+        let (done, elapsed, examples) = (10, 20.0, 1000);
+        state.take(&Event::Started { done, candidates: limit, budget, elapsed, examples, paused, best });
+    }
+
     fn searching(limit: Option<u64>, budget: Option<f64>) -> State {
         let mut state = State::default();
-        state.set_metric(default_for(crate::data::TaskKind::Binary));
-        state.take(&Event::Started { done: 10, candidates: limit, budget, elapsed: 20.0, examples: 1000 });
+        started(&mut state, limit, budget, 0, None);
         state
     }
 
+    fn candidates() -> Vec<Candidate> {
+        let candidate = |record| if let Record::Candidate(candidate) = record { Some(*candidate) } else { None };
+        synthetic::study().records.into_iter().filter_map(candidate).collect()
+    }
+
     fn feed(state: &mut State, count: usize) {
-        let input = synthetic::study();
-        let candidates = input.records.iter().filter_map(|record| match record {
-            Record::Candidate(candidate) => Some(candidate),
-            _ => None,
-        });
-        for (index, candidate) in candidates.take(count).enumerate() {
+        for (index, candidate) in candidates().iter().take(count).enumerate() {
             state.take(&Event::Candidate { candidate, best: index == 0 });
         }
     }
@@ -179,6 +190,18 @@ mod tests {
         assert_eq!(state.status(1.0), "searching · 10 of 18 candidates");
         feed(&mut state, 4);
         assert_eq!(state.status(60.0), "searching · 14 of 18 candidates · 4.0 a minute · 1m00s left");
+    }
+
+    #[test]
+    fn what_earlier_sessions_paused_and_found_is_known() {
+        let mut state = State::default();
+        let mut candidate = candidates().remove(3);
+        started(&mut state, None, None, 2, Some(&candidate));
+        assert_eq!(state.status(1.0), "searching · 10 candidates · 2 paused");
+        assert!(state.best().unwrap().contains("candidate 3 · birth"));
+        candidate.proposal.continues = Some(Continuation { candidate: 1, from: 0.125 });
+        state.take(&Event::Candidate { candidate: &candidate, best: false });
+        assert_eq!(state.status(1.0), "searching · 11 candidates · 1 paused");
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub struct Args {
     /// Most training examples of a candidate before the finals [default: from the data and the budget]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub examples: Option<u64>,
-    /// Most training examples of all candidates together; without --budget nothing depends on the clock
+    /// Training examples of all candidates together at which the search ends, of which the last may take more; those of the
+    /// finals come on top; without --budget nothing depends on the clock
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), help_heading = "Search")]
     pub total_examples: Option<u64>,
     /// How long networks train before they are compared: `full` trains each to its end, `halving` compares at an eighth, a

@@ -36,7 +36,7 @@ pub struct RunSettings {
     pub candidates: Option<u64>,
     /// Most training examples of a candidate; `None` to derive them from the data and the budget.
     pub examples: Option<u64>,
-    /// Most training examples of all candidates together.
+    /// Training examples of all candidates together at which the search ends.
     pub total_examples: Option<u64>,
     /// How long networks train before they are compared.
     pub fidelity: Fidelity,

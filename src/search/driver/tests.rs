@@ -1,5 +1,7 @@
 use super::*;
 use crate::search::{
+    Parameters, RungScore,
+    space::parameters::{Point, Value},
     strategy,
     synthetic::{World, table},
 };
@@ -156,4 +158,48 @@ fn a_strategy_that_repeats_itself_gives_way_to_births_until_there_are_none() {
     let births = (ATTEMPTS..ATTEMPTS + LAST_RESORT).map(|attempt| table().birth(&mut rng(1, 2, attempt)).hash());
     search.proposed.extend(births);
     assert_eq!(search.ask(2), Err(SearchError::Exhausted { proposed: 2 }));
+}
+
+/// Searches a space of 60 points to its end, with so many candidates under way: what was told.
+fn to_the_end(most_open: usize) -> Vec<Evaluated<Point>> {
+    let space = Parameters::builder().int("x", 0, 59).build().unwrap();
+    let settings = Settings { fidelity: Fidelity::Halving, ..Settings::default() };
+    let mut search = Search::new(strategy::find("random").unwrap(), &settings, space, 1, 8).unwrap();
+    let (mut open, mut told, mut number) = (VecDeque::new(), Vec::new(), 0);
+    loop {
+        let asked = if open.len() < most_open { search.ask(number) } else { Err(SearchError::Blind) };
+        match asked {
+            Ok(proposal) => {
+                open.push_back((number, proposal));
+                number += 1;
+                continue;
+            }
+            Err(SearchError::Exhausted { .. }) if open.is_empty() => return told,
+            Err(SearchError::Exhausted { .. } | SearchError::Blind | SearchError::AskedTooEarly { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        let (number, proposal): (u64, Proposal<Point>) = open.pop_front().unwrap();
+        // Those that come late are the worse ones, so that what was paused before moves up.
+        let Some(Value::Int(x)) = proposal.genome[0] else { panic!("a number") };
+        let score = x as f64 - number as f64;
+        let ahead = proposal.rungs.iter().position(|rung| rung.least.is_some_and(|least| score < least));
+        let reached = ahead.map_or(proposal.rungs.len(), |behind| behind + 1);
+        let rungs = proposal.rungs[..reached].iter().map(|rung| RungScore { share: rung.share, score }).collect();
+        let paused = ahead.is_some();
+        let evaluated = Evaluated::new(number, proposal, Some(score).filter(|_| !paused));
+        told.push(Evaluated { rungs, paused, ..evaluated });
+        search.tell(told[told.len() - 1].clone()).unwrap();
+    }
+}
+
+#[test]
+fn in_a_space_without_new_genomes_the_paused_that_are_due_still_go_on() {
+    let told = to_the_end(8);
+    let new: Vec<u64> = told.iter().filter(|t| t.proposal.continues.is_none()).map(|t| t.number).collect();
+    assert_eq!(new.len(), 60);
+    let late = told.iter().filter(|t| t.number > new[59] && t.proposal.continues.is_some()).count();
+    assert!(late > 0, "{} candidates, the last new one {}", told.len(), new[59]);
+    for most_open in 1..8 {
+        assert!(to_the_end(most_open) == told, "{most_open} under way");
+    }
 }

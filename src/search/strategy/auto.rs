@@ -3,8 +3,8 @@
 //! Each arm drafts many candidates, and that one is trained of which an ensemble of regressions on the features of genomes
 //! (as that of `predictor`), learned from the best and the latest, expects the most improvement. So births look where little
 //! is known, the ring of EVSM is tried from its most promising neighbour on, and where nothing was gained for long the
-//! search starts anew, still knowing the best that it has seen. Since the model chooses well from few results, half as many
-//! candidates as elsewhere start the search.
+//! search starts anew, still knowing the best that it has seen. Since the model chooses well from few results, as few
+//! candidates start the search as elsewhere only a short one.
 
 use super::Entry;
 use crate::search::{
@@ -17,12 +17,12 @@ use crate::search::{
 /// Its name.
 pub(super) const NAME: &str = "auto";
 
-/// Fewest candidates that start the search.
-const FEWEST: u64 = 8;
+/// Candidates that start the search.
+const INITIAL: u64 = 8;
 
 const COMPOSITION: Composition = Composition {
     arms: &[("birth", 0.2), ("crossover", 0.1), ("mutation", 0.2), ("evsm", 0.25), ("eems", 0.25)],
-    initial: |settings| (settings.initial() / 2).max(FEWEST),
+    initial: |_| INITIAL,
     seeded: true,
     capacity: |settings| settings.population,
     survival: |settings| Survival::Elitist { elites: settings.elites },

@@ -13,7 +13,10 @@ use super::Entry;
 use crate::search::{Evaluated, Member, Origin, Proposal, Settings, Space, Strategy, credit::EditCredit, edits::edited};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Cells.
 const CELLS: usize = 8;
@@ -53,8 +56,10 @@ struct Grid<S: Space> {
     first: Option<u64>,
     /// What was given and told before there were cells.
     given: Vec<Member<S::Genome>>,
-    /// Where the candidates under way come from.
-    open: BTreeMap<u64, Origin>,
+    /// Own candidates that are under way.
+    open: BTreeSet<u64>,
+    /// Groups of own candidates that are paused.
+    paused: BTreeMap<u64, usize>,
 }
 
 struct Cell<G> {
@@ -106,7 +111,8 @@ impl<S: Space> Grid<S> {
             cells: Vec::new(),
             first: None,
             given: Vec::new(),
-            open: BTreeMap::new(),
+            open: BTreeSet::new(),
+            paused: BTreeMap::new(),
         }
     }
 
@@ -185,6 +191,14 @@ impl<S: Space> Grid<S> {
         }
     }
 
+    /// The group that made a candidate, which is that of its beginning where it was paused on its way; `None` of what was given.
+    fn group_of(&mut self, evaluated: &Evaluated<S::Genome>) -> Option<usize> {
+        match evaluated.proposal.continues {
+            Some(continues) => self.paused.remove(&continues.candidate),
+            None => self.open.remove(&evaluated.number).then(|| group(evaluated.number)),
+        }
+    }
+
     fn hand_over(&mut self, finished: usize) {
         let Some(best) = self.cells[finished].members.first().cloned() else { return };
         let distance = |cell: &Cell<S::Genome>| self.space.distance(&best.genome, &cell.centre);
@@ -200,16 +214,21 @@ impl<S: Space> Grid<S> {
     }
 }
 
+/// The group whose turn a candidate is.
+fn group(number: u64) -> usize {
+    (number % CELLS as u64) as usize
+}
+
 impl<S: Space> Strategy<S> for Grid<S> {
     fn ask(&mut self, number: u64, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
         if self.cells.is_empty() {
             self.cut(rng);
         }
         let first = *self.first.get_or_insert(number);
-        let repeated = self.open.remove(&number).is_some();
+        let repeated = !self.open.insert(number);
         let seed = usize::try_from(number - first).ok().and_then(|index| self.seeds.get(index)).filter(|_| !repeated);
-        let group = (number % CELLS as u64) as usize;
-        let proposal = match seed {
+        let group = group(number);
+        match seed {
             Some(genome) => Proposal::newborn("seed", genome.clone()),
             None => {
                 let cell = &self.cells[group];
@@ -217,9 +236,7 @@ impl<S: Space> Strategy<S> for Grid<S> {
                 let inside = { drafts }.find(|draft| self.cell_of(&draft.genome) == group);
                 inside.unwrap_or_else(|| self.draft(cell, rng))
             }
-        };
-        self.open.insert(number, proposal.origin.clone());
-        proposal
+        }
     }
 
     fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
@@ -227,17 +244,47 @@ impl<S: Space> Strategy<S> for Grid<S> {
             self.given.extend(Member::of(evaluated));
             return;
         }
-        self.open.remove(&evaluated.number);
-        let group = (evaluated.number % CELLS as u64) as usize;
-        self.cells[group].fruitless += 1;
+        let group = self.group_of(evaluated);
+        if let Some(group) = group.filter(|_| evaluated.paused) {
+            self.paused.insert(evaluated.number, group);
+            return;
+        }
+        if let Some(group) = group {
+            self.cells[group].fruitless += 1;
+        }
         if let Some(member) = Member::of(evaluated) {
             let cell = self.cell_of(&member.genome);
             if self.cells[cell].insert(member, self.capacity) {
                 self.cells[cell].fruitless = 0;
             }
         }
-        if self.cells[group].fruitless >= self.patience {
+        if let Some(group) = group.filter(|&group| self.cells[group].fruitless >= self.patience) {
             self.finish(group);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{
+        Continuation, rng,
+        synthetic::{World, table},
+    };
+
+    #[test]
+    fn a_group_answers_for_its_own_candidates_and_not_for_those_that_are_paused() {
+        let mut grid = Grid::new(&Settings::default(), &table());
+        let fruitless = |grid: &Grid<_>| grid.cells.iter().map(|cell| cell.fruitless).collect::<Vec<_>>();
+        let heir = Proposal::newborn("inherited", table().birth(&mut rng(1, 0, 1)));
+        let [own, paused] = [3, 4].map(|number| grid.ask(number, &mut rng(1, number, 0)));
+        grid.tell(&Evaluated::new(2, heir, None));
+        let told = World::default().evaluate(4, paused.clone());
+        grid.tell(&Evaluated { score: None, paused: true, ..told });
+        assert_eq!(fruitless(&grid), [0; CELLS]);
+        grid.tell(&Evaluated::new(3, own, None));
+        let continues = Some(Continuation { candidate: 4, from: 0.125 });
+        grid.tell(&Evaluated::new(13, Proposal { continues, ..paused }, None));
+        assert_eq!(fruitless(&grid), [0, 0, 0, 1, 1, 0, 0, 0]);
     }
 }

@@ -4,11 +4,11 @@ use super::{Cap, Objective, Objectives, Specimen};
 use crate::data::Dataset;
 use crate::engine::Engine;
 use crate::genome::Genome;
+use crate::study::TrainingLength;
 use crate::train::{Costs, Scores, TrainError, Weights};
 
-/// Makes the bytes of the model that would be exported, from a genome, the examples that it was trained on, its weights and
-/// its metrics.
-pub type Assemble<'a> = dyn Fn(&Genome, u64, &Weights, &Scores) -> Result<Vec<u8>, TrainError> + Sync + 'a;
+/// Makes the bytes of the model that would be exported, from a genome, how long it was trained, its weights and its metrics.
+pub type Assemble<'a> = dyn Fn(&Genome, TrainingLength, &Weights, &Scores) -> Result<Vec<u8>, TrainError> + Sync + 'a;
 
 /// What a study measures on each trained net.
 pub struct Gauge<'a> {
@@ -43,7 +43,7 @@ impl<'a> Gauge<'a> {
         if gauge.objectives.is_empty() { None } else { Some(gauge) }
     }
 
-    /// Measures a trained net.
+    /// Measures a trained net, `inherited` where it went on from inherited weights.
     ///
     /// # Errors
     /// Where its model cannot be assembled, or the engine does not run it.
@@ -51,10 +51,11 @@ impl<'a> Gauge<'a> {
         &self,
         genome: &Genome,
         costs: &Costs,
+        inherited: bool,
         weights: &Weights,
         scores: &Scores,
     ) -> Result<Measured, TrainError> {
-        let specimen = Specimen::new(self, genome, costs, weights, scores);
+        let specimen = Specimen::new(self, genome, costs, inherited, weights, scores);
         let mut measured = Measured::default();
         for objective in &self.objectives {
             let value = (objective.entry().measure)(&specimen)?;

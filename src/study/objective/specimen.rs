@@ -5,6 +5,7 @@ use crate::data::Dataset;
 use crate::engine::{Engine, EngineError, Port};
 use crate::genome::Genome;
 use crate::graph::Tensor;
+use crate::study::TrainingLength;
 use crate::train::{Costs, Scores, TrainError, Weights};
 use std::cell::OnceCell;
 
@@ -18,6 +19,7 @@ pub struct Specimen<'a> {
     pub dataset: &'a Dataset,
     /// What runs it.
     pub engine: &'a dyn Engine,
+    inherited: bool,
     weights: &'a Weights,
     scores: &'a Scores,
     assemble: &'a Assemble<'a>,
@@ -29,11 +31,12 @@ impl<'a> Specimen<'a> {
         gauge: &super::Gauge<'a>,
         genome: &'a Genome,
         costs: &'a Costs,
+        inherited: bool,
         weights: &'a Weights,
         scores: &'a Scores,
     ) -> Self {
         let (dataset, engine, assemble) = (gauge.dataset, gauge.engine, gauge.assemble);
-        Specimen { genome, costs, dataset, engine, weights, scores, assemble, model: OnceCell::new() }
+        Specimen { genome, costs, dataset, engine, inherited, weights, scores, assemble, model: OnceCell::new() }
     }
 
     /// Bytes of the model as it would be exported, assembled once.
@@ -44,7 +47,8 @@ impl<'a> Specimen<'a> {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let model = (self.assemble)(self.genome, self.costs.examples, self.weights, self.scores)?;
+        let length = TrainingLength { examples: self.costs.examples, inherited: self.inherited };
+        let model = (self.assemble)(self.genome, length, self.weights, self.scores)?;
         Ok(self.model.get_or_init(|| model))
     }
 

@@ -6,6 +6,7 @@ use crate::engine::Tract;
 use crate::express::{domain, inference, initialise};
 use crate::genome::{Genome, SearchSpace};
 use crate::graph::Dim;
+use crate::study::TrainingLength;
 use crate::train::{self, Costs, Scores, Weights};
 use crate::{export, graph::GraphError};
 use rand::SeedableRng;
@@ -52,19 +53,20 @@ fn the_list_has_names_and_words() {
 fn all_are_measured_on_what_would_be_exported() {
     let dataset = dataset();
     let (genome, weights, costs) = net(&dataset);
-    let assemble = |genome: &Genome, examples: u64, weights: &Weights, scores: &Scores| {
+    let assemble = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
         let metrics = export::Metrics { scores, cross_validation: None };
-        export::assemble(&export::Net { genome, examples, weights, metrics }, &dataset, Lookup::Comparisons)
+        export::assemble(&export::Net { genome, length, weights, metrics }, &dataset, Lookup::Comparisons)
     };
     let all: Vec<Objective> = Objective::all().collect();
     let caps = ["size<1k".parse::<Cap>().unwrap(), "params<100M".parse().unwrap()];
     let gauge = Gauge::new(&all, &caps, &dataset, &Tract, &assemble).unwrap();
-    let measured = gauge.measure(&genome, &costs, &weights, &Scores::new()).unwrap();
+    let measured = gauge.measure(&genome, &costs, true, &weights, &Scores::new()).unwrap();
     let value = |name: &str| measured.objectives[name];
     assert_eq!(measured.objectives.len(), ALL.len());
     assert!(measured.objectives.values().all(|value| value.is_finite() && *value > 0.0), "{measured:?}");
     assert_eq!((value("params"), value("macs")), (costs.parameters as f64, costs.macs as f64));
-    let size = assemble(&genome, costs.examples, &weights, &Scores::new()).unwrap().len() as f64;
+    let length = TrainingLength { examples: costs.examples, inherited: true };
+    let size = assemble(&genome, length, &weights, &Scores::new()).unwrap().len() as f64;
     assert_eq!(value("size"), size);
     assert!(value("memory") >= 4.0 * value("params"));
     assert!((measured.violation - (size / 1000.0 - 1.0)).abs() < 1e-9, "of both caps one is violated: {measured:?}");
@@ -74,16 +76,19 @@ fn all_are_measured_on_what_would_be_exported() {
 fn nothing_is_measured_where_nothing_is_asked_for_and_failures_are_told() {
     let dataset = dataset();
     let (genome, weights, costs) = net(&dataset);
-    let broken = |_: &Genome, _: u64, _: &Weights, _: &Scores| {
+    let broken = |_: &Genome, _: TrainingLength, _: &Weights, _: &Scores| {
         Err(TrainError::Graph(GraphError::NoGradient { operator: "Net", place: "here".into() }))
     };
     assert!(Gauge::new(&[], &[], &dataset, &Tract, &broken).is_none());
     let minimize = [find("params").unwrap()];
     let counted = Gauge::new(&minimize, &[], &dataset, &Tract, &broken).unwrap();
-    assert!(counted.measure(&genome, &costs, &weights, &Scores::new()).is_ok(), "no model is assembled for what is counted");
+    assert!(
+        counted.measure(&genome, &costs, false, &weights, &Scores::new()).is_ok(),
+        "no model is assembled for what is counted"
+    );
     let caps = ["latency<1".parse().unwrap()];
     let timed = Gauge::new(&minimize, &caps, &dataset, &Tract, &broken).unwrap();
-    assert!(timed.measure(&genome, &costs, &weights, &Scores::new()).is_err());
+    assert!(timed.measure(&genome, &costs, false, &weights, &Scores::new()).is_err());
 }
 
 #[test]
