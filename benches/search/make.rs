@@ -18,7 +18,7 @@ pub fn make(path: PathBuf, target: String, examples: u64, out: &Path, every: usi
     let real = Real::load(path.clone(), Some(target), 0)?;
     let domain = real.domain();
     let nets = Nets::new(&domain).map_err(text)?;
-    let all: Vec<Genome> = nets.all().into_iter().step_by(every).collect();
+    let all: Vec<Genome> = nets.all().iter().step_by(every).cloned().collect();
     let done = AtomicUsize::new(0);
     let row = |genome: &Genome| {
         let row = row(genome, &real, examples).map_err(|e| format!("{}: {e}", words(genome)));

@@ -2,21 +2,27 @@
 //! normalisations, everything else fixed.
 
 use evolve::genome::{
-    Act, By, CategoricalKind, Choice, Domain, Genome, Initialisation, Net, Norm, NumericEncoding, NumericKind,
-    OptimizerKind, Reals, Schedule, SearchSpace, SpaceError, Span, TableBlock, TableMotif, TableNet,
+    Act, By, CategoricalEncoding, CategoricalKind, Choice, Domain, Feature, Genome, Initialisation, Net, Norm,
+    NumericEncoding, NumericKind, OptimizerKind, Reals, Schedule, SearchSpace, SpaceError, Span, TableBlock, TableMotif,
+    TableNet,
 };
-use evolve::genome::{CategoricalEncoding, Feature};
 use evolve::search::rng;
 use evolve::search::space::{Child, EditKind, Space};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 const DEPTH: usize = 3;
 const WIDTHS: [usize; 3] = [16, 64, 256];
 
-/// The preset space of nets with almost all choices taken. Nothing is inherited, since the table knows trainings from scratch
-/// alone.
+/// The preset space of nets with almost all choices taken. A birth is any of its nets with equal chance; those of the preset are
+/// stacks of one block, of which there are few here. Nothing is inherited, since the table knows trainings from scratch alone.
 #[derive(Debug, Clone)]
-pub struct Nets(SearchSpace);
+pub struct Nets {
+    space: SearchSpace,
+    all: Arc<Vec<Genome>>,
+}
 
 impl Nets {
     pub fn new(domain: &Domain) -> Result<Nets, SpaceError> {
@@ -44,26 +50,13 @@ impl Nets {
                 training.lengths = Reals::only(1.0);
             })
             .build()?;
-        Ok(Nets(space))
+        let all = Arc::new(every(&space));
+        Ok(Nets { space, all })
     }
 
     /// Every genome, each meaning once.
-    pub fn all(&self) -> Vec<Genome> {
-        let mut stacks: Vec<Vec<TableBlock>> = vec![vec![]];
-        let mut all = vec![];
-        for _ in 0..DEPTH {
-            stacks = stacks.iter().flat_map(|stack| blocks().map(move |block| [&stack[..], &[block]].concat())).collect();
-            all.extend(stacks.iter().flat_map(|stack| Norm::ALL.iter().map(|&norm| self.genome(norm, stack.clone()))));
-        }
-        let mut known = std::collections::HashSet::new();
-        all.retain(|genome| self.0.contains(genome).is_ok() && known.insert(genome.hash()));
-        all
-    }
-
-    fn genome(&self, norm: Norm, blocks: Vec<TableBlock>) -> Genome {
-        let training = self.0.birth(&mut rng(0, 0, 0)).training;
-        let (numeric, categorical) = (NumericEncoding::Plain, CategoricalEncoding::OneHot);
-        Genome { net: Net::Table(TableNet { numeric, categorical, norm, activation: Act::Relu, blocks }), training }
+    pub fn all(&self) -> &[Genome] {
+        &self.all
     }
 
     /// The genome that is written so, such as `batch linear-64 gated-16`.
@@ -74,8 +67,28 @@ impl Nets {
             let (motif, width) = word.split_once('-')?;
             Some(TableBlock { motif: TableMotif::find(motif).ok()?, width: width.parse().ok()?, dropout: 0.0 })
         };
-        words.map(block).collect::<Option<Vec<_>>>().map(|blocks| self.genome(norm, blocks))
+        let blocks = words.map(block).collect::<Option<Vec<_>>>()?;
+        Some(Genome { net: net(norm, blocks), training: self.all.first()?.training })
     }
+}
+
+/// Every genome of the space, each meaning once.
+fn every(space: &SearchSpace) -> Vec<Genome> {
+    let training = space.birth(&mut rng(0, 0, 0)).training;
+    let (mut stacks, mut all) = (vec![vec![]], vec![]);
+    for _ in 0..DEPTH {
+        stacks = stacks.iter().flat_map(|stack| blocks().map(move |block| [&stack[..], &[block]].concat())).collect();
+        let nets = stacks.iter().flat_map(|stack| Norm::ALL.iter().map(|&norm| net(norm, stack.clone())));
+        all.extend(nets.map(|net| Genome { net, training }));
+    }
+    let mut known = HashSet::new();
+    all.retain(|genome| space.contains(genome).is_ok() && known.insert(genome.hash()));
+    all
+}
+
+fn net(norm: Norm, blocks: Vec<TableBlock>) -> Net {
+    let (numeric, categorical) = (NumericEncoding::Plain, CategoricalEncoding::OneHot);
+    Net::Table(TableNet { numeric, categorical, norm, activation: Act::Relu, blocks })
 }
 
 /// How a genome is written.
@@ -93,31 +106,31 @@ impl Space for Nets {
     type Genome = Genome;
 
     fn birth(&self, rng: &mut ChaCha8Rng) -> Genome {
-        self.0.birth(rng)
+        self.all[rng.random_range(0..self.all.len())].clone()
     }
 
     fn small(&self, rng: &mut ChaCha8Rng) -> Genome {
-        self.0.small(rng)
+        self.space.small(rng)
     }
 
     fn edits(&self) -> Vec<EditKind> {
-        self.0.edits().into_iter().map(|kind| EditKind { elastic: false, ..kind }).collect()
+        self.space.edits().into_iter().map(|kind| EditKind { elastic: false, ..kind }).collect()
     }
 
     fn edit(&self, kind: usize, genome: &Genome, rng: &mut ChaCha8Rng) -> Option<Child<Genome>> {
-        self.0.edit(kind, genome, rng)
+        self.space.edit(kind, genome, rng)
     }
 
     fn cross(&self, a: &Genome, b: &Genome, rng: &mut ChaCha8Rng) -> Option<Child<Genome>> {
-        self.0.cross(a, b, rng)
+        self.space.cross(a, b, rng)
     }
 
     fn distance(&self, a: &Genome, b: &Genome) -> f64 {
-        self.0.distance(a, b)
+        self.space.distance(a, b)
     }
 
     fn features(&self, genome: &Genome) -> Vec<Feature> {
-        self.0.features(genome)
+        self.space.features(genome)
     }
 
     fn hash(&self, genome: &Genome) -> String {

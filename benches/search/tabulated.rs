@@ -118,6 +118,7 @@ impl Trainings {
         let about = std::fs::read_to_string(folder.join("about.json")).map_err(|e| fault(&e))?;
         let about: About = serde_json::from_str(&about).map_err(|e| fault(&e))?;
         let space = Nets::new(&about.domain).map_err(|e| fault(&e))?;
+        let scale = if about.domain.classification { 100.0 } else { 1.0 };
         let file = std::fs::File::open(folder.join(TABLE)).map_err(|e| fault(&e))?;
         let mut text = String::new();
         flate2::read::GzDecoder::new(file).read_to_string(&mut text).map_err(|e| fault(&e))?;
@@ -132,7 +133,10 @@ impl Trainings {
             let known = Known {
                 work: numbers[0],
                 proxies: numbers[1..=proxies].iter().map(|&score| Some(score).filter(|s| s.is_finite())).collect(),
-                curves: numbers[1 + proxies..].chunks(EIGHTHS).map(<[f64]>::to_vec).collect(),
+                curves: numbers[1 + proxies..]
+                    .chunks(EIGHTHS)
+                    .map(|curve| curve.iter().map(|s| scale * s).collect())
+                    .collect(),
             };
             nets.insert(genome.hash(), known);
         }
@@ -184,7 +188,7 @@ impl Table for Trainings {
     }
 
     fn unit(&self) -> &'static str {
-        if self.about.domain.classification { "share" } else { "units of the target" }
+        if self.about.domain.classification { "points" } else { "units of the target" }
     }
 
     fn space(&self) -> &Nets {
