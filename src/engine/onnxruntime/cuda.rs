@@ -168,15 +168,16 @@ mod tests {
 
     #[test]
     fn the_provider_has_the_options_that_are_documented() {
-        for (tf32, digit) in [(true, "1"), (false, "0")] {
+        // The library reads `true` and `false` as 1 and 0.
+        for (tf32, word) in [(true, "true"), (false, "false")] {
             let options = CudaOptions { tf32, memory_limit: Some(4096), ..CudaOptions::device(3) };
             let said = format!("{:?}", options.provider());
             let expected = [
                 ("device_id", "3"),
                 ("cudnn_conv_algo_search", "HEURISTIC"),
                 ("arena_extend_strategy", "kSameAsRequested"),
-                ("use_tf32", digit),
-                ("prefer_nhwc", "0"),
+                ("use_tf32", word),
+                ("prefer_nhwc", "false"),
                 ("gpu_mem_limit", "4096"),
             ];
             for (key, value) in expected {
