@@ -202,7 +202,7 @@ fn bad_input_ends_with_code_2_before_anything_is_trained() {
         ("groups.csv", &["--group", "patients"], "near names: \"patient\""),
         ("groups.csv", &["--group", "y"], "the target"),
         ("groups.csv", &["--group", "patient", "--cv", "5"], "has 3 groups; use at most 3 folds"),
-        ("groups.csv", &["--group", "patient", "--validation", "groups.csv"], "nothing to split"),
+        ("groups.csv", &["--group", "patient", "--validation", "groups.csv"], "the very rows"),
         ("numbers.csv", &["--class-weights", "balanced"], "a number is predicted"),
         ("rare.csv", &["--class-weights", "rarest=3"], "the classes are \"common\", \"rare\""),
         ("rare.csv", &["--executions", "0"], "0 is not in 1..=100"),
