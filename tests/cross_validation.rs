@@ -221,7 +221,7 @@ fn bad_input_ends_with_code_2_before_anything_is_trained() {
         .output()
         .expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no named columns"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("none of its columns has a name"));
 }
 
 #[test]
