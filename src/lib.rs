@@ -50,8 +50,7 @@
 //! ([`graph::spell`]): there one set is updated in place, and the gradient of a large linear layer goes into its optimizer
 //! step without ever being in memory.
 //!
-//! Tensors take their memory from a pool of the thread that outlives sessions, and kernels keep what they need from call to
-//! call: a new net finds pages that are there, and a step allocates nothing.
+//! Kernels keep what they need from call to call, so that a step allocates nothing.
 //!
 //! Nets of one shape can train as one graph with a leading axis of members ([`graph::passes::population`],
 //! [`train::train_population`]): a kernel is called once and works on one member after the other, so that each member has

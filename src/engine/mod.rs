@@ -95,9 +95,6 @@ pub trait Engine: Debug + Send + Sync {
     fn has_kernels(&self) -> bool;
     /// The same engine, for what has to own it.
     fn shared(&self) -> Arc<dyn Engine>;
-    /// Gives back to the system what this thread keeps for the next net's tensors and the nets since the last call had no use
-    /// for. What nets come to does not hang on it.
-    fn release_unused(&self) {}
     /// The same engine without shortcuts in precision, for the final trainings and for what judges a model. This is the
     /// engine itself where it takes none.
     fn exact(&self) -> Arc<dyn Engine> {

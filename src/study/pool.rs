@@ -134,7 +134,6 @@ fn work(shared: &Shared, workshop: &Workshop<'_>, workers: usize, results: &Send
         let started = workshop.clock.now();
         let outcomes = evaluate(workshop, &jobs);
         let timing = Timing { started, seconds: workshop.clock.now() - started, members: jobs.len() as u64 };
-        workshop.setting.engine.release_unused();
         release_unused();
         // Every job has an answer of its own, so that nobody waits for one that does not come.
         let (outcomes, mut failure) = match outcomes {

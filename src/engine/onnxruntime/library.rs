@@ -1,6 +1,6 @@
 //! The library and its environment, of which a process has one.
 
-use super::{pool, unavailable};
+use super::unavailable;
 use crate::engine::EngineError;
 use crate::engine::locate::library_version;
 use ort::environment::Environment;
@@ -35,7 +35,6 @@ impl Library {
         let builder = ort::init_from(path).map_err(|e| unavailable(path.display(), e))?;
         let environment =
             builder.with_name("evolve").with_telemetry(false).build().map_err(|e| unavailable(path.display(), e))?;
-        pool::register(&environment).map_err(|e| unavailable(path.display(), e))?;
         let library = Arc::new(Library { path: path.to_owned(), version, environment });
         *loaded = Some(Arc::clone(&library));
         Ok(library)

@@ -3,7 +3,6 @@
 mod cuda;
 mod library;
 mod model;
-mod pool;
 mod session;
 
 pub use cuda::{CudaOptions, cuda_devices, cuda_driver, cuda_present};
@@ -142,7 +141,6 @@ impl OnnxRuntime {
         match self.placement {
             // Domains cannot be shared between threads; making them for each session takes microseconds.
             Placement::Cpu => {
-                builder = builder.with_env_allocators()?;
                 for domain in kernels::domains()? {
                     builder = builder.with_operators(domain)?;
                 }
@@ -174,7 +172,6 @@ impl OnnxRuntime {
     /// Memory in which state lives.
     fn allocator(&self, session: &ort::session::Session) -> ort::Result<Allocator> {
         match self.placement {
-            // Not from the pool: `cnn` of benches/peers is 3 % slower with its weights there.
             Placement::Cpu => Ok(Allocator::default()),
             Placement::Cuda(options) => Allocator::new(session, options.memory()?),
         }
@@ -199,10 +196,6 @@ impl Engine for OnnxRuntime {
 
     fn has_kernels(&self) -> bool {
         self.placement == Placement::Cpu
-    }
-
-    fn release_unused(&self) {
-        pool::release_unused();
     }
 
     fn shared(&self) -> Arc<dyn Engine> {
