@@ -1,7 +1,8 @@
 //! The steps of a training on a small table allocate nothing.
 
+mod library;
+
 use evolve::data::{self, Options, Validation};
-use evolve::engine::{Choice, Device, Request as EngineRequest, select};
 use evolve::express;
 use evolve::genome::{Genome, Schedule, SearchSpace};
 use evolve::graph::Target;
@@ -59,8 +60,7 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 #[test]
 fn a_step_allocates_nothing() {
-    let request = EngineRequest { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    let engine = select(&request).unwrap().engine;
+    let engine = library::engine();
     for (file, target) in [("iris.csv", "species"), ("concrete.csv", "compressive_strength")] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
         let target = Some(target.to_owned());

@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod cuda;
+mod tasks;
 
 use cuda::{BATCH, Stubs, fed, genomes};
 use evolve::data::Task;

@@ -1,7 +1,9 @@
 //! Genomes become graphs: shapes fit, parameters are as many as predicted, weights are inherited without changing what
 //! is computed.
 
-use evolve::data::{CategoricalFeature, Features, InputSpec, NumericFeature, OutputSpec, Part, Targets, Task, TaskKind};
+mod tasks;
+
+use evolve::data::{Features, InputSpec, OutputSpec, Part, Targets, Task, TaskKind};
 use evolve::engine::Tract;
 use evolve::express::{domain, inference, inherit, initialise, training_step};
 use evolve::genome::{self, Genome, SearchSpace, crossover, mutation};
@@ -9,37 +11,16 @@ use evolve::graph::{Dim, Target, Tensor};
 use evolve::train::{Evaluator, Weights};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
-
-const ROWS: usize = 700;
-
-fn table(numeric: usize, slots: &[usize], output: OutputSpec, kind: TaskKind) -> Task {
-    let knots: Vec<f32> = (0..20).map(|k| k as f32 / 5.0 - 2.0).collect();
-    let numeric = (0..numeric)
-        .map(|i| NumericFeature { name: format!("n{i}"), knots: if i == 0 { vec![] } else { knots.clone() } })
-        .collect();
-    let categorical =
-        slots.iter().enumerate().map(|(i, &slots)| CategoricalFeature { name: format!("c{i}"), slots }).collect();
-    Task { kind, input: InputSpec::Table { numeric, categorical }, output }
-}
-
-fn image(side: usize, channels: usize, classes: usize) -> Task {
-    let input =
-        InputSpec::Image { height: side, width: side, channels, mean: vec![100.0; channels], std: vec![60.0; channels] };
-    Task { kind: TaskKind::Multiclass, input, output: classes_of(classes) }
-}
-
-fn classes_of(n: usize) -> OutputSpec {
-    OutputSpec::Classes { names: (0..n).map(|c| c.to_string()).collect(), integers: true, counts: vec![ROWS / n; n] }
-}
+use tasks::{ROWS, classes, image, table};
 
 fn tasks() -> Vec<Task> {
     vec![
-        table(5, &[4, 9], classes_of(2), TaskKind::Binary),
+        table(5, &[4, 9], classes(2), TaskKind::Binary),
         table(3, &[], OutputSpec::Value { mean: 3.0, std: 2.0 }, TaskKind::Regression),
-        table(0, &[5, 3, 7], classes_of(3), TaskKind::Multiclass),
-        image(8, 1, 10),
-        image(28, 1, 10),
-        image(64, 3, 9),
+        table(0, &[5, 3, 7], classes(3), TaskKind::Multiclass),
+        image([8, 8, 1], 10),
+        image([28, 28, 1], 10),
+        image([64, 64, 3], 9),
     ]
 }
 

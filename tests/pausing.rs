@@ -1,5 +1,6 @@
 //! Trainings that are paused at rungs and go on: as if they had never stopped.
 
+mod library;
 mod trainings;
 
 use evolve::express::domain;
@@ -7,10 +8,11 @@ use evolve::genome::{Genome, SearchSpace};
 use evolve::graph::Target;
 use evolve::study::Store;
 use evolve::train::{Checkpoint, Request, Rung, Setting, TrainError, Trained, train, train_population};
+use library::engine;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::AtomicBool;
-use trainings::{ROWS, data, engine, setting};
+use trainings::{ROWS, data, setting};
 
 const SHARES: [f64; 3] = [0.125, 0.25, 0.5];
 

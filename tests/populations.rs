@@ -1,5 +1,6 @@
 //! Nets that train as one graph become what they become alone.
 
+mod library;
 mod trainings;
 
 use evolve::data::Dataset;
@@ -8,11 +9,12 @@ use evolve::genome::{Augmentation, Genome, Net, Norm, NumericEncoding, Schedule,
 use evolve::graph::Target;
 use evolve::study::{Clock, Evaluator, Job, LocalPool, Memory, Outcome, Store, Workshop};
 use evolve::train::{self, Setting, Trained, train_population};
+use library::engine;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::AtomicBool;
-use trainings::{ROWS, data, engine, setting};
+use trainings::{ROWS, data, setting};
 
 /// The genome with other rates, as its twins in a search have.
 fn twin(genome: &Genome, rng: &mut ChaCha8Rng) -> Genome {

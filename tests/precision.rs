@@ -1,8 +1,7 @@
 //! Which trainings and measurements have the engine of the search, and which one without shortcuts in precision.
 
 mod binary;
-#[allow(dead_code, reason = "only the engine is needed")]
-mod trainings;
+mod library;
 
 use binary::{evolve, fixture, run};
 use evolve::data::{Lookup, Options, Validation, load};
@@ -74,7 +73,7 @@ fn candidates_are_trained_with_shortcuts_and_finalists_are_not_nor_is_anything_m
     let (target, seed) = (Some("species".to_owned()), study.settings().split_seed());
     let options = Options { path: data, target, task: None, validation: Validation::Auto, group: None, seed };
     let dataset = load(&options).expect("a dataset");
-    let engine = Noting { engine: trainings::engine(), is_exact: false, loaded: Arc::default() };
+    let engine = Noting { engine: library::engine(), is_exact: false, loaded: Arc::default() };
     let assembled = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
         let metrics = Metrics { scores, cross_validation: None };
         assemble(&Net { genome, length, weights, metrics }, &dataset, Lookup::LabelEncoder)

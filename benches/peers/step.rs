@@ -52,6 +52,7 @@ fn time(name: &str, target: Target, limit: Duration) {
         cpu.push(cpu_seconds() - c);
         wall.push(w.elapsed().as_secs_f64());
     }
+    // As a search meets a new net: in a process that has trained another.
     drop(session);
     let began = Instant::now();
     nets::session(&nets::step(name).expect("a known net"), target, engine.as_ref(), 1).step().expect("a step");

@@ -2,7 +2,8 @@
 //! kernels compute nothing, copies are counted, and what a captured stream must not do fails. And the genomes to try.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use evolve::data::{CategoricalFeature, InputSpec, NumericFeature, OutputSpec, Task, TaskKind};
+use crate::tasks::{ROWS, classes, image, table};
+use evolve::data::{OutputSpec, Task, TaskKind};
 use evolve::engine::{Build, Places, install_for};
 use evolve::express::{TrainingStep, domain};
 use evolve::genome::{Ancestor, AncestorNet, Genome, Net, SearchSpace, crossover, mutation};
@@ -109,39 +110,19 @@ fn compile(folder: &Path) {
     }
 }
 
-fn classes(n: usize) -> OutputSpec {
-    OutputSpec::Classes { names: (0..n).map(|c| c.to_string()).collect(), integers: true, counts: vec![100; n] }
-}
-
-fn table(numeric: usize, slots: &[usize], output: OutputSpec, kind: TaskKind) -> Task {
-    let knots: Vec<f32> = (0..20).map(|k| k as f32 / 5.0 - 2.0).collect();
-    let numeric = (0..numeric)
-        .map(|i| NumericFeature { name: format!("n{i}"), knots: if i == 0 { vec![] } else { knots.clone() } })
-        .collect();
-    let categorical =
-        slots.iter().enumerate().map(|(i, &slots)| CategoricalFeature { name: format!("c{i}"), slots }).collect();
-    Task { kind, input: InputSpec::Table { numeric, categorical }, output }
-}
-
-fn image(height: usize, width: usize, channels: usize) -> Task {
-    let (mean, std) = (vec![100.0; channels], vec![60.0; channels]);
-    let input = InputSpec::Image { height, width, channels, mean, std };
-    Task { kind: TaskKind::Multiclass, input, output: classes(5) }
-}
-
 /// Seeds, births, edits by every mutation, crossings and the ancestors, each with its task.
 pub fn genomes() -> Vec<(Genome, Task)> {
     let tasks = [
         table(5, &[4, 9], classes(2), TaskKind::Binary),
         table(3, &[], OutputSpec::Value { mean: 3.0, std: 2.0 }, TaskKind::Regression),
         table(0, &[5, 3, 700], classes(3), TaskKind::Multiclass),
-        image(8, 8, 1),
-        image(28, 20, 3),
+        image([8, 8, 1], 5),
+        image([28, 20, 3], 5),
     ];
     let mut rng = ChaCha8Rng::seed_from_u64(12);
     let mut all: Vec<(Genome, Task)> = ancestors().collect();
     for task in tasks {
-        let space = SearchSpace::preset(&domain(&task, 700));
+        let space = SearchSpace::preset(&domain(&task, ROWS));
         let mut pool = space.seeds();
         pool.extend((0..12).map(|_| space.birth(&mut rng)));
         for mutation in mutation::ALL {
@@ -162,8 +143,8 @@ pub fn genomes() -> Vec<(Genome, Task)> {
 fn ancestors() -> impl Iterator<Item = (Genome, Task)> {
     Ancestor::all().map(|ancestor| {
         let side = if ancestor.entry().name == "inception_v3" { 76 } else { 33 };
-        let task = image(side, side + 3, 3);
-        let training = SearchSpace::preset(&domain(&task, 700)).seeds()[0].training;
+        let task = image([side, side + 3, 3], 5);
+        let training = SearchSpace::preset(&domain(&task, ROWS)).seeds()[0].training;
         let net = AncestorNet { width: 1, depth: 2, ..AncestorNet::published(ancestor) };
         (Genome { net: Net::Ancestor(net), training }, task)
     })

@@ -1,11 +1,10 @@
 //! Small trainings of real data: shared by the tests that compare one with another.
 
 use evolve::data::{Dataset, Options, TaskKind, Validation, load};
-use evolve::engine::{Choice, Device, Engine, Request, select};
+use evolve::engine::Engine;
 use evolve::graph::Target;
 use evolve::train::{ClassWeights, Setting, metric};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Rows that are trained on: few, and no multiple of a batch.
@@ -21,11 +20,6 @@ pub fn data(file: &str, target: Option<&str>) -> Dataset {
     dataset.train = dataset.train.take(&first(dataset.train.targets.len(), ROWS));
     dataset.validation = dataset.validation.take(&first(dataset.validation.targets.len(), 40));
     dataset
-}
-
-pub fn engine() -> Arc<dyn Engine> {
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    select(&request).expect("ONNX Runtime").engine
 }
 
 pub fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target, stop: &'a AtomicBool) -> Setting<'a> {
