@@ -71,6 +71,10 @@ pub(super) trait Vector: Copy {
     unsafe fn store_first(self, at: *mut f32, count: usize);
     /// `self + other`.
     fn plus(self, other: Self) -> Self;
+    /// `self − other`.
+    fn minus(self, other: Self) -> Self;
+    /// `self · other`.
+    fn times(self, other: Self) -> Self;
     /// `self + a·b`, rounded once, or twice in a vector of a CPU that cannot.
     fn plus_product(self, a: Self, b: Self) -> Self;
 }
@@ -119,6 +123,18 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    fn minus(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(left, other)| *left -= other);
+        self
+    }
+
+    #[inline(always)]
+    fn times(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(product, other)| *product *= other);
+        self
+    }
+
+    #[inline(always)]
     fn plus_product(mut self, a: Self, b: Self) -> Self {
         for ((sum, a), b) in self.0.iter_mut().zip(a.0).zip(b.0) {
             *sum = if cfg!(target_arch = "x86_64") { *sum + a * b } else { a.mul_add(b, *sum) };
@@ -132,8 +148,8 @@ mod x86 {
     use super::{Vector, WIDTH};
     use std::arch::x86_64::{
         __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskstore_ps,
-        _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-        _mm512_set1_ps, _mm512_storeu_ps,
+        _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_mask_storeu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
     };
 
     /// A vector of a CPU with AVX2 and FMA.
@@ -185,6 +201,16 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn minus(self, other: Self) -> Self {
+            unsafe { Avx2([_mm256_sub_ps(self.0[0], other.0[0]), _mm256_sub_ps(self.0[1], other.0[1])]) }
+        }
+
+        #[inline(always)]
+        fn times(self, other: Self) -> Self {
+            unsafe { Avx2([_mm256_mul_ps(self.0[0], other.0[0]), _mm256_mul_ps(self.0[1], other.0[1])]) }
+        }
+
+        #[inline(always)]
         fn plus_product(self, a: Self, b: Self) -> Self {
             unsafe { Avx2([_mm256_fmadd_ps(a.0[0], b.0[0], self.0[0]), _mm256_fmadd_ps(a.0[1], b.0[1], self.0[1])]) }
         }
@@ -221,6 +247,16 @@ mod x86 {
         #[inline(always)]
         fn plus(self, other: Self) -> Self {
             unsafe { Avx512(_mm512_add_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
+        fn minus(self, other: Self) -> Self {
+            unsafe { Avx512(_mm512_sub_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
+        fn times(self, other: Self) -> Self {
+            unsafe { Avx512(_mm512_mul_ps(self.0, other.0)) }
         }
 
         #[inline(always)]

@@ -1,6 +1,7 @@
 //! Convolution, and the gradient of its input, which is a convolution of the output's gradient with the mirrored kernel.
 
 use super::geometry::{Frame, Gather, Geometry};
+use super::layer::Convolve;
 use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled, vector};
 use crate::engine::kernels::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 
@@ -51,13 +52,13 @@ pub(super) struct Convolution {
 }
 
 impl Convolution {
-    /// A convolution on at most so many images at a time; its extents have been checked.
-    pub(super) fn new(g: &Geometry, output: [usize; 2], direction: Direction, images: usize) -> Self {
+    /// Of a geometry whose extents have been checked.
+    pub(super) fn new(g: &Geometry, output: [usize; 2], direction: Direction) -> Self {
         let ([inputs, outputs], groups) = (g.group(), g.blocks());
         let (gather, group) = match direction {
-            Direction::Forward => (Gather::forward(g, output, images), [inputs, outputs]),
-            Direction::Adjoint if g.is_depthwise() => (Gather::adjoint(g, output, images), [inputs, outputs]),
-            Direction::Adjoint => (Gather::adjoint(g, output, images), [outputs, inputs]),
+            Direction::Forward => (Gather::forward(g, output, g.batch), [inputs, outputs]),
+            Direction::Adjoint if g.is_depthwise() => (Gather::adjoint(g, output, g.batch), [inputs, outputs]),
+            Direction::Adjoint => (Gather::adjoint(g, output, g.batch), [outputs, inputs]),
         };
         let sources = gather.phases.iter().map(|phase| {
             let taps = phase.taps.iter();
@@ -67,38 +68,34 @@ impl Convolution {
         let (panels, weights) = panels(groups, group[1], &sources);
         Convolution { geometry: g.clone(), direction, gather, group, sources, panels, weights: Buffer::zeros(weights) }
     }
+}
 
-    /// The frame of what is read.
-    pub(super) fn frame(&self) -> Frame {
+impl Convolve for Convolution {
+    fn frame(&self) -> Frame {
         self.gather.frame
     }
 
-    /// Images that are worked on at a time.
-    pub(super) fn images(&self) -> usize {
+    fn images(&self) -> usize {
         self.gather.images
     }
 
-    /// Whether vectors are read that reach beyond the channels of a pixel.
-    pub(super) fn reads_beyond(&self) -> bool {
+    fn reads_beyond(&self) -> bool {
         self.geometry.is_depthwise() && !self.geometry.inputs.is_multiple_of(WIDTH)
     }
 
-    /// Floats of the result of each image.
-    pub(super) fn result(&self) -> usize {
+    fn result(&self) -> usize {
         self.gather.result_pixels * self.geometry.blocks() * self.group[1]
     }
 
-    /// Convolves framed images `[n, H, W, C]` with the packed weights to `y [n, oh, ow, O]`, and adds `bias [O]`; in the
-    /// other direction these stand for the gradients of output and input.
-    pub(super) fn block(&self, framed: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    fn block(&mut self, framed: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let images = y.len() / self.result();
         assert!(images <= self.gather.images && bias.is_none_or(|b| b.len() == self.geometry.blocks() * self.group[1]));
         assert!(framed.len() >= images * self.gather.frame.image() + if self.reads_beyond() { WIDTH } else { 0 });
         tiled(Block { convolution: self, framed, bias, y, images });
     }
 
-    /// Lays out the weights `[O, C/groups, kh, kw]` panel by panel. Lanes beyond a panel's channels stay zero.
-    pub(super) fn pack(&mut self, w: &[f32]) {
+    /// Panel by panel. Lanes beyond a panel's channels stay zero.
+    fn pack(&mut self, w: &[f32]) {
         let g = &self.geometry;
         let ([inputs, outputs], area) = (g.group(), g.kernel[0] * g.kernel[1]);
         // Distances in `w` from one channel read to the next, and from one written to the next.

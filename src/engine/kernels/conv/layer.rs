@@ -5,11 +5,65 @@ use super::convolution::{Convolution, Direction};
 use super::geometry::{Frame, Geometry};
 use super::source::{Framed, Source};
 use super::weights::WeightGradient;
+use super::winograd;
+use std::fmt::Debug;
+
+/// A way to convolve, or to make the gradient of a convolution's input, block of images by block of images.
+pub(super) trait Convolve: Debug + Send {
+    /// The frame of what is read.
+    fn frame(&self) -> Frame;
+    /// Images that are worked on at a time.
+    fn images(&self) -> usize;
+    /// Whether vectors are read that reach beyond the channels of a pixel.
+    fn reads_beyond(&self) -> bool;
+    /// Floats of the result of each image.
+    fn result(&self) -> usize;
+    /// Lays out the weights `[O, C/groups, kh, kw]`.
+    fn pack(&mut self, w: &[f32]);
+    /// Convolves framed images `[n, H, W, C]` with the packed weights to `y [n, oh, ow, O]`, and adds `bias [O]`; in the
+    /// other direction these stand for the gradients of output and input.
+    fn block(&mut self, framed: &[f32], bias: Option<&[f32]>, y: &mut [f32]);
+}
+
+/// A way to make the gradient of a convolution's weights, likewise.
+pub(super) trait Correlate: Debug + Send {
+    /// The frames of the images, and of the output's gradient.
+    fn frames(&self) -> [Frame; 2];
+    /// Images that are worked on at a time.
+    fn images(&self) -> usize;
+    /// Whether vectors are read that reach beyond the channels of a pixel: of the images, and of the gradients.
+    fn reads_beyond(&self) -> [bool; 2];
+    /// Begins anew.
+    fn clear(&mut self);
+    /// Adds the sums over so many images, which stand in their frames as their gradients do.
+    fn block(&mut self, x: &[f32], dy: &[f32], images: usize);
+    /// The sums as weights are stored, `[O, C/groups, kh, kw]`.
+    fn finish(&self, dw: &mut [f32]);
+}
+
+/// The way that takes the fewest operations.
+fn convolution(g: &Geometry, output: [usize; 2], direction: Direction) -> Box<dyn Convolve> {
+    if winograd::pays(g, output) {
+        winograd::convolution(g, output, direction)
+    } else {
+        Box::new(Convolution::new(g, output, direction))
+    }
+}
+
+/// Likewise, for gradients of the output that stand in this frame, so many at a time.
+fn weight_gradient(g: &Geometry, output: [usize; 2], gradient: Option<(Frame, usize)>) -> Box<dyn Correlate> {
+    if winograd::pays(g, output) {
+        winograd::weight_gradient(g, output, gradient)
+    } else {
+        let (frame, images) = gradient.unwrap_or((Frame::bare(output, g.outputs), g.batch));
+        Box::new(WeightGradient::new(g, output, frame, images))
+    }
+}
 
 /// A convolution, or the gradient of its input, with the memory that it needs.
 #[derive(Debug)]
 pub(super) struct Layer {
-    convolution: Convolution,
+    convolution: Box<dyn Convolve>,
     framed: Framed,
     batch: usize,
 }
@@ -17,9 +71,13 @@ pub(super) struct Layer {
 impl Layer {
     /// Of a geometry whose extents have been checked.
     pub(super) fn new(g: &Geometry, output: [usize; 2], direction: Direction) -> Self {
-        let convolution = Convolution::new(g, output, direction, g.batch);
+        Layer::of(convolution(g, output, direction), g.batch)
+    }
+
+    /// Done in this way, for so many images.
+    pub(super) fn of(convolution: Box<dyn Convolve>, batch: usize) -> Self {
         let framed = Framed::new(convolution.frame(), convolution.images(), convolution.reads_beyond());
-        Layer { convolution, framed, batch: g.batch }
+        Layer { convolution, framed, batch }
     }
 
     /// Convolves images `[N, H, W, C]` with `w [O, C/groups, kh, kw]` to `y [N, oh, ow, O]`, and adds `bias [O]`; in the
@@ -48,8 +106,8 @@ impl Layer {
 /// The gradients of a convolution, with the memory that they need.
 #[derive(Debug)]
 pub(super) struct Gradients {
-    weights: WeightGradient,
-    input: Option<Convolution>,
+    weights: Box<dyn Correlate>,
+    input: Option<Box<dyn Convolve>>,
     /// The images, and the gradient of the output.
     framed: [Framed; 2],
     images: usize,
@@ -59,14 +117,17 @@ pub(super) struct Gradients {
 impl Gradients {
     /// Of the weights and, `with_input`, of the input, for a geometry whose extents have been checked.
     pub(super) fn new(g: &Geometry, output: [usize; 2], with_input: bool) -> Self {
-        let input = with_input.then(|| Convolution::new(g, output, Direction::Adjoint, g.batch));
-        let dy = input.as_ref().map_or(Frame::bare(output, g.outputs), Convolution::frame);
-        let images = input.as_ref().map_or(g.batch, Convolution::images);
-        let weights = WeightGradient::new(g, output, dy, images);
-        let images = weights.images();
-        let beyond = weights.reads_beyond();
-        let framed = [(weights.frame(), beyond[0]), (dy, beyond[1])].map(|(f, beyond)| Framed::new(f, images, beyond));
-        Gradients { weights, input, framed, images, batch: g.batch }
+        let input = with_input.then(|| convolution(g, output, Direction::Adjoint));
+        let weights = weight_gradient(g, output, input.as_ref().map(|input| (input.frame(), input.images())));
+        Gradients::of(weights, input, g.batch)
+    }
+
+    /// Made in these ways, for so many images.
+    pub(super) fn of(weights: Box<dyn Correlate>, input: Option<Box<dyn Convolve>>, batch: usize) -> Self {
+        let ([x, dy], images, [x_beyond, mut dy_beyond]) = (weights.frames(), weights.images(), weights.reads_beyond());
+        dy_beyond |= input.as_ref().is_some_and(|input| input.reads_beyond());
+        let framed = [Framed::new(x, images, x_beyond), Framed::new(dy, images, dy_beyond)];
+        Gradients { weights, input, framed, images, batch }
     }
 
     /// The gradients `dw [O, C/groups, kh, kw]` and `dx [N, H, W, C]`, the latter if it was asked for, from the images `x`

@@ -1,5 +1,6 @@
 //! Convolution and its gradients on images `[N, H, W, C]`, without im2col: tiles of the result stay in registers while
-//! operands are read where they lie. Weights are `[O, C/groups, kh, kw]`, as in the graph.
+//! operands are read where they lie, or, for kernels of 3×3, in fewer products ([`winograd`]). Weights are
+//! `[O, C/groups, kh, kw]`, as in the graph.
 
 mod convolution;
 pub(super) mod fused;
@@ -7,6 +8,7 @@ mod geometry;
 mod layer;
 mod source;
 mod weights;
+mod winograd;
 
 use self::convolution::Direction;
 use self::geometry::Geometry;

@@ -1,6 +1,7 @@
 //! Gradient of a convolution with respect to its weights: correlations of the input with the output's gradient.
 
 use super::geometry::{Frame, Gather, Geometry};
+use super::layer::Correlate;
 use crate::engine::kernels::lanes::{Buffer, TiledWork, Vector, WIDTH, tiled};
 use crate::engine::kernels::tile::{Channels, Dense, Depthwise, Vectors, in_tiles, rows, tile};
 
@@ -16,8 +17,8 @@ pub(super) struct WeightGradient {
     sources: Vec<usize>,
     /// For each pixel of a block of images where it stands among the images, and among their gradients.
     steps: Vec<[usize; 2]>,
-    /// Floats of the gradient of each image with its border.
-    gradient_image: usize,
+    /// The frame of the gradients.
+    gradient: Frame,
     /// Channels of each group of the output, rounded up to whole vectors.
     padded: usize,
     /// For each group and source the sums of its channels.
@@ -35,41 +36,37 @@ impl WeightGradient {
         let steps = pixels.map(|(&x, dy)| [x, dy]).collect();
         let padded = outputs.next_multiple_of(WIDTH);
         let sums = Buffer::zeros(groups * sources.len() * padded);
-        WeightGradient { geometry: g.clone(), gather, sources, steps, gradient_image: gradient.image(), padded, sums }
+        WeightGradient { geometry: g.clone(), gather, sources, steps, gradient, padded, sums }
+    }
+}
+
+impl Correlate for WeightGradient {
+    fn frames(&self) -> [Frame; 2] {
+        [self.gather.frame, self.gradient]
     }
 
-    /// The frame of the images.
-    pub(super) fn frame(&self) -> Frame {
-        self.gather.frame
-    }
-
-    /// Images that are worked on at a time.
-    pub(super) fn images(&self) -> usize {
+    fn images(&self) -> usize {
         self.gather.images
     }
 
-    /// Whether vectors are read that reach beyond the channels of a pixel: of the images, and of the gradients.
-    pub(super) fn reads_beyond(&self) -> [bool; 2] {
+    fn reads_beyond(&self) -> [bool; 2] {
         let [_, outputs] = self.geometry.group();
         [self.geometry.is_depthwise(), true].map(|vectors| vectors && !outputs.is_multiple_of(WIDTH))
     }
 
-    /// Begins anew.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.sums.fill(0.0);
     }
 
-    /// Adds the sums over so many images, which stand in their frames as their gradients do.
-    pub(super) fn block(&mut self, x: &[f32], dy: &[f32], images: usize) {
-        let lengths = [(x, self.gather.frame.image()), (dy, self.gradient_image)];
-        for ((framed, image), beyond) in lengths.into_iter().zip(self.reads_beyond()) {
-            assert!(images <= self.gather.images && framed.len() >= images * image + if beyond { WIDTH } else { 0 });
+    fn block(&mut self, x: &[f32], dy: &[f32], images: usize) {
+        for ((framed, frame), beyond) in [x, dy].into_iter().zip(self.frames()).zip(self.reads_beyond()) {
+            let needed = images * frame.image() + if beyond { WIDTH } else { 0 };
+            assert!(images <= self.gather.images && framed.len() >= needed);
         }
         tiled(Block { gradient: self, x, dy, images });
     }
 
-    /// The sums as weights are stored, `[O, C/groups, kh, kw]`.
-    pub(super) fn finish(&self, dw: &mut [f32]) {
+    fn finish(&self, dw: &mut [f32]) {
         let g = &self.geometry;
         let ([inputs, outputs], area) = (g.group(), g.kernel[0] * g.kernel[1]);
         let groups =
