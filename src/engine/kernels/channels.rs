@@ -124,15 +124,24 @@ impl Sums {
                 part.clear();
                 part.resize(period, 0.0);
             }
-            for (a, b) in a.chunks(period).zip(b.chunks(period)) {
-                let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
-                let (first, second) = (first.as_chunks_mut().0, second.as_chunks_mut().0);
-                for (v, (a, b)) in a.iter().zip(b).enumerate() {
-                    add::<T, K>(columns.vector(v), a, b, WIDTH, &mut first[v], &mut second[v]);
-                }
-                if !a_rest.is_empty() {
-                    let (v, x, y) = (a.len(), padded(a_rest), padded(b_rest));
-                    add::<T, K>(columns.vector(v), &x, &y, a_rest.len(), &mut first[v], &mut second[v]);
+            let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
+            let (p, q) = (first.as_chunks_mut().0, second.as_chunks_mut().0);
+            let vectors = period / WIDTH;
+            let mut v = 0;
+            while v + 4 <= vectors {
+                add::<T, K, 4>(columns, v, a, b, [&mut *p, &mut *q]);
+                v += 4;
+            }
+            while v < vectors {
+                add::<T, K, 1>(columns, v, a, b, [&mut *p, &mut *q]);
+                v += 1;
+            }
+            if !a_rest.is_empty() {
+                let v = a.len() % vectors;
+                let (x, y) = pairs::<T, K>(columns.vector(v), &padded(a_rest), &padded(b_rest));
+                for l in 0..a_rest.len() {
+                    p[v][l] += x[l];
+                    q[v][l] += y[l];
                 }
             }
             for (totals, part) in self.totals.iter_mut().zip([&*first, &*second]) {
@@ -144,16 +153,13 @@ impl Sums {
     }
 }
 
-/// Adds the two results of each of the first lanes to sums.
+/// What `T` makes of vectors of elements and of the channels' numbers.
 #[inline(always)]
-fn add<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
+fn pairs<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
     numbers: [&[f32; WIDTH]; K],
     a: &[f32; WIDTH],
     b: &[f32; WIDTH],
-    valid: usize,
-    first: &mut [f32; WIDTH],
-    second: &mut [f32; WIDTH],
-) {
+) -> ([f32; WIDTH], [f32; WIDTH]) {
     let (mut p, mut q) = ([0.0; WIDTH], [0.0; WIDTH]);
     for l in 0..WIDTH {
         let mut shared = [0.0; K];
@@ -162,11 +168,42 @@ fn add<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
         }
         (p[l], q[l]) = T::at(shared, a[l], b[l]);
     }
-    for l in 0..WIDTH {
-        p[l] = if l < valid { p[l] } else { 0.0 };
-        q[l] = if l < valid { q[l] } else { 0.0 };
-        first[l] += p[l];
-        second[l] += q[l];
+    (p, q)
+}
+
+/// Adds to the sums of `N` vectors of channels from the `v`th on, which stay in registers meanwhile.
+#[inline(always)]
+fn add<T: PerElement<K, Output = (f32, f32)>, const K: usize, const N: usize>(
+    columns: &Columns<K>,
+    v: usize,
+    a: &[[f32; WIDTH]],
+    b: &[[f32; WIDTH]],
+    [first, second]: [&mut [[f32; WIDTH]]; 2],
+) {
+    let vectors = columns.period / WIDTH;
+    let count = a.len().min(b.len());
+    let (mut p, mut q) = ([[0.0; WIDTH]; N], [[0.0; WIDTH]; N]);
+    let mut at = v;
+    while at + N <= count {
+        for n in 0..N {
+            let (x, y) = pairs::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n]);
+            for l in 0..WIDTH {
+                p[n][l] += x[l];
+                q[n][l] += y[l];
+            }
+        }
+        at += vectors;
+    }
+    for n in 0..N {
+        if at + n < count {
+            let (x, y) = pairs::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n]);
+            for l in 0..WIDTH {
+                p[n][l] += x[l];
+                q[n][l] += y[l];
+            }
+        }
+        first[v + n] = p[n];
+        second[v + n] = q[n];
     }
 }
 
