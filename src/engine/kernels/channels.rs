@@ -7,6 +7,9 @@ use super::vector::PerElement;
 /// Least length of a pattern: sums in fewer elements at a time would wait for each other.
 const SHORTEST: usize = 64;
 
+/// Floats that are passed over for some vectors of a pattern at a time: they stay in the first cache.
+const PIECE: usize = 2048;
+
 /// How often a pattern goes into sums in f32 before they are added up in f64.
 const REPEATS: usize = 64;
 
@@ -77,15 +80,46 @@ pub(super) fn map<T: PerElement<K, Output = f32>, const K: usize>(
     b: &[f32],
     out: &mut [f32],
 ) {
-    let period = columns.period;
-    for ((a, b), out) in a.chunks(period).zip(b.chunks(period)).zip(out.chunks_mut(period)) {
+    let piece = columns.period * (PIECE / columns.period).max(1);
+    let vectors = columns.period / WIDTH;
+    for ((a, b), out) in a.chunks(piece).zip(b.chunks(piece)).zip(out.chunks_mut(piece)) {
         let ((a, a_rest), (b, b_rest), (out, out_rest)) = (a.as_chunks(), b.as_chunks(), out.as_chunks_mut());
-        for (v, ((a, b), out)) in a.iter().zip(b).zip(out.iter_mut()).enumerate() {
-            *out = made::<T, K>(columns.vector(v), a, b);
+        let mut v = 0;
+        while v + 4 <= vectors {
+            map_vectors::<T, K, 4>(columns, v, a, b, out);
+            v += 4;
+        }
+        while v < vectors {
+            map_vectors::<T, K, 1>(columns, v, a, b, out);
+            v += 1;
         }
         if !out_rest.is_empty() {
-            let last = made::<T, K>(columns.vector(a.len()), &padded(a_rest), &padded(b_rest));
+            let last = made::<T, K>(columns.vector(a.len() % vectors), &padded(a_rest), &padded(b_rest));
             out_rest.copy_from_slice(&last[..out_rest.len()]);
+        }
+    }
+}
+
+/// Does so for `N` vectors of channels from the `v`th on, whose numbers stay in registers meanwhile.
+#[inline(always)]
+fn map_vectors<T: PerElement<K, Output = f32>, const K: usize, const N: usize>(
+    columns: &Columns<K>,
+    v: usize,
+    a: &[[f32; WIDTH]],
+    b: &[[f32; WIDTH]],
+    out: &mut [[f32; WIDTH]],
+) {
+    let (vectors, count) = (columns.period / WIDTH, a.len().min(b.len()).min(out.len()));
+    let mut at = v;
+    while at + N <= count {
+        for n in 0..N {
+            out[at + n] = made::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n]);
+        }
+        at += vectors;
+    }
+    for n in 0..N {
+        if at + n < count {
+            out[at + n] = made::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n]);
         }
     }
 }
