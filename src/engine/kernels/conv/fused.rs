@@ -9,9 +9,11 @@ use crate::engine::kernels::activation::named;
 use crate::engine::kernels::channels::Sums;
 use crate::engine::kernels::memory::Tensor;
 use crate::engine::kernels::normalisation::{AddGradientMoments, Moments, Norm};
+use crate::engine::kernels::vector::{Work, widest};
 use crate::engine::kernels::{Arity, Body, Entry, OutputExtents, Shapes, attribute};
 use crate::graph::ops::activation::ActivationKind;
 use ort::operator::KernelContext;
+use std::ops::Range;
 
 /// A flag among the attributes.
 fn flag(context: &KernelContext<'_>, name: &str) -> Result<bool, String> {
@@ -130,6 +132,18 @@ pub(in crate::engine::kernels) static FORWARD: Entry = Entry {
     },
 };
 
+/// Adds the elements of one slice to those of another.
+fn add(other: &[f32], to: &mut [f32]) {
+    struct Add<'a>(&'a [f32], &'a mut [f32]);
+    impl Work for Add<'_> {
+        #[inline(always)]
+        fn run(self) {
+            self.1.iter_mut().zip(self.0).for_each(|(sum, other)| *sum += other);
+        }
+    }
+    widest(Add(other, to));
+}
+
 /// What a node of [`GRADIENT`] does.
 #[derive(Debug, Clone, Copy)]
 struct Backward {
@@ -138,6 +152,7 @@ struct Backward {
     output: Told,
     with_input: bool,
     with_norm: bool,
+    plus: bool,
 }
 
 impl Backward {
@@ -148,7 +163,11 @@ impl Backward {
             output: told(context, "output")?,
             with_input: flag(context, "with_input")?,
             with_norm: flag(context, "with_norm")?,
+            plus: flag(context, "plus")?,
         };
+        if backward.plus && !backward.with_input {
+            return Err("a summand wants the gradient of the input".into());
+        }
         if backward.with_norm && (!backward.with_input || backward.input.is_none()) {
             return Err("gradients of a norm want a norm and the gradient of the input".into());
         }
@@ -168,8 +187,11 @@ impl Backward {
         columns::<6>(self.output.is_some(), channels(dy), &mut inputs)?;
         let [w] = split(&mut inputs)?;
         let (g, output) = self.conv.geometry(x, w)?;
-        if *dy != [g.batch, output[0], output[1], g.outputs] || !inputs.is_empty() {
+        if *dy != [g.batch, output[0], output[1], g.outputs] {
             return Err(format!("{dy:?} is no output of weights {w:?} on {x:?}"));
+        }
+        if inputs.len() != usize::from(self.plus) || inputs.iter().any(|plus| plus != x) {
+            return Err(format!("{inputs:?} left over, or no summand of {x:?}"));
         }
         let (input, norm) = (if self.with_input { 1 } else { 0 }, if self.with_norm { 2 } else { 0 });
         Ok([vec![w.clone()], vec![x.clone(); input], vec![vec![g.inputs]; norm]].concat())
@@ -200,12 +222,19 @@ impl Backward {
         let pixel = g.size[0] * g.size[1] * g.inputs;
         let gradients = planned.of(g, output);
         let source = Source::normalised(x.data, input);
+        let plus = inputs.first().map(|plus| plus.data);
+        let added = |images: &Range<usize>, dx: &mut [f32]| {
+            if let Some(plus) = plus {
+                add(&plus[images.start * pixel..images.end * pixel], dx);
+            }
+        };
         match (outputs, input) {
             ([dw], _) => gradients.run(&source, &dy, w.data, dw, &mut [], |_, _| {}),
-            ([dw, dx], _) => gradients.run(&source, &dy, w.data, dw, dx, |_, _| {}),
+            ([dw, dx], _) => gradients.run(&source, &dy, w.data, dw, dx, |images, dx| added(&images, dx)),
             ([dw, dx, dgamma, dbeta], Some(norm)) => {
                 let (columns, mut sums) = (norm.columns(), Sums::new(dgamma.len()));
                 gradients.run(&source, &dy, w.data, dw, dx, |images, dx| {
+                    added(&images, dx);
                     let x = &x.data[images.start * pixel..images.end * pixel];
                     AddGradientMoments { columns: &columns, dy: dx, x, sums: &mut sums }.run(norm.activation);
                 });
@@ -220,7 +249,7 @@ impl Backward {
 /// Gradients of [`FORWARD`], from `x` with its norm, the gradient `dy` of the result and the weights. Where `output_norm` is
 /// set, `dy` is that of the result's normalisation, and the result, γ, β, mean, variance and the gradients of γ and β
 /// follow it. To the gradient of the weights; with that of the (normalised) input where `with_input` is set, and those of
-/// its γ and β where `with_norm` is.
+/// its γ and β where `with_norm` is. The last input is added to the gradient of the (normalised) input where `plus` is set.
 pub(in crate::engine::kernels) static GRADIENT: Entry = Entry {
     name: "FusedConvGrad",
     inputs: Arity::AtLeast(3),

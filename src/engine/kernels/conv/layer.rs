@@ -131,7 +131,8 @@ impl Gradients {
     }
 
     /// The gradients `dw [O, C/groups, kh, kw]` and `dx [N, H, W, C]`, the latter if it was asked for, from the images `x`
-    /// and the gradient `dy` of the output. Calls `then` with each block of `dx`, and which images these are.
+    /// and the gradient `dy` of the output. Calls `then` with each block of `dx`, to change it as it likes while it is in the
+    /// cache, and which images these are.
     pub(super) fn run(
         &mut self,
         x: &Source<'_>,
@@ -139,7 +140,7 @@ impl Gradients {
         w: &[f32],
         dw: &mut [f32],
         dx: &mut [f32],
-        mut then: impl FnMut(std::ops::Range<usize>, &[f32]),
+        mut then: impl FnMut(std::ops::Range<usize>, &mut [f32]),
     ) {
         let Gradients { weights, input, framed: [x_framed, dy_framed], images, batch } = self;
         if let Some(input) = input {

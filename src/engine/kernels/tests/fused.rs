@@ -10,7 +10,7 @@ use crate::graph::ops::elementwise::{Binary, BinaryKind};
 use crate::graph::ops::norm::BatchNorm;
 use crate::graph::ops::pool::MaxPool;
 use crate::graph::ops::reduce::Mean;
-use crate::graph::{DType, Graph, KERNEL_DOMAIN, Shape, Target, Tensor, TensorType, Value, differentiate, spell};
+use crate::graph::{Attribute, DType, Graph, KERNEL_DOMAIN, Shape, Target, Tensor, TensorType, Value, differentiate, spell};
 use crate::onnx;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -117,7 +117,7 @@ fn model(x: [usize; 4], layers: &[Layer]) -> (Graph, Vec<Vec<usize>>) {
 #[test]
 fn fused_nets_equal_the_standard_spelling() {
     let engine = onnxruntime();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut added) = (BTreeSet::new(), 0);
     for (i, (x, layers)) in nets().into_iter().enumerate() {
         let (graph, shapes) = model(x, &layers);
         let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
@@ -125,6 +125,7 @@ fn fused_nets_equal_the_standard_spelling() {
         let portable = onnx::write(&spell(&graph, Target::Portable).unwrap(), &vec![]).unwrap();
         let spelled = spell(&graph, Target::CpuKernels).unwrap();
         seen.extend(spelled.nodes.iter().filter(|n| n.domain == KERNEL_DOMAIN).map(|n| n.op_type));
+        added += spelled.nodes.iter().filter(|n| n.attributes.contains(&("plus", Attribute::Int(1)))).count();
         let kernels = onnx::write(&spelled, &vec![]).unwrap();
         let wanted = run(&*engine, &portable, &inputs).unwrap();
         on_each(|cpu| {
@@ -140,4 +141,5 @@ fn fused_nets_equal_the_standard_spelling() {
     for name in FUSED.into_iter().chain(["BatchNormInference", "BatchNormGrad"]) {
         assert!(seen.contains(name), "no net has a node {name}");
     }
+    assert!(added > 0, "nothing is added to a gradient");
 }

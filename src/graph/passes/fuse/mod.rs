@@ -7,8 +7,11 @@
 //! - and where a convolution reads a normalised input, the gradients of that norm's parameters are summed while it writes
 //!   its own input's;
 //! - a normalisation whose result is only added to something is applied while that is read ([`sums`]);
+//! - where several nodes read one value, the gradients from the others are added to a convolution's while that is written
+//!   ([`accumulate`]);
 //! - the gradient of a linear layer's weights is made where the optimizer takes its step ([`steps`]).
 
+mod accumulate;
 mod ops;
 mod steps;
 mod sums;
@@ -36,7 +39,7 @@ pub fn fuse(graph: &Graph) -> Result<Graph, GraphError> {
         let joined = Joined { graph, plan: &plan, index, node };
         rebuilt.within(node, |rebuilt| joined.add(rebuilt))?;
     }
-    steps::join(&sums::join(&rebuilt.finish())?)
+    steps::join(&accumulate::join(&sums::join(&rebuilt.finish())?)?)
 }
 
 /// Who reads each value, as (node, position); reads by the graph's outputs count as a node beyond the last.
@@ -309,6 +312,7 @@ impl Joined<'_> {
             output: after.map(|(op, ..)| op),
             with_input: input.is_some(),
             with_norm: before.is_some(),
+            plus: false,
         };
         let made = rebuilt.add(fused, &inputs)?;
         let parameters = before.and_then(|n| n.gradient).map_or(&[][..], |g| &nodes[g].outputs[1..]);

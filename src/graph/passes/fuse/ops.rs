@@ -80,7 +80,7 @@ impl Op for FusedConv {
 
 /// The gradients of [`FusedConv`], from `x` (with its parameters), `dy` and `w`. Where the result is normalised, `dy` is the
 /// gradient of that, and the result, its parameters and statistics and the gradients of γ and β follow it. To `dw` (, the
-/// gradient of the normalised input (, those of its γ and β)).
+/// gradient of the normalised input (, those of its γ and β)). What is added to the gradient of the input comes last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FusedConvGrad {
     pub(super) conv: Conv,
@@ -89,6 +89,8 @@ pub(super) struct FusedConvGrad {
     pub(super) output: Option<BatchNorm>,
     pub(super) with_input: bool,
     pub(super) with_norm: bool,
+    /// Whether something is added to the gradient of the input.
+    pub(super) plus: bool,
 }
 
 impl Op for FusedConvGrad {
@@ -107,7 +109,11 @@ impl Op for FusedConvGrad {
             }
         }
         parameters(self.output.is_some(), dy, 2, &mut inputs)?;
-        let [w] = inputs else { return Err(ShapeError::new("weights wanted last")) };
+        let [w] = split(&mut inputs)?;
+        let added = if self.plus { 1 } else { 0 };
+        if inputs.len() != added || inputs.iter().any(|plus| plus != x) || self.plus && !self.with_input {
+            return Err(ShapeError::new(format!("weights and {added} summands like the input wanted last")));
+        }
         let dw = ConvWeightGrad { conv: self.conv, kernel: plane(w)? }.infer(&[x, dy])?;
         let dx = ConvInputGrad { conv: self.conv, size: plane(x)? }.infer(&[dy, w])?;
         let channel = per_channel(x, &[])?;
@@ -121,15 +127,16 @@ impl Op for FusedConvGrad {
 
     fn kernel(&self, _inputs: &[&TensorType]) -> Option<Kernel> {
         let output = told(["output_norm", "output_epsilon", "output_activation"], self.output);
-        let wanted = [("with_input", self.with_input), ("with_norm", self.with_norm)];
+        let wanted = [("with_input", self.with_input), ("with_norm", self.with_norm), ("plus", self.plus)];
         let wanted = wanted.map(|(name, flag)| (name, Attribute::Int(flag.into()))).to_vec();
         let attributes = [self.conv.attributes(), input_norm(self.input), output, wanted].concat();
         let images: &[usize] = match (self.input.is_some(), self.output.is_some()) {
-            (false, false) => &[0, 1],
-            (false, true) => &[0, 1, 2],
-            (true, false) => &[0, 5],
-            (true, true) => &[0, 5, 6],
+            (false, false) => &[0, 1, 3],
+            (false, true) => &[0, 1, 2, 10],
+            (true, false) => &[0, 5, 7],
+            (true, true) => &[0, 5, 6, 14],
         };
+        let images = if self.plus { images } else { &images[..images.len() - 1] };
         Some(Kernel::new("FusedConvGrad", attributes).with_images(images, &[1]))
     }
 

@@ -103,6 +103,25 @@ fn what_two_nodes_read_is_written() {
 }
 
 #[test]
+fn gradients_that_come_together_are_added_by_a_convolution() {
+    let mut net = Net::new();
+    let x = net.input(&[2, 3, 6, 6]);
+    let stem = net.conv(x, 4);
+    let stem = net.norm(stem);
+    // Three convolutions read the stem, and what is added to them: each takes in what is there before its own gradient.
+    let branches = [(); 3].map(|()| {
+        let y = net.conv(stem, 4);
+        net.norm(y)
+    });
+    let y = net.graph.apply(Binary(BinaryKind::Add), &branches[..2]).unwrap();
+    let y = net.graph.apply(Binary(BinaryKind::Add), &[y, branches[2]]).unwrap();
+    let y = net.graph.apply(Binary(BinaryKind::Add), &[y, stem]).unwrap();
+    let names = net.trained(y);
+    let count = |name| names.iter().filter(|n| **n == name).count();
+    assert_eq!((count("FusedConvGrad"), count("Add")), (4, 3), "{names:?}");
+}
+
+#[test]
 fn convolutions_that_share_weights_have_their_own_gradients() {
     let mut net = Net::new();
     let (x, w) = (net.input(&[2, 3, 6, 6]), net.parameter(&[4, 4, 3, 3]));
