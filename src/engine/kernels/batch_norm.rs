@@ -2,7 +2,9 @@
 
 use super::activation::{Activated, Pointwise, WithActivation, named, with};
 use super::channels::{Columns, Sums, map};
-use super::normalisation::{AddGradientMoments, InputGradient, Moments, Norm, Normalised, NormalisedSum};
+use super::normalisation::{
+    AddGradientMoments, InputGradient, Moments, Norm, Normalised, NormalisedAndOther, NormalisedSum,
+};
 use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes, attribute};
 use crate::graph::ops::activation::ActivationKind;
@@ -30,25 +32,29 @@ impl<A: Pointwise> Work for Activated<Normalise<'_>, A> {
     }
 }
 
-/// Normalises all elements and adds others.
-struct NormaliseAndAdd<'a> {
+/// Normalises all elements and adds others: after the activation, or before it.
+struct NormaliseAndAdd<'a, const AFTER: bool> {
     columns: Columns<3>,
     x: &'a [f32],
     other: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl WithActivation for NormaliseAndAdd<'_> {
+impl<const AFTER: bool> WithActivation for NormaliseAndAdd<'_, AFTER> {
     fn run<A: Pointwise>(self) {
         widest(Activated(self, PhantomData::<A>));
     }
 }
 
-impl<A: Pointwise> Work for Activated<NormaliseAndAdd<'_>, A> {
+impl<A: Pointwise, const AFTER: bool> Work for Activated<NormaliseAndAdd<'_, AFTER>, A> {
     #[inline(always)]
     fn run(self) {
         let NormaliseAndAdd { columns, x, other, y } = self.0;
-        map::<NormalisedSum<A>, 3>(&columns, x, other, y);
+        if AFTER {
+            map::<NormalisedAndOther<A>, 3>(&columns, x, other, y);
+        } else {
+            map::<NormalisedSum<A>, 3>(&columns, x, other, y);
+        }
     }
 }
 
@@ -195,7 +201,8 @@ pub(super) static INFERENCE: Entry = Entry {
         })))
     },
 };
-/// Normalisation by given statistics, to which another tensor is added before the activation.
+/// Normalisation by given statistics, to which another tensor is added: with an activation of what was normalised, or of the
+/// sum.
 pub(super) static ADD: Entry = Entry {
     name: "BatchNormAdd",
     inputs: Arity::Exactly(6),
@@ -206,11 +213,19 @@ pub(super) static ADD: Entry = Entry {
     }),
     create: |context| {
         let (epsilon, activation) = attributes(context)?;
+        let before = named(context, "norm_activation")?;
+        if before.is_some() && activation.is_some() {
+            return Err("one activation at most wanted".into());
+        }
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([x, gamma, beta, mean, variance, other], [y]) = (inputs, outputs) {
                 let [x, gamma, beta, mean, variance, other] = [x, gamma, beta, mean, variance, other].map(|t| t.data);
                 let norm = Norm { epsilon, activation: None, gamma, beta, mean, variance };
-                with(activation, NormaliseAndAdd { columns: norm.columns(), x, other, y });
+                let columns = norm.columns();
+                match before {
+                    None => with(activation, NormaliseAndAdd::<false> { columns, x, other, y }),
+                    kind => with(kind, NormaliseAndAdd::<true> { columns, x, other, y }),
+                }
             }
             Ok(())
         })))

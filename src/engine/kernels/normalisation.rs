@@ -77,6 +77,18 @@ impl<A: Pointwise> PerElement<3> for NormalisedSum<A> {
     }
 }
 
+/// The activation of the normalised element, and another added to it.
+pub(super) struct NormalisedAndOther<A>(PhantomData<A>);
+
+impl<A: Pointwise> PerElement<3> for NormalisedAndOther<A> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn at([mean, scale, shift]: [f32; 3], x: f32, other: f32) -> f32 {
+        A::value((x - mean) * scale + shift) + other
+    }
+}
+
 /// The gradient g before the activation, and g·(x − mean).
 pub(super) struct GradientMoments<A>(PhantomData<A>);
 

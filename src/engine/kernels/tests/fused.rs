@@ -56,6 +56,7 @@ fn nets() -> Vec<([usize; 4], Vec<Layer>)> {
     for kind in ActivationKind::ALL {
         let residual = [conv(9, 3), relu, conv(9, 3), Norm(None), Skip(4), Act(kind), conv(4, 3), relu];
         nets.push(([3, 2, 6, 7], [vec![conv(9, 1)], residual.to_vec()].concat()));
+        nets.push(([3, 4, 6, 5], vec![conv(9, 3), conv(9, 3), Norm(Some(kind)), Skip(2), Act(kind), conv(4, 1)]));
         nets.push(([4, 3, 5, 6], vec![conv(18, 3), Norm(Some(kind)), conv(9, 3), Norm(Some(kind)), conv(4, 1)]));
     }
     nets

@@ -3,7 +3,7 @@
 
 use crate::graph::ops::activation::{self, ActivationKind};
 use crate::graph::ops::conv::{Conv, ConvInputGrad, ConvWeightGrad, plane};
-use crate::graph::ops::norm::{BatchNorm, per_channel};
+use crate::graph::ops::norm::{BatchNorm, BatchNormInference, per_channel};
 use crate::graph::{Attribute, Attributes, GraphError, Kernel, Op, ShapeError, Speller, TensorType};
 
 /// Takes so many inputs off the front.
@@ -176,10 +176,13 @@ impl Op for BatchNormParameterGrad {
     }
 }
 
-/// act(norm(x) + other), from `x`, `γ`, `β`, `mean`, `variance` and `other`.
+/// norm(x) + other, from `x`, `γ`, `β`, `mean`, `variance` and `other`: with an activation of the normalised element, of the
+/// sum or of neither.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchNormAdd {
-    pub(super) epsilon: f32,
+    /// With the activation that comes before the sum.
+    pub(super) norm: BatchNormInference,
+    /// The activation of the sum.
     pub(super) activation: Option<ActivationKind>,
 }
 
@@ -202,7 +205,9 @@ impl Op for BatchNormAdd {
     }
 
     fn kernel(&self, _inputs: &[&TensorType]) -> Option<Kernel> {
-        let epsilon = ("epsilon", Attribute::Float(self.epsilon));
-        Some(Kernel::new("BatchNormAdd", vec![epsilon, activation::attribute(self.activation)]).with_images(&[0, 5], &[0]))
+        let epsilon = ("epsilon", Attribute::Float(self.norm.epsilon));
+        let (_, before) = activation::attribute(self.norm.activation);
+        let attributes = vec![epsilon, ("norm_activation", before), activation::attribute(self.activation)];
+        Some(Kernel::new("BatchNormAdd", attributes).with_images(&[0, 5], &[0]))
     }
 }

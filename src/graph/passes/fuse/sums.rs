@@ -1,5 +1,5 @@
 //! Sums at the joins of residual nets: a normalisation whose result is only added to something is applied while that is
-//! read, with the activation that follows.
+//! read, with the activation that follows, if it has none itself.
 
 use super::Readers;
 use super::ops::BatchNormAdd;
@@ -52,17 +52,18 @@ impl Sum {
         }
         let norm = |value: Value| {
             let &Origin::Node { node, .. } = graph.origin(value) else { return None };
-            let op = operator::<BatchNormInference>(&graph.nodes()[node]).filter(|op| op.activation.is_none())?;
+            let op = operator::<BatchNormInference>(&graph.nodes()[node])?;
             (readers.of_value(value).len() == 1).then_some((node, *op))
         };
         let ((norm, op), other) = norm(a).map(|n| (n, b)).or_else(|| norm(b).map(|n| (n, a)))?;
-        Some(Sum { norm, op, other, activation: following(graph, readers.of_value(node.outputs[0])) })
+        let following = following(graph, readers.of_value(node.outputs[0]));
+        Some(Sum { norm, op, other, activation: following.filter(|_| op.activation.is_none()) })
     }
 
     fn add(&self, rebuilt: &mut Rebuilt<'_>, node: &Node) -> Result<(), GraphError> {
         let mut inputs = rebuilt.values(&rebuilt.from.nodes()[self.norm].inputs);
         inputs.push(rebuilt.value(self.other));
-        let op = BatchNormAdd { epsilon: self.op.epsilon, activation: self.activation.map(|(_, kind)| kind) };
+        let op = BatchNormAdd { norm: self.op, activation: self.activation.map(|(_, kind)| kind) };
         let y = rebuilt.add(op, &inputs)?[0];
         rebuilt.set(node.outputs[0], y);
         Ok(())
