@@ -5,6 +5,9 @@ use super::vector::{Work, widest};
 use super::{Arity, Body, Entry, Shapes, attribute};
 use ort::operator::KernelContext;
 
+/// Pixels that are put together at a time: what is written of them stays in the cache until it is whole.
+const BLOCK: usize = 64;
+
 /// Copies a few floats, a vector at a time: they are too few for a call.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
@@ -54,12 +57,14 @@ pub(super) static CONCAT: Entry = Entry {
         Ok(Body::Apart(Box::new(|inputs, outputs| {
             if let [y] = outputs {
                 let depth = inputs.iter().map(|x| x.extents[3]).sum();
-                let mut first = 0;
-                for x in inputs {
-                    let channels = x.extents[3];
-                    let (from, read, written) = (x.data, [channels, 0], [depth, first]);
-                    widest(Copy { from, read, to: y, written, channels });
-                    first += channels;
+                for (block, y) in y.chunks_mut(BLOCK * depth).enumerate() {
+                    let mut first = 0;
+                    for x in inputs {
+                        let channels = x.extents[3];
+                        let (from, read) = (&x.data[block * BLOCK * channels..], [channels, 0]);
+                        widest(Copy { from, read, to: y, written: [depth, first], channels });
+                        first += channels;
+                    }
                 }
             }
             Ok(())
