@@ -105,8 +105,15 @@ fn on_windows(pool: Pool, work: &mut impl OnWindow) {
             for x in 0..pool.output[1] {
                 pool.window([n, y, x], &mut window);
                 let output = ((n * pool.output[0] + y) * pool.output[1] + x) * pool.channels;
-                for c in (0..whole).step_by(WIDTH) {
-                    work.channels::<WIDTH>(output, &window, c);
+                // Loops over the most frequent windows, of 2×2, are unrolled.
+                if let Ok(window) = <&[usize; 4]>::try_from(&window[..]) {
+                    for c in (0..whole).step_by(WIDTH) {
+                        work.channels::<WIDTH>(output, window, c);
+                    }
+                } else {
+                    for c in (0..whole).step_by(WIDTH) {
+                        work.channels::<WIDTH>(output, &window, c);
+                    }
                 }
                 for c in whole..pool.channels {
                     work.channels::<1>(output, &window, c);
