@@ -4,7 +4,8 @@
 //! (as that of `predictor`), learned from the best and the latest, expects the most improvement. So births look where little
 //! is known, the ring of EVSM is tried from its most promising neighbour on, and where nothing was gained for long the
 //! search starts anew, still knowing the best that it has seen. Since the model chooses well from few results, as few
-//! candidates start the search as elsewhere only a short one.
+//! candidates start the search as elsewhere only a short one. Where edits keep weights half of the candidates go on from
+//! some: these gain the most for each training example.
 
 use super::Entry;
 use crate::search::{
@@ -21,7 +22,7 @@ pub(super) const NAME: &str = "auto";
 const INITIAL: u64 = 8;
 
 const COMPOSITION: Composition = Composition {
-    arms: &[("birth", 0.2), ("crossover", 0.1), ("mutation", 0.2), ("evsm", 0.25), ("eems", 0.25)],
+    arms: &[("birth", 0.2), ("crossover", 0.1), ("mutation", 0.2), ("evsm", 0.25), ("eems", 0.75)],
     initial: |_| INITIAL,
     seeded: true,
     capacity: |settings| settings.population,
