@@ -111,12 +111,12 @@ impl<S: Space> Breeding<S> {
     pub fn new(composition: Composition, settings: &Settings, space: &S) -> Self {
         let (kinds, niche) = (space.edits().len(), Niche::of(space, settings));
         let capacity = (composition.capacity)(settings);
-        let priors: Vec<f64> = composition.arms.iter().map(|&(_, share)| share).collect();
-        let made = composition.arms.iter().map(|&(name, _)| (name, (arm::find::<S>(name).make)(space)));
+        let made = composition.arms.iter().map(|&(name, share)| (share, (name, (arm::find::<S>(name).make)(space))));
+        let (priors, arms): (Vec<f64>, Vec<_>) = made.filter(|(_, (_, arm))| arm.fits()).unzip();
         Breeding {
             composition,
             seeds: if composition.seeded { space.seeds() } else { Vec::new() },
-            arms: made.collect(),
+            arms,
             shares: Shares::new(&priors, settings.arm_floor),
             head_start: HeadStart::default(),
             screen: composition.screening.map(|screening| Screen::new((screening.model)())),

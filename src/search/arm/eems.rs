@@ -53,6 +53,10 @@ impl Eems {
 }
 
 impl<S: Space> Arm<S> for Eems {
+    fn fits(&self) -> bool {
+        !self.elastic.is_empty()
+    }
+
     fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>> {
         if self.fruitless.len() > 2 * state.settings.population {
             let members: BTreeSet<u64> = state.population.members().iter().map(|member| member.number).collect();

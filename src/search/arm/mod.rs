@@ -96,6 +96,11 @@ pub struct Told {
 
 /// One way to make candidates. It is a pure function of what it is told and of the random generator.
 pub trait Arm<S: Space = SearchSpace>: Send {
+    /// Whether it ever has something to offer in its space. One that has not takes no share from the others.
+    fn fits(&self) -> bool {
+        true
+    }
+
     /// Drafts a candidate; `None` where it has nothing to offer now.
     fn draft(&mut self, state: &State<S>, rng: &mut ChaCha8Rng) -> Option<Draft<S::Genome>>;
 
