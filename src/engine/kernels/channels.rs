@@ -10,6 +10,9 @@ const SHORTEST: usize = 64;
 /// Floats that are passed over for some vectors of a pattern at a time: they stay in the first cache.
 const PIECE: usize = 2048;
 
+/// Vectors of channels whose numbers, or sums, are in registers at a time.
+const TOGETHER: usize = 4;
+
 /// How often a pattern goes into sums in f32 before they are added up in f64.
 const REPEATS: usize = 64;
 
@@ -85,9 +88,9 @@ pub(super) fn map<T: PerElement<K, Output = f32>, const K: usize>(
     for ((a, b), out) in a.chunks(piece).zip(b.chunks(piece)).zip(out.chunks_mut(piece)) {
         let ((a, a_rest), (b, b_rest), (out, out_rest)) = (a.as_chunks(), b.as_chunks(), out.as_chunks_mut());
         let mut v = 0;
-        while v + 4 <= vectors {
-            map_vectors::<T, K, 4>(columns, v, a, b, out);
-            v += 4;
+        while v + TOGETHER <= vectors {
+            map_vectors::<T, K, TOGETHER>(columns, v, a, b, out);
+            v += TOGETHER;
         }
         while v < vectors {
             map_vectors::<T, K, 1>(columns, v, a, b, out);
@@ -162,9 +165,9 @@ impl Sums {
             let (p, q) = (first.as_chunks_mut().0, second.as_chunks_mut().0);
             let vectors = period / WIDTH;
             let mut v = 0;
-            while v + 4 <= vectors {
-                add::<T, K, 4>(columns, v, a, b, [&mut *p, &mut *q]);
-                v += 4;
+            while v + TOGETHER <= vectors {
+                add::<T, K, TOGETHER>(columns, v, a, b, [&mut *p, &mut *q]);
+                v += TOGETHER;
             }
             while v < vectors {
                 add::<T, K, 1>(columns, v, a, b, [&mut *p, &mut *q]);
@@ -173,10 +176,8 @@ impl Sums {
             if !a_rest.is_empty() {
                 let v = a.len() % vectors;
                 let (x, y) = pairs::<T, K>(columns.vector(v), &padded(a_rest), &padded(b_rest));
-                for l in 0..a_rest.len() {
-                    p[v][l] += x[l];
-                    q[v][l] += y[l];
-                }
+                p[v].iter_mut().zip(x).take(a_rest.len()).for_each(|(sum, x)| *sum += x);
+                q[v].iter_mut().zip(y).take(a_rest.len()).for_each(|(sum, y)| *sum += y);
             }
             for (totals, part) in self.totals.iter_mut().zip([&*first, &*second]) {
                 for part in part.chunks_exact(columns.channels) {
@@ -205,7 +206,7 @@ fn pairs<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
     (p, q)
 }
 
-/// Adds to the sums of `N` vectors of channels from the `v`th on, which stay in registers meanwhile.
+/// Makes the sums of `N` vectors of channels from the `v`th on, which stay in registers meanwhile.
 #[inline(always)]
 fn add<T: PerElement<K, Output = (f32, f32)>, const K: usize, const N: usize>(
     columns: &Columns<K>,
@@ -214,30 +215,36 @@ fn add<T: PerElement<K, Output = (f32, f32)>, const K: usize, const N: usize>(
     b: &[[f32; WIDTH]],
     [first, second]: [&mut [[f32; WIDTH]]; 2],
 ) {
-    let vectors = columns.period / WIDTH;
-    let count = a.len().min(b.len());
+    let (vectors, count) = (columns.period / WIDTH, a.len().min(b.len()));
     let (mut p, mut q) = ([[0.0; WIDTH]; N], [[0.0; WIDTH]; N]);
     let mut at = v;
     while at + N <= count {
         for n in 0..N {
-            let (x, y) = pairs::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n]);
-            for l in 0..WIDTH {
-                p[n][l] += x[l];
-                q[n][l] += y[l];
-            }
+            add_vector::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n], &mut p[n], &mut q[n]);
         }
         at += vectors;
     }
     for n in 0..N {
         if at + n < count {
-            let (x, y) = pairs::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n]);
-            for l in 0..WIDTH {
-                p[n][l] += x[l];
-                q[n][l] += y[l];
-            }
+            add_vector::<T, K>(columns.vector(v + n), &a[at + n], &b[at + n], &mut p[n], &mut q[n]);
         }
-        first[v + n] = p[n];
-        second[v + n] = q[n];
+        (first[v + n], second[v + n]) = (p[n], q[n]);
+    }
+}
+
+/// Adds what `T` makes of a vector of elements to two sums.
+#[inline(always)]
+fn add_vector<T: PerElement<K, Output = (f32, f32)>, const K: usize>(
+    numbers: [&[f32; WIDTH]; K],
+    a: &[f32; WIDTH],
+    b: &[f32; WIDTH],
+    p: &mut [f32; WIDTH],
+    q: &mut [f32; WIDTH],
+) {
+    let (x, y) = pairs::<T, K>(numbers, a, b);
+    for l in 0..WIDTH {
+        p[l] += x[l];
+        q[l] += y[l];
     }
 }
 

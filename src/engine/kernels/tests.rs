@@ -2,6 +2,7 @@
 
 mod fused;
 mod linear_step;
+pub(super) mod rounding;
 
 use super::memory::Memory;
 use super::{ALL, optimizer};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     genome::mutation,
-    search::{Member, Survival, population::Niche, rng, synthetic},
+    search::{Member, Parameters, Survival, population::Niche, rng, synthetic},
 };
 use std::{collections::BTreeSet, path::Path};
 
@@ -123,4 +123,13 @@ fn elastic_children_keep_weights_by_elastic_edits_and_leave_a_fruitless_parent_a
         arm.told(fails, &state);
     }
     assert_eq!(arm.draft(&state, &mut rng(1, 1, 0)), None);
+}
+
+#[test]
+fn all_arms_fit_nets_and_those_that_go_on_from_weights_fit_nothing_else() {
+    let nets = synthetic::table();
+    assert!(<Entry>::ALL.iter().all(|entry| (entry.make)(&nets).fits()));
+    let parameters = Parameters::builder().int("n", 0, 9).build().unwrap();
+    let unfit = Entry::<Parameters>::ALL.iter().filter(|entry| !(entry.make)(&parameters).fits());
+    assert_eq!(unfit.map(|entry| entry.name).collect::<Vec<_>>(), ["eems"]);
 }

@@ -4,8 +4,8 @@
 //! (as that of `predictor`), learned from the best and the latest, expects the most improvement. So births look where little
 //! is known, the ring of EVSM is tried from its most promising neighbour on, and where nothing was gained for long the
 //! search starts anew, still knowing the best that it has seen. Since the model chooses well from few results, as few
-//! candidates start the search as elsewhere only a short one. Where edits keep weights half of the candidates go on from
-//! some: these gain the most for each training example.
+//! candidates start the search as elsewhere only a short one. Where edits keep weights, half of the candidates at first go
+//! on from some: these gain the most for each training example.
 
 use super::Entry;
 use crate::search::{

@@ -348,6 +348,9 @@ pub(super) mod tests {
             Geometry { groups: 32, stride: [2, 2], ..plain(2, [9, 9], 32, 32, [5, 5]) },
             Geometry { groups: 40, ..plain(5, [14, 13], 40, 40, [5, 5]) },
             plain(3, [7, 6], 40, 112, [3, 3]),
+            Geometry { pads: [0; 4], ..plain(3, [9, 8], 16, 20, [3, 3]) },
+            Geometry { pads: [1, 0, 0, 1], ..plain(2, [10, 7], 20, 33, [3, 3]) },
+            Geometry { pads: [0, 1, 1, 0], ..plain(19, [4, 6], 32, 12, [3, 3]) },
             plain(70, [2, 3], 20, 80, [1, 1]),
         ];
         list.into_iter().map(|g| Sample { output: g.output_size().expect("samples fit"), g }).collect()

@@ -110,7 +110,7 @@ impl Op for FusedConvGrad {
         }
         parameters(self.output.is_some(), dy, 2, &mut inputs)?;
         let [w] = split(&mut inputs)?;
-        let added = if self.plus { 1 } else { 0 };
+        let added = usize::from(self.plus);
         if inputs.len() != added || inputs.iter().any(|plus| plus != x) || self.plus && !self.with_input {
             return Err(ShapeError::new(format!("weights and {added} summands like the input wanted last")));
         }

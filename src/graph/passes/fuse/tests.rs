@@ -53,6 +53,13 @@ impl Net {
         y
     }
 
+    /// Images, a convolution and its norm.
+    fn stem(&mut self) -> Value {
+        let x = self.input(&[2, 3, 6, 6]);
+        let y = self.conv(x, 4);
+        self.norm(y)
+    }
+
     /// Outputs a mean of `y` and its gradients, and names the operators that are left after fusing.
     fn trained(mut self, y: Value) -> Vec<&'static str> {
         let pooled = self.graph.apply(GlobalAveragePool, &[y]).unwrap();
@@ -89,9 +96,7 @@ fn a_chain_of_normed_convolutions_becomes_two_nodes_a_layer() {
 #[test]
 fn what_two_nodes_read_is_written() {
     let mut net = Net::new();
-    let x = net.input(&[2, 3, 6, 6]);
-    let stem = net.conv(x, 4);
-    let stem = net.norm(stem);
+    let stem = net.stem();
     let branch = net.conv(stem, 4);
     let branch = net.norm(branch);
     let y = net.graph.apply(Binary(BinaryKind::Add), &[stem, branch]).unwrap();
@@ -105,9 +110,7 @@ fn what_two_nodes_read_is_written() {
 #[test]
 fn gradients_that_come_together_are_added_by_a_convolution() {
     let mut net = Net::new();
-    let x = net.input(&[2, 3, 6, 6]);
-    let stem = net.conv(x, 4);
-    let stem = net.norm(stem);
+    let stem = net.stem();
     // Three convolutions read the stem, and what is added to them: each takes in what is there before its own gradient.
     let branches = [(); 3].map(|()| {
         let y = net.conv(stem, 4);
