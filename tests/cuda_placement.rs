@@ -86,7 +86,7 @@ fn a_node_that_the_device_lacks_is_refused_in_a_step(device: &OnnxRuntime) {
     graph.output("y", y);
     let model = onnx::write(&spell(&graph, Target::Portable).expect("nodes"), &vec![]).expect("a model");
     let slot = |name: &str| Slot { name: name.into(), dtype: DType::F32, shape: vec![4] };
-    let plan = Plan { feeds: vec![slot("x")], state: vec![], fetches: vec![slot("y")] };
+    let plan = Plan { feeds: vec![slot("x")], state: vec![], fetches: vec![slot("y")], launch_bound: false };
     let refusal = device.load(&model, plan).err().expect("a refusal").to_string();
     assert!(refusal.contains("CPU"), "{refusal}");
     device.load_model(&model).expect("a model with nodes on the CPU");

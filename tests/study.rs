@@ -393,17 +393,18 @@ fn a_study_that_cannot_begin_leaves_no_folder() {
 }
 
 #[test]
-fn what_the_search_may_round_is_recorded_and_a_folder_of_before_is_read() {
+fn what_a_device_may_do_is_recorded_and_a_folder_of_before_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");
-    run(study(&out, &["--candidates", "2", "--tf32", "off"]));
+    run(study(&out, &["--candidates", "2", "--tf32", "off", "--cuda-graphs", "off"]));
     let path = out.join("study.toml");
     let settings = fs::read_to_string(&path).expect("settings");
-    assert!(settings.contains("\ntf32 = false\n"), "{settings}");
-    fs::write(&path, settings.replace("tf32 = false\n", "")).expect("a file");
+    let recorded = "\ntf32 = false\ncuda_graphs = false\n";
+    assert!(settings.contains(recorded), "{settings}");
+    fs::write(&path, settings.replace(recorded, "\n")).expect("a file");
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "3"]));
     let settings = fs::read_to_string(&path).expect("settings");
-    assert!(settings.contains("\ntf32 = true\n"), "{settings}");
+    assert!(settings.contains("\ntf32 = true\ncuda_graphs = true\n"), "{settings}");
 }
 
 #[test]

@@ -74,7 +74,9 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
     let engine = engine_args(args, study.settings())?.select(&mut progress)?;
-    let engine = if study.settings().engine.tf32 { engine } else { engine.exact() };
+    let recorded = &study.settings().engine;
+    let engine = if recorded.tf32 { engine } else { engine.exact() };
+    let engine = if recorded.cuda_graphs { engine } else { engine.without_graphs() };
     study.extend(args.candidates, args.total_examples, args.budget.map(|budget| budget.as_secs_f64()))?;
     let settings = study.settings();
     if settings.version != env!("CARGO_PKG_VERSION") {

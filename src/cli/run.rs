@@ -69,6 +69,7 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
     })?;
     let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
     let engine = if settings.tf32 { engine } else { engine.exact() };
+    let engine = if settings.cuda_graphs { engine } else { engine.without_graphs() };
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),
@@ -234,6 +235,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
             device: session.engine.device(),
             kernels,
             tf32: settings.tf32,
+            cuda_graphs: settings.cuda_graphs,
             memory: settings.memory_limit,
         },
         schema: dataset.task.clone(),

@@ -31,6 +31,9 @@ pub struct Plan {
     pub state: Vec<StateSlot>,
     /// Outputs that the host reads after each step.
     pub fetches: Vec<Slot>,
+    /// Whether many steps follow, of nodes so small that a device takes longer to begin each than to compute it; an engine
+    /// may then capture a step and replay it.
+    pub launch_bound: bool,
 }
 
 /// An input or output by name.
@@ -98,6 +101,11 @@ pub trait Engine: Debug + Send + Sync {
     /// The same engine without shortcuts in precision, for the final trainings and for what judges a model. This is the
     /// engine itself where it takes none.
     fn exact(&self) -> Arc<dyn Engine> {
+        self.shared()
+    }
+    /// The same engine, which runs each step node by node, whatever its plan says. This is the engine itself where it always
+    /// does.
+    fn without_graphs(&self) -> Arc<dyn Engine> {
         self.shared()
     }
     /// Loads a model for repeated steps.

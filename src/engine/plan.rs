@@ -35,11 +35,6 @@ impl Plan {
         }
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
-
-    /// True where a step writes some state elsewhere than where it reads it.
-    pub(super) fn alternates(&self) -> bool {
-        self.state.iter().any(StateSlot::alternates)
-    }
 }
 
 impl StateSlot {

@@ -87,7 +87,8 @@ fn strict_cuda(device: u32, places: &Places) -> Result<Selected, EngineError> {
         return Err(EngineError::Unavailable { what: format!("cuda:{device}"), reason });
     };
     let engine = OnnxRuntime::cuda(&found.path, CudaOptions::device(device), places.nvidia().as_deref())?;
-    Ok(Selected { engine: Arc::new(engine), notices: vec![] })
+    let mut notices = vec![];
+    Ok(Selected { engine: Arc::new(try_graphs(engine, &mut notices)), notices })
 }
 
 /// ONNX Runtime on the best device, or else the embedded engine if that is allowed. `cuda` says that a device is there.
@@ -148,12 +149,20 @@ fn try_cuda(found: &Found, places: &Places, notices: &mut Vec<String>) -> Option
         return None;
     }
     match OnnxRuntime::cuda(&found.path, CudaOptions::device(0), places.nvidia().as_deref()) {
-        Ok(engine) => Some(engine),
+        Ok(engine) => Some(try_graphs(engine, notices)),
         Err(error) => {
             notices.push(format!("the NVIDIA device is not used: {error}"));
             None
         }
     }
+}
+
+/// The engine with CUDA graphs; where these do not work, a notice says why.
+fn try_graphs(engine: OnnxRuntime, notices: &mut Vec<String>) -> OnnxRuntime {
+    engine.with_graphs().unwrap_or_else(|error| {
+        notices.push(format!("small networks train slower than they could: {error}"));
+        engine
+    })
 }
 
 /// A library that the user named must work: nothing is put in its place.

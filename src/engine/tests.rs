@@ -85,6 +85,7 @@ fn descent() -> (Vec<u8>, Plan) {
         feeds: vec![slot("x", &[4, 3]), slot("y", &[4, 2])],
         state: vec![state("w", Some("w.next"), &[3, 2]), state("b", Some("b.next"), &[2]), state("rate", None, &[])],
         fetches: vec![slot("loss", &[])],
+        launch_bound: true,
     };
     (bytes(&g), plan)
 }
@@ -275,7 +276,8 @@ fn one_loaded_model_takes_any_batch() {
 #[test]
 fn a_model_with_a_symbolic_batch_loads_for_a_fixed_one() {
     for engine in engines() {
-        let plan = Plan { feeds: vec![slot("x", &[4, 3])], state: vec![], fetches: vec![slot("y", &[4, 2])] };
+        let plan =
+            Plan { feeds: vec![slot("x", &[4, 3])], state: vec![], fetches: vec![slot("y", &[4, 2])], ..Plan::default() };
         let mut session = engine.load(&batched(), plan).unwrap();
         for scale in [1.0, 2.0] {
             write(&mut *session, 0, &X.map(|x| x * scale));
@@ -293,7 +295,7 @@ fn running_sum(shape: &[usize]) -> (Vec<u8>, Plan) {
     let next = g.apply(Binary(BinaryKind::Add), &[total, x]).unwrap();
     g.output("total.next", next);
     let plan =
-        Plan { feeds: vec![slot("x", shape)], state: vec![state("total", Some("total.next"), shape)], fetches: vec![] };
+        Plan { feeds: vec![slot("x", shape)], state: vec![state("total", Some("total.next"), shape)], ..Plan::default() };
     (bytes(&g), plan)
 }
 

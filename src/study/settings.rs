@@ -194,6 +194,9 @@ pub struct EngineSettings {
     /// Whether the search may round to TF32 on a CUDA device.
     #[serde(default = "yes")]
     pub tf32: bool,
+    /// Whether short steps are captured as CUDA graphs on a CUDA device.
+    #[serde(default = "yes")]
+    pub cuda_graphs: bool,
     /// Most bytes that trainings may take together.
     pub memory: u64,
 }

@@ -52,6 +52,7 @@ fn settings(space: &SearchSpace) -> Settings {
             device: "cpu".into(),
             kernels: false,
             tf32: true,
+            cuda_graphs: true,
             memory: 1 << 30,
         },
         schema: task(),

@@ -8,8 +8,10 @@ use crate::train::{self, Costs, Request, Setting, TrainError, Trained, Weights};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Work of a training step, in multiply-accumulate operations, up to which several are better made as one.
+/// Work of a training step, in multiply-accumulate operations, up to which several are better made as one: on the CPU, and on
+/// a device, which is given ten nodes in that time.
 const SHORT_STEP: u64 = 8_000_000;
+const SHORT_STEP_OF_DEVICE: u64 = 250_000_000;
 
 /// What the threads of a [`super::LocalPool`] work with.
 pub struct Workshop<'a> {
@@ -45,12 +47,18 @@ impl<'a> Workshop<'a> {
     }
 
     /// Whether a job had better train as one graph with others: where a step is so short that calling the engine takes a
-    /// good part of it, and only with the kernels, since these do not change a bit of what becomes of a candidate.
+    /// good part of it. On the CPU only with the kernels, since these do not change a bit of what becomes of a candidate; a
+    /// device promises no such thing anyway.
     pub(super) fn joins(&self, job: &Job) -> bool {
+        let longest = match (self.setting.target, self.setting.engine.device().as_str()) {
+            (Target::CpuKernels, _) => SHORT_STEP,
+            (Target::Portable, "cpu") => return false,
+            (Target::Portable, _) => SHORT_STEP_OF_DEVICE,
+        };
         let rows = self.setting.train.targets.len();
         let batch = job.genome.training.batch.min(rows) as u64;
         let costs = || train::costs(&job.genome, self.setting.task, rows, self.setting.validation.targets.len());
-        self.setting.target == Target::CpuKernels && costs().is_ok_and(|costs| costs.work * batch <= SHORT_STEP)
+        costs().is_ok_and(|costs| costs.work * batch <= longest)
     }
 }
 

@@ -92,6 +92,10 @@ pub struct Trained {
     pub costs: Costs,
 }
 
+/// Multiply-accumulate operations that a device makes while it is given the next node: five microseconds at ten
+/// trillion operations a second.
+const SHORT_NODE: u64 = 25_000_000;
+
 /// A random stream of a training.
 pub fn random(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -190,7 +194,8 @@ pub fn load_population(
         .collect();
     let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: extents(&f.shape) }).collect();
     let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: extents(&[]) }];
-    Ok(engine.load(&onnx::write(&spelled, &vec![])?, Plan { feeds, state, fetches })?)
+    let launch_bound = step.graph.macs() * members as u64 <= SHORT_NODE * spelled.nodes.len() as u64;
+    Ok(engine.load(&onnx::write(&spelled, &vec![])?, Plan { feeds, state, fetches, launch_bound })?)
 }
 
 /// A training step in ONNX nodes.

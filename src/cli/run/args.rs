@@ -134,6 +134,9 @@ pub struct Args {
     /// finals are trained, and models verified and measured, without
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
     pub tf32: Switch,
+    /// Whether steps of small networks are captured as CUDA graphs and replayed, which spares a CUDA device their launches
+    #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Engine")]
+    pub cuda_graphs: Switch,
     /// Memory that trainings may take together, such as 4GiB; what needs more is not trained, so give it where a study is to
     /// be the same elsewhere [default: three quarters of what is free now, written into study.toml]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
@@ -220,6 +223,7 @@ impl Args {
             engine: self.engine,
             kernels: self.kernels == Switch::On,
             tf32: self.tf32 == Switch::On,
+            cuda_graphs: self.cuda_graphs == Switch::On,
             examples: self.examples,
             memory_limit: self.memory_limit.unwrap_or_else(memory::default_limit),
             output: self.output.mode(),

@@ -66,6 +66,8 @@ pub struct RunSettings {
     pub kernels: bool,
     /// Whether the search may round to TF32 on a CUDA device.
     pub tf32: bool,
+    /// Whether short steps are captured as CUDA graphs on a CUDA device.
+    pub cuda_graphs: bool,
     /// Bytes that all trainings together may take.
     pub memory_limit: u64,
     /// Folder of the study.

@@ -1,8 +1,8 @@
 //! The CUDA provider: its options, the libraries it needs, and the proof that it works.
 
-use super::{OnnxRuntime, unavailable};
+use super::{OnnxRuntime, refused, unavailable};
 use crate::engine::locate::has_cuda;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, FeedMut, Plan, Slot, StateSlot};
 use crate::graph::{DType, Graph, GraphError, Op, Shape, ShapeError, Spelled, Speller, Target, Tensor, TensorType, spell};
 use crate::onnx;
 use ort::ep::cuda::ConvAlgorithmSearch;
@@ -19,23 +19,26 @@ pub struct CudaOptions {
     pub tf32: bool,
     /// Bytes that one session's arena may take; `None` for no limit.
     pub memory_limit: Option<usize>,
+    /// Whether steps of small nodes are captured as CUDA graphs and replayed.
+    pub graphs: bool,
 }
 
 impl CudaOptions {
-    /// The device with TF32 and without a limit.
+    /// The device with TF32, without a limit and without graphs.
     pub fn device(device: u32) -> Self {
-        CudaOptions { device, tf32: true, memory_limit: None }
+        CudaOptions { device, tf32: true, memory_limit: None, graphs: false }
     }
 
     /// The provider. An exhaustive search for convolution plans would cost more than a candidate's training; arenas
     /// grow by what is asked for, because many small sessions live at once.
-    pub(super) fn provider(self) -> CUDA {
+    pub(super) fn provider(self, captured: bool) -> CUDA {
         let mut provider = CUDA::default()
             .with_device_id(self.device as i32)
             .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
             .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
             .with_tf32(self.tf32)
-            .with_prefer_nhwc(false);
+            .with_prefer_nhwc(false)
+            .with_cuda_graph(captured);
         if let Some(limit) = self.memory_limit {
             provider = provider.with_memory_limit(limit);
         }
@@ -120,29 +123,63 @@ fn file_starting(folder: &Path, start: &str) -> Option<PathBuf> {
 
 /// Runs one convolution: a missing cuDNN shows only then.
 pub(super) fn prove(engine: &OnnxRuntime) -> Result<(), EngineError> {
-    let spelled = convolution().map_err(|e| unavailable(engine.device(), e))?;
-    let bytes = onnx::write(&spelled, &vec![]).map_err(|e| unavailable(engine.device(), e))?;
-    let outputs = engine
-        .load_model(&bytes)
-        .and_then(|mut model| model.run(&[Tensor::f32(&[1, 1, 3, 3], vec![1.0; 9])]))
-        .map_err(|e| unavailable(engine.device(), e))?;
-    match outputs.first().and_then(Tensor::as_f32) {
-        Some([value]) if (value - 9.0).abs() < 1e-3 => Ok(()),
-        other => Err(unavailable(engine.device(), format!("a convolution that gives 9 gave {other:?}"))),
+    let mut model = probe().and_then(|bytes| engine.load_model(&bytes)).map_err(|e| unavailable(engine.device(), e))?;
+    let ones = Tensor::f32(&[1, 1, 3, 3], vec![1.0; 9]);
+    let outputs = model.run(&[ones.clone(), ones]).map_err(|e| unavailable(engine.device(), e))?;
+    expect(9.0, outputs.first().and_then(Tensor::as_f32)).map_err(|reason| unavailable(engine.device(), reason))
+}
+
+/// Captures a step and replays it with other feeds: what comes back must be of those, and the state as it was.
+pub(super) fn prove_graphs(engine: &OnnxRuntime) -> Result<(), EngineError> {
+    let slot = |name: &str, shape: &[usize]| Slot { name: name.into(), dtype: DType::F32, shape: shape.to_vec() };
+    let shape = vec![1, 1, 3, 3];
+    let plan = Plan {
+        feeds: vec![slot("x", &shape)],
+        state: vec![StateSlot { input: "w".into(), output: Some("w.next".into()), shape, in_place: false }],
+        fetches: vec![slot("y", &[1, 1, 1, 1])],
+        launch_bound: true,
+    };
+    let refused = |reason: String| unavailable("capturing steps", reason);
+    let run = || -> Result<Vec<(f32, f32)>, EngineError> {
+        let mut session = engine.load(&probe()?, plan)?;
+        session.write_state(0, &[2.0; 9])?;
+        let mut pairs = vec![];
+        for step in 0..6_u8 {
+            let value = f32::from(step);
+            if let FeedMut::F32(x) = session.feed(0) {
+                x.fill(value);
+            }
+            session.step()?;
+            pairs.push((18.0 * value, session.fetch(0)?.first().copied().unwrap_or(f32::NAN)));
+        }
+        Ok(pairs)
+    };
+    let pairs = run().map_err(|e| refused(e.to_string()))?;
+    pairs.into_iter().try_for_each(|(wanted, got)| expect(wanted, Some(&[got])).map_err(refused))
+}
+
+fn expect(wanted: f32, got: Option<&[f32]>) -> Result<(), String> {
+    match got {
+        Some([value]) if (value - wanted).abs() < 1e-3 => Ok(()),
+        other => Err(format!("a convolution that gives {wanted} gave {other:?}")),
     }
 }
 
-/// The graph of a model that sums a 3x3 image by a convolution with ones.
-fn convolution() -> Result<Spelled, GraphError> {
-    let mut graph = Graph::new();
-    let x = graph.input("x", TensorType::new(DType::F32, Shape::fixed(&[1, 1, 3, 3])));
-    let w = graph.constant(Tensor::f32(&[1, 1, 3, 3], vec![1.0; 9]));
-    let y = graph.apply(Probe, &[x, w])?;
-    graph.output("y", y);
-    spell(&graph, Target::Portable)
+/// The model of [`Probe`], with the inputs `x` and `w` and the outputs `y` and `w.next`.
+fn probe() -> Result<Vec<u8>, EngineError> {
+    let build = || -> Result<Spelled, GraphError> {
+        let mut graph = Graph::new();
+        let ty = TensorType::new(DType::F32, Shape::fixed(&[1, 1, 3, 3]));
+        let inputs = ["x", "w"].map(|name| graph.input(name, ty.clone()));
+        let outputs = graph.add(Probe, &inputs)?;
+        ["y", "w.next"].into_iter().zip(outputs).for_each(|(name, value)| graph.output(name, value));
+        spell(&graph, Target::Portable)
+    };
+    let spelled = build().map_err(refused)?;
+    onnx::write(&spelled, &vec![]).map_err(refused)
 }
 
-/// ONNX `Conv` of a 3x3 image with a 3x3 kernel.
+/// ONNX `Conv` of a 3x3 image with a 3x3 kernel, and the kernel again.
 #[derive(Debug)]
 struct Probe;
 
@@ -152,12 +189,15 @@ impl Op for Probe {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
-        Ok(inputs.iter().take(1).map(|x| x.with_shape(Shape::fixed(&[1, 1, 1, 1]))).collect())
+        let same = inputs[0].clone();
+        Ok(vec![same.with_shape(Shape::fixed(&[1, 1, 1, 1])), same])
     }
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
         let y = s.node("Conv", &[s.input(0), s.input(1)], vec![]);
         s.output(0, y);
+        let w = s.node("Identity", &[s.input(1)], vec![]);
+        s.output(1, w);
         Ok(())
     }
 }
@@ -171,12 +211,13 @@ mod tests {
         // The library reads `true` and `false` as 1 and 0.
         for (tf32, word) in [(true, "true"), (false, "false")] {
             let options = CudaOptions { tf32, memory_limit: Some(4096), ..CudaOptions::device(3) };
-            let said = format!("{:?}", options.provider());
+            let said = format!("{:?}", options.provider(tf32));
             let expected = [
                 ("device_id", "3"),
                 ("cudnn_conv_algo_search", "HEURISTIC"),
                 ("arena_extend_strategy", "kSameAsRequested"),
                 ("use_tf32", word),
+                ("enable_cuda_graph", word),
                 ("prefer_nhwc", "false"),
                 ("gpu_mem_limit", "4096"),
             ];
@@ -184,7 +225,7 @@ mod tests {
                 assert!(said.contains(&format!("{key:?}: {value:?}")), "{key} is not {value}: {said}");
             }
         }
-        assert!(!format!("{:?}", CudaOptions::device(0).provider()).contains("gpu_mem_limit"));
+        assert!(!format!("{:?}", CudaOptions::device(0).provider(false)).contains("gpu_mem_limit"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! ONNX Runtime, loaded from a library file at run time through `ort`.
 
+mod capture;
 mod cuda;
 mod library;
 mod model;
@@ -67,8 +68,8 @@ const SPLIT_PASS: &str = "GatherSliceToSplitFusion";
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// A graph of our own whose state stays bound, run thousands of times.
-    Steps,
+    /// A graph of our own whose state stays bound, run thousands of times; on a device it may be captured.
+    Steps { captured: bool },
     /// Any model, run on whole tensors.
     Model,
 }
@@ -108,6 +109,22 @@ impl OnnxRuntime {
         Ok(engine)
     }
 
+    /// The same engine, which captures steps of small nodes as CUDA graphs, after a proof that replays compute what runs do.
+    /// On the CPU this changes nothing.
+    ///
+    /// # Errors
+    /// Where a step cannot be captured or its replays compute something else.
+    pub fn with_graphs(&self) -> Result<Self, EngineError> {
+        let Placement::Cuda(options) = self.placement else { return Ok(self.clone()) };
+        let engine = self.on(CudaOptions { graphs: true, ..options });
+        cuda::prove_graphs(&engine)?;
+        Ok(engine)
+    }
+
+    fn on(&self, options: CudaOptions) -> Self {
+        OnnxRuntime { placement: Placement::Cuda(options), ..self.clone() }
+    }
+
     /// Path of the loaded library.
     pub fn path(&self) -> &Path {
         self.library.path()
@@ -128,10 +145,11 @@ impl OnnxRuntime {
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
             .with_inter_op_spinning(false)?
-            .with_memory_pattern(false)?
+            // Planned from the first run on, values lie where they lay: a run that is captured asks for no memory.
+            .with_memory_pattern(purpose == Purpose::Steps { captured: true })?
             // The level above rewrites pools into a blocked layout and back: `cnn` of benches/peers is 4 to 7 % slower then.
             .with_optimization_level(GraphOptimizationLevel::Level2)?;
-        if purpose == Purpose::Steps {
+        if purpose != Purpose::Model {
             let mut passes = IDLE_PASSES.join(";");
             if self.placement != Placement::Cpu {
                 passes = format!("{passes};{SPLIT_PASS}");
@@ -147,9 +165,10 @@ impl OnnxRuntime {
             }
             // Without `error_on_failure` a session would silently compute on the CPU.
             Placement::Cuda(options) => {
-                builder = builder.with_execution_providers([options.provider().build().error_on_failure()])?;
+                let captured = purpose == Purpose::Steps { captured: true };
+                builder = builder.with_execution_providers([options.provider(captured).build().error_on_failure()])?;
                 // A node of a step that was left to the CPU would have its values cross over and back.
-                if purpose == Purpose::Steps {
+                if purpose != Purpose::Model {
                     builder = builder.with_disable_cpu_fallback()?;
                 }
             }
@@ -203,24 +222,36 @@ impl Engine for OnnxRuntime {
     }
 
     fn exact(&self) -> Arc<dyn Engine> {
-        let placement = match self.placement {
-            Placement::Cpu => Placement::Cpu,
-            Placement::Cuda(options) => Placement::Cuda(CudaOptions { tf32: false, ..options }),
-        };
-        Arc::new(OnnxRuntime { placement, ..self.clone() })
+        match self.placement {
+            Placement::Cpu => self.shared(),
+            Placement::Cuda(options) => Arc::new(self.on(CudaOptions { tf32: false, ..options })),
+        }
+    }
+
+    fn without_graphs(&self) -> Arc<dyn Engine> {
+        match self.placement {
+            Placement::Cpu => self.shared(),
+            Placement::Cuda(options) => Arc::new(self.on(CudaOptions { graphs: false, ..options })),
+        }
     }
 
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
-        let session = self.session(model, Purpose::Steps)?;
+        let (on_host, captured) = match self.placement {
+            Placement::Cpu => (true, false),
+            Placement::Cuda(options) => (false, options.graphs && plan.launch_bound),
+        };
+        let _permit = capture::shared(on_host);
+        let session = self.session(model, Purpose::Steps { captured })?;
         let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);
         plan.check(&inputs, &outputs).map_err(refused)?;
         let allocator = self.allocator(&session).map_err(refused)?;
-        let on_host = self.placement == Placement::Cpu;
-        Ok(Box::new(session::BoundSession::new(session, &plan, &allocator, on_host).map_err(refused)?))
+        Ok(Box::new(session::BoundSession::new(session, &plan, &allocator, (on_host, captured)).map_err(refused)?))
     }
 
     fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError> {
-        Ok(Box::new(model::WholeModel::new(self.session(model, Purpose::Model)?)?))
+        let on_host = self.placement == Placement::Cpu;
+        let _permit = capture::shared(on_host);
+        Ok(Box::new(model::WholeModel::new(self.session(model, Purpose::Model)?, on_host)?))
     }
 }
 
@@ -242,14 +273,19 @@ mod tests {
     use crate::engine::tests::library;
 
     #[test]
-    fn the_exact_engine_is_on_the_same_device_without_tf32() {
+    fn engines_without_shortcuts_are_on_the_same_device() {
         let on = |placement| OnnxRuntime { library: Library::open(&library()).unwrap(), placement };
         let options = CudaOptions { memory_limit: Some(1 << 30), ..CudaOptions::device(2) };
         let engine = on(Placement::Cuda(options));
         let exact = on(Placement::Cuda(CudaOptions { tf32: false, ..options }));
         assert_eq!(format!("{:?}", engine.exact()), format!("{exact:?}"));
         assert_ne!(format!("{:?}", engine.exact()), format!("{engine:?}"));
+        let capturing = on(Placement::Cuda(CudaOptions { graphs: true, ..options }));
+        assert_eq!(format!("{:?}", capturing.without_graphs()), format!("{engine:?}"));
+        assert_ne!(format!("{:?}", capturing.exact()), format!("{exact:?}"));
         let cpu = on(Placement::Cpu);
-        assert_eq!(format!("{:?}", cpu.exact()), format!("{cpu:?}"));
+        for same in [cpu.exact(), cpu.without_graphs(), cpu.with_graphs().unwrap().shared()] {
+            assert_eq!(format!("{same:?}"), format!("{cpu:?}"));
+        }
     }
 }

@@ -4,27 +4,36 @@
 //! what was just read is faster. Any other that a step writes exists twice, and two bindings are used in turn: the first
 //! reads set 0 and writes set 1, the second the reverse; with one buffer an update could overwrite a weight that the
 //! backward pass still reads. A step binds nothing and copies no state.
+//!
+//! Where the step is to be captured, all state that a step writes exists twice, since capturing runs it more than once; and
+//! what is fetched lies on the device, since a replay brings nothing to the host.
 
+use super::capture::{Captures, Held, Permit, shared};
 use super::failed;
 use crate::engine::{EngineError, FeedMut, Plan, Session, Slot, StateSlot};
 use crate::graph::DType;
 use ort::memory::Allocator;
-use ort::session::IoBinding;
+use ort::session::{IoBinding, RunOptions};
 use ort::value::{PrimitiveTensorElementType, Tensor};
 use ort::{AsPointer, ortsys};
 use std::fmt::Debug;
 
-/// A loaded model with its buffers. Tensors on a device stand before the session that owns the device's memory, so
-/// that they are dropped first.
+/// A loaded model with its buffers.
 pub(super) struct BoundSession {
-    bindings: Vec<IoBinding>,
+    bound: Held<Bound>,
     /// Binding of the next step; also the set of state that is current.
     turn: usize,
+    captures: Option<Captures>,
+    on_host: bool,
+}
+
+/// Tensors on a device stand before the session that owns the device's memory, so that they are dropped first.
+struct Bound {
+    bindings: Vec<IoBinding>,
     feeds: Vec<Feed>,
     state: Vec<State>,
-    fetches: Vec<Tensor<f32>>,
+    fetches: Vec<Buffer<f32>>,
     session: ort::session::Session,
-    on_host: bool,
 }
 
 /// What the host writes before a step.
@@ -34,7 +43,7 @@ enum Feed {
     U8(Buffer<u8>),
 }
 
-/// A host tensor and, where the session computes elsewhere, its copy there.
+/// A host tensor and, where the session does not read or write it itself, its copy on the device.
 struct Buffer<T: PrimitiveTensorElementType + Debug> {
     host: Tensor<T>,
     device: Option<Tensor<T>>,
@@ -51,9 +60,21 @@ impl<T: PrimitiveTensorElementType + Debug + Copy> Buffer<T> {
         bindings.iter_mut().try_for_each(|binding| binding.bind_input(name, self.device.as_ref().unwrap_or(&self.host)))
     }
 
+    fn bind_output(&mut self, name: &str, bindings: &mut [IoBinding]) -> ort::Result<()> {
+        let tensor = self.device.as_mut().unwrap_or(&mut self.host);
+        bindings.iter_mut().try_for_each(|binding| binding.bind_output(name, &mut *tensor))
+    }
+
     fn upload(&mut self) -> ort::Result<()> {
         match self.device.as_mut() {
             Some(device) => self.host.copy_into(device),
+            None => Ok(()),
+        }
+    }
+
+    fn download(&mut self) -> ort::Result<()> {
+        match &self.device {
+            Some(device) => device.copy_into(&mut self.host),
             None => Ok(()),
         }
     }
@@ -95,8 +116,8 @@ struct State {
 }
 
 impl State {
-    fn new(slot: &StateSlot, allocator: &Allocator, bindings: &mut [IoBinding]) -> ort::Result<Self> {
-        let count = if slot.alternates() { 2 } else { 1 };
+    fn new(slot: &StateSlot, twice: bool, allocator: &Allocator, bindings: &mut [IoBinding]) -> ort::Result<Self> {
+        let count = if twice { 2 } else { 1 };
         let mut sets = Vec::with_capacity(count);
         for _ in 0..count {
             sets.push(Tensor::<f32>::new(allocator, slot.shape.as_slice())?);
@@ -110,6 +131,13 @@ impl State {
         Ok(State { sets })
     }
 
+    /// Sets all to zero; memory of a device comes as it is.
+    fn clear(&mut self) -> ort::Result<()> {
+        let zeros =
+            |tensor: &mut Tensor<f32>| Tensor::<f32>::new(&Allocator::default(), tensor.shape().clone())?.copy_into(tensor);
+        self.sets.iter_mut().try_for_each(zeros)
+    }
+
     fn current(&mut self, turn: usize) -> &mut Tensor<f32> {
         let count = self.sets.len();
         &mut self.sets[turn % count]
@@ -117,13 +145,15 @@ impl State {
 }
 
 impl BoundSession {
+    /// Binds a session that computes on the host or on a device, where its steps may be captured.
     pub(super) fn new(
         session: ort::session::Session,
         plan: &Plan,
         allocator: &Allocator,
-        on_host: bool,
+        (on_host, captured): (bool, bool),
     ) -> ort::Result<Self> {
-        let turns = if plan.alternates() { 2 } else { 1 };
+        let twice = |slot: &StateSlot| slot.alternates() || (captured && slot.output.is_some());
+        let turns = if plan.state.iter().any(twice) { 2 } else { 1 };
         let mut bindings = (0..turns).map(|_| session.create_binding()).collect::<ort::Result<Vec<_>>>()?;
         let mut feeds = Vec::with_capacity(plan.feeds.len());
         for slot in &plan.feeds {
@@ -133,31 +163,26 @@ impl BoundSession {
         }
         let mut state = Vec::with_capacity(plan.state.len());
         for slot in &plan.state {
-            state.push(State::new(slot, allocator, &mut bindings)?);
+            let mut tensors = State::new(slot, twice(slot), allocator, &mut bindings)?;
+            if !on_host {
+                tensors.clear()?;
+            }
+            state.push(tensors);
         }
         let mut fetches = Vec::with_capacity(plan.fetches.len());
         for slot in &plan.fetches {
-            let mut tensor = Tensor::<f32>::new(&Allocator::default(), slot.shape.as_slice())?;
-            bindings.iter_mut().try_for_each(|binding| binding.bind_output(&slot.name, &mut tensor))?;
-            fetches.push(tensor);
+            let mut fetch = Buffer::new(&slot.shape, allocator, !captured)?;
+            fetch.bind_output(&slot.name, &mut bindings)?;
+            fetches.push(fetch);
         }
-        let mut bound = BoundSession { bindings, turn: 0, feeds, state, fetches, session, on_host };
-        bound.clear()?;
-        Ok(bound)
-    }
-
-    /// Sets all state to zero; memory of a device comes as it is.
-    fn clear(&mut self) -> ort::Result<()> {
-        let sets = self.state.iter_mut().flat_map(|s| &mut s.sets);
-        for tensor in sets.filter(|_| !self.on_host) {
-            Tensor::<f32>::new(&Allocator::default(), tensor.shape().clone())?.copy_into(tensor)?;
-        }
-        Ok(())
+        let captures = if captured { Some(Captures::new(turns)?) } else { None };
+        let bound = Held::new(Bound { bindings, feeds, state, fetches, session }, on_host);
+        Ok(BoundSession { bound, turn: 0, captures, on_host })
     }
 
     fn state(&mut self, slot: usize, elements: usize) -> Result<&mut Tensor<f32>, EngineError> {
         let turn = self.turn;
-        let state = self.state.get_mut(slot).ok_or_else(|| failed(format!("there is no state {slot}")))?;
+        let state = self.bound.state.get_mut(slot).ok_or_else(|| failed(format!("there is no state {slot}")))?;
         let tensor = state.current(turn);
         let has = tensor.shape().num_elements();
         if has != elements {
@@ -165,11 +190,24 @@ impl BoundSession {
         }
         Ok(tensor)
     }
+
+    /// The right to make the next step.
+    fn permit(&self) -> Permit {
+        self.captures.as_ref().map_or_else(|| shared(self.on_host), |captures| captures.permit(self.turn))
+    }
+}
+
+impl Bound {
+    fn step(&mut self, turn: usize, options: Option<&RunOptions>) -> ort::Result<()> {
+        self.feeds.iter_mut().try_for_each(Feed::upload)?;
+        run(&mut self.session, &self.bindings[turn], options)?;
+        self.fetches.iter_mut().try_for_each(Buffer::download)
+    }
 }
 
 impl Session for BoundSession {
     fn feed(&mut self, slot: usize) -> FeedMut<'_> {
-        match &mut self.feeds[slot] {
+        match &mut self.bound.feeds[slot] {
             Feed::F32(buffer) => FeedMut::F32(buffer.values()),
             Feed::I64(buffer) => FeedMut::I64(buffer.values()),
             Feed::U8(buffer) => FeedMut::U8(buffer.values()),
@@ -177,19 +215,25 @@ impl Session for BoundSession {
     }
 
     fn step(&mut self) -> Result<(), EngineError> {
-        self.feeds.iter_mut().try_for_each(Feed::upload).map_err(failed)?;
-        run(&mut self.session, &self.bindings[self.turn]).map_err(failed)?;
-        self.turn = (self.turn + 1) % self.bindings.len();
+        let permit = self.permit();
+        let options = self.captures.as_ref().map(|captures| captures.options(self.turn));
+        self.bound.step(self.turn, options).map_err(failed)?;
+        drop(permit);
+        if let Some(captures) = &mut self.captures {
+            captures.ran(self.turn);
+        }
+        self.turn = (self.turn + 1) % self.bound.bindings.len();
         Ok(())
     }
 
     fn fetch(&mut self, slot: usize) -> Result<&[f32], EngineError> {
-        let tensor = self.fetches.get(slot).ok_or_else(|| failed(format!("there is no fetch {slot}")))?;
-        tensor.try_extract_tensor().map(|(_, values)| values).map_err(failed)
+        let fetch = self.bound.fetches.get(slot).ok_or_else(|| failed(format!("there is no fetch {slot}")))?;
+        fetch.host.try_extract_tensor().map(|(_, values)| values).map_err(failed)
     }
 
     fn read_state(&mut self, slot: usize, into: &mut [f32]) -> Result<(), EngineError> {
         let on_host = self.on_host;
+        let _permit = shared(on_host);
         let tensor = self.state(slot, into.len())?;
         let mut copy = |tensor: &Tensor<f32>| -> ort::Result<()> {
             into.copy_from_slice(tensor.try_extract_tensor()?.1);
@@ -205,6 +249,7 @@ impl Session for BoundSession {
 
     fn write_state(&mut self, slot: usize, from: &[f32]) -> Result<(), EngineError> {
         let on_host = self.on_host;
+        let _permit = shared(on_host);
         let tensor = self.state(slot, from.len())?;
         let copy = |tensor: &mut Tensor<f32>| -> ort::Result<()> {
             tensor.try_extract_tensor_mut()?.1.copy_from_slice(from);
@@ -224,9 +269,10 @@ impl Session for BoundSession {
 
 /// Runs a binding. `ort`'s own call also wraps every output anew, a tenth of the time of a small step; the tensors bound
 /// here are read directly.
-fn run(session: &mut ort::session::Session, binding: &IoBinding) -> ort::Result<()> {
-    // SAFETY: both pointers belong to live objects, the binding was made for this session, and `&mut` keeps other runs
+fn run(session: &mut ort::session::Session, binding: &IoBinding, options: Option<&RunOptions>) -> ort::Result<()> {
+    let options = options.map_or(std::ptr::null(), AsPointer::ptr);
+    // SAFETY: all pointers belong to live objects, the binding was made for this session, and `&mut` keeps other runs
     // away. All bound tensors outlive the call: the caller owns them beside the session.
-    ortsys![unsafe RunWithBinding(session.ptr_mut(), std::ptr::null(), binding.ptr())?];
+    ortsys![unsafe RunWithBinding(session.ptr_mut(), options, binding.ptr())?];
     Ok(())
 }
