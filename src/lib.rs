@@ -53,7 +53,8 @@
 //! ([`graph::spell`]): there one set is updated in place, and the gradient of a large linear layer goes into its optimizer
 //! step without ever being in memory.
 //!
-//! Kernels keep what they need from call to call, so that a step allocates nothing.
+//! Kernels keep what they need from call to call, so that a step allocates nothing. What they write lies on huge pages where
+//! the system has any, which a step that walks through tens of megabytes is a tenth to a third faster on.
 //!
 //! Nets of one shape can train as one graph with a leading axis of members ([`graph::passes::population`],
 //! [`train::train_population`]): a kernel is called once and works on one member after the other, so that each member has

@@ -4,6 +4,7 @@ mod install;
 pub mod kernels;
 mod locate;
 mod onnxruntime;
+mod pages;
 mod plan;
 mod select;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The tensors of one call of a kernel, asked of ONNX Runtime directly: `ort`'s values cost an allocation and several
 //! calls each, and an optimizer node has hundreds of inputs.
 
+use crate::engine::pages::prefer_huge;
 use ort::operator::ComputeContext;
 use ort::{AsPointer, ortsys};
 use ort_sys::{ONNXTensorElementDataType, OrtKernelContext, OrtValue};
@@ -82,6 +83,11 @@ impl Memory {
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = at;
+    }
+
+    /// Prepares memory that has not been written yet.
+    pub(super) fn prepare(&self) {
+        prefer_huge(self.start, self.length);
     }
 
     /// Keeps only the part of the first member, along the leading axis.

@@ -99,8 +99,11 @@ impl Kernel for Node {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         guarded(self.entry, || {
             self.tensors.turn_to_inputs(context)?;
-            self.infer()?;
+            let is_first = self.infer()?;
             self.tensors.turn_to_outputs(context, &self.last.1)?;
+            if is_first {
+                self.tensors.outputs.iter().for_each(Memory::prepare);
+            }
             let members = match self.tensors.inputs.first().filter(|_| self.population) {
                 Some(input) => input.extents[0],
                 None => 1,
@@ -114,16 +117,16 @@ impl Kernel for Node {
 }
 
 impl Node {
-    /// Infers the extents of the outputs, unless the inputs are as they were.
-    fn infer(&mut self) -> Result<(), String> {
+    /// Infers the extents of the outputs, unless the inputs are as they were; tells whether it did.
+    fn infer(&mut self) -> Result<bool, String> {
         let inputs = &self.tensors.inputs;
         if !inputs.is_empty() && inputs.iter().map(|input| &input.extents).eq(&self.last.0) {
-            return Ok(());
+            return Ok(false);
         }
         let extents: Vec<Vec<usize>> = inputs.iter().map(|input| input.extents.clone()).collect();
         let outputs = if self.population { self.of_members(&extents)? } else { (self.shapes)(&extents)? };
         self.last = (extents, outputs);
-        Ok(())
+        Ok(true)
     }
 
     /// Extents of outputs with all members.

@@ -10,6 +10,7 @@
 
 use super::capture::{Captures, Held, Permit, shared};
 use super::failed;
+use crate::engine::pages::prefer_huge;
 use crate::engine::{EngineError, FeedMut, Plan, Session, Slot, StateSlot};
 use crate::graph::DType;
 use ort::memory::Allocator;
@@ -52,6 +53,7 @@ struct Buffer<T: PrimitiveTensorElementType + Debug> {
 impl<T: PrimitiveTensorElementType + Debug + Copy> Buffer<T> {
     fn new(shape: &[usize], allocator: &Allocator, on_host: bool) -> ort::Result<Self> {
         let host = Tensor::new(&Allocator::default(), shape)?;
+        prefer_huge(host.data_ptr().cast::<T>(), shape.iter().product());
         let device = if on_host { None } else { Some(Tensor::new(allocator, shape)?) };
         Ok(Buffer { host, device })
     }
@@ -164,8 +166,11 @@ impl BoundSession {
         let mut state = Vec::with_capacity(plan.state.len());
         for slot in &plan.state {
             let mut tensors = State::new(slot, twice(slot), allocator, &mut bindings)?;
-            if !on_host {
-                tensors.clear()?;
+            match on_host {
+                true => {
+                    tensors.sets.iter().for_each(|set| prefer_huge(set.data_ptr().cast::<f32>(), set.shape().num_elements()))
+                }
+                false => tensors.clear()?,
             }
             state.push(tensors);
         }
