@@ -69,12 +69,14 @@ impl Product {
             let first = block * WIDTH;
             let count = WIDTH.min(b.columns - first);
             for (row, vector) in vectors.chunks_exact_mut(WIDTH).enumerate() {
-                let at = row * b.strides[0] + first * b.strides[1];
-                if b.strides[1] == 1 {
-                    vector[..count].copy_from_slice(&b.data[at..][..count]);
-                } else {
-                    let column = b.data[at..].iter().step_by(b.strides[1]);
-                    vector[..count].iter_mut().zip(column).for_each(|(element, &b)| *element = b);
+                let from = &b.data[row * b.strides[0] + first * b.strides[1]..];
+                match from.first_chunk::<WIDTH>() {
+                    // Of a size that is known it is no call.
+                    Some(whole) if b.strides[1] == 1 && count == WIDTH => vector.copy_from_slice(whole),
+                    _ => {
+                        let column = from.iter().step_by(b.strides[1]);
+                        vector[..count].iter_mut().zip(column).for_each(|(element, &b)| *element = b);
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Softmax cross-entropy and its gradient: one pass over the logits each.
 
 use super::memory::Tensor;
-use super::vector::{Work, exp, widest};
+use super::vector::{Work, exp, ln, widest};
 use super::{Arity, Body, Entry, Shapes};
 
 /// Checks logits, targets and row weights.
@@ -12,14 +12,36 @@ fn check(logits: &[usize], targets: &[usize], weights: &[usize]) -> Result<(), S
     Ok(())
 }
 
-/// Writes exp(z − max z) into `exponentials` and returns max z and the sum of what was written.
+/// Most rows that are worked on at a time, and elements unless one row has more.
+const ROWS: usize = 32;
+const ELEMENTS: usize = 2048;
+
+/// Rows that are worked on at a time: a row of few classes fills no vector.
+fn rows_of(classes: usize) -> usize {
+    (ELEMENTS / classes).clamp(1, ROWS)
+}
+
+/// What the classes of a row share, row by row.
+struct Shared {
+    largest: [f32; ROWS],
+    /// Σ exp(z − max z).
+    sums: [f32; ROWS],
+}
+
+/// Writes exp(z − max z) of at most [`ROWS`] rows into `exponentials`.
 #[inline(always)]
-fn exponentials(z: &[f32], exponentials: &mut [f32]) -> (f32, f32) {
-    let largest = z.iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
-    for (e, z) in exponentials.iter_mut().zip(z) {
-        *e = exp(z - largest);
+fn exponentials(z: &[f32], classes: usize, exponentials: &mut [f32]) -> Shared {
+    let mut shared = Shared { largest: [0.0; ROWS], sums: [1.0; ROWS] };
+    let rows = z.chunks_exact(classes).zip(exponentials.chunks_exact_mut(classes));
+    for ((z, e), largest) in rows.zip(&mut shared.largest) {
+        *largest = z.iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
+        e.iter_mut().zip(z).for_each(|(e, z)| *e = z - *largest);
     }
-    (largest, exponentials.iter().sum())
+    exponentials.iter_mut().for_each(|e| *e = exp(*e));
+    for (e, sum) in exponentials.chunks_exact(classes).zip(&mut shared.sums) {
+        *sum = e.iter().sum();
+    }
+    shared
 }
 
 /// Σ w·Σ t·(log Σ exp z − z) / rows.
@@ -27,7 +49,7 @@ struct Loss<'a> {
     z: Tensor<'a>,
     t: Tensor<'a>,
     w: Tensor<'a>,
-    /// Room for one row.
+    /// Room for the rows that are worked on.
     scratch: &'a mut [f32],
     loss: &'a mut f32,
 }
@@ -36,13 +58,17 @@ impl Work for Loss<'_> {
     #[inline(always)]
     fn run(self) {
         let Loss { z, t, w, scratch, loss } = self;
-        let classes = scratch.len();
+        let classes = z.extents[1];
         let mut total = 0.0_f64;
-        for ((z, t), w) in z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data) {
-            let (largest, sum) = exponentials(z, scratch);
-            let log_sum = sum.ln();
-            let row: f32 = z.iter().zip(t).map(|(z, t)| t * (log_sum - (z - largest))).sum();
-            total += f64::from(w * row);
+        let parts = z.data.chunks(scratch.len()).zip(t.data.chunks(scratch.len()));
+        for ((z, t), w) in parts.zip(w.data.chunks(scratch.len() / classes)) {
+            let Shared { largest, mut sums } = exponentials(z, classes, &mut scratch[..z.len()]);
+            sums.iter_mut().for_each(|sum| *sum = ln(*sum));
+            let rows = z.chunks_exact(classes).zip(t.chunks_exact(classes)).zip(w);
+            for (((z, t), w), (log_sum, largest)) in rows.zip(sums.into_iter().zip(largest)) {
+                let row: f32 = z.iter().zip(t).map(|(z, t)| t * (log_sum - (z - largest))).sum();
+                total += f64::from(w * row);
+            }
         }
         *loss = (total / w.data.len() as f64) as f32;
     }
@@ -62,13 +88,14 @@ impl Work for Gradient<'_> {
     fn run(self) {
         let Gradient { d, z, t, w, dz } = self;
         let classes = z.extents[1];
-        let mean = d / w.data.len() as f32;
-        let rows = z.data.chunks_exact(classes).zip(t.data.chunks_exact(classes)).zip(w.data);
-        for (((z, t), w), dz) in rows.zip(dz.chunks_exact_mut(classes)) {
-            let (_, sum) = exponentials(z, dz);
-            let (share, scale) = (1.0 / sum, w * mean);
-            for (dz, t) in dz.iter_mut().zip(t) {
-                *dz = (*dz * share - t) * scale;
+        let (mean, rows) = (d / w.data.len() as f32, rows_of(classes));
+        let parts = z.data.chunks(rows * classes).zip(t.data.chunks(rows * classes)).zip(w.data.chunks(rows));
+        for (((z, t), w), dz) in parts.zip(dz.chunks_mut(rows * classes)) {
+            let Shared { sums, .. } = exponentials(z, classes, dz);
+            let rows = dz.chunks_exact_mut(classes).zip(t.chunks_exact(classes)).zip(w);
+            for (((dz, t), w), sum) in rows.zip(sums) {
+                let (share, scale) = (1.0 / sum, w * mean);
+                dz.iter_mut().zip(t).for_each(|(dz, t)| *dz = (*dz * share - t) * scale);
             }
         }
     }
@@ -87,7 +114,7 @@ pub(super) static LOSS: Entry = Entry {
         let mut scratch = Vec::new();
         Ok(Body::Apart(Box::new(move |inputs, outputs| {
             if let ([z, t, w], [total]) = (inputs, outputs) {
-                scratch.resize(z.extents[1], 0.0);
+                scratch.resize(rows_of(z.extents[1]) * z.extents[1], 0.0);
                 widest(Loss { z: *z, t: *t, w: *w, scratch: &mut scratch, loss: &mut total[0] });
             }
             Ok(())
