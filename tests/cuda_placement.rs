@@ -13,7 +13,7 @@ use evolve::express::{TrainingStep, training_step};
 use evolve::genome::Genome;
 use evolve::graph::{DType, Graph, GraphError, Op, Shape, ShapeError, Speller, Target, TensorType, spell};
 use evolve::onnx;
-use evolve::train::{self, Evaluator};
+use evolve::train::{self, Evaluator, TrainError};
 
 /// Members of a population.
 const MEMBERS: usize = 3;
@@ -50,6 +50,7 @@ fn steps_run_on_the_device_alone() {
     let stubs = Stubs::load();
     let device = OnnxRuntime::cuda(&stubs.runtime, CudaOptions::device(0), Some(&stubs.nvidia)).expect("the device");
     a_node_that_the_device_lacks_is_refused_in_a_step(&device);
+    a_step_that_finds_no_memory_says_so(&stubs);
     let all = genomes();
     assert!(all.len() > 200, "{} genomes", all.len());
     for (index, (genome, task)) in all.into_iter().enumerate() {
@@ -90,4 +91,20 @@ fn a_node_that_the_device_lacks_is_refused_in_a_step(device: &OnnxRuntime) {
     let refusal = device.load(&model, plan).err().expect("a refusal").to_string();
     assert!(refusal.contains("CPU"), "{refusal}");
     device.load_model(&model).expect("a model with nodes on the CPU");
+}
+
+/// In the words of the arena, whether what stays bound or what it computes does not fit.
+fn a_step_that_finds_no_memory_says_so(stubs: &Stubs) {
+    let (genome, task) = genomes().swap_remove(0);
+    let step = training_step(&genome, &task, 1 << 10).expect("a step");
+    let limited = |bytes: usize| {
+        let options = CudaOptions { memory_limit: Some(bytes), ..CudaOptions::device(0) };
+        let device = OnnxRuntime::cuda(&stubs.runtime, options, Some(&stubs.nvidia)).expect("the device");
+        train::load(&step, &device, Target::Portable)
+    };
+    let Err(TrainError::Engine(refusal)) = limited(1 << 12) else { panic!("it was loaded") };
+    assert!(refusal.is_out_of_memory(), "{refusal}");
+    let mut session = limited(step.graph.peak_bytes() / 2).expect("a session");
+    let failure = session.step().expect_err("a step");
+    assert!(failure.is_out_of_memory(), "{failure}");
 }

@@ -190,6 +190,14 @@ pub enum EngineError {
         /// What it said.
         reason: String,
     },
+    /// The device has no memory for the model, or for a run of it.
+    #[error("{engine} ran out of memory: {reason}")]
+    OutOfMemory {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// The requested engine or device is not on this machine.
     #[error("{what} is not available: {reason}")]
     Unavailable {
@@ -198,4 +206,11 @@ pub enum EngineError {
         /// Why, and what to do.
         reason: String,
     },
+}
+
+impl EngineError {
+    /// Whether the same might succeed with less memory, such as a smaller batch.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, EngineError::OutOfMemory { .. })
+    }
 }

@@ -14,6 +14,8 @@ pub struct Digest {
     pub arms: Vec<String>,
     /// Failures of each kind, with the first message.
     pub failures: Vec<(Failure, u64, String)>,
+    /// Candidates that were trained with smaller batches than their genomes say.
+    pub smaller_batches: u64,
     /// The exported candidate and its ancestors, the oldest first.
     pub lineage: Vec<Step>,
     /// What each arm contributed.
@@ -94,6 +96,8 @@ impl Digest {
         }
         self.seconds = self.seconds.max(candidate.timing.ended());
         self.examples += candidate.outcome.costs().examples;
+        let is_trained = !matches!(candidate.outcome, Outcome::Failed { .. });
+        self.smaller_batches += u64::from(is_trained && candidate.timing.batch.is_some());
         let name = &begun.proposal.origin.arm;
         let arm = self.arms.iter().position(|arm| arm == name).unwrap_or_else(|| {
             self.arms.push(name.clone());

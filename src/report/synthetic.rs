@@ -265,6 +265,6 @@ fn candidate(number: u64, genome: Genome, origin: Origin, outcome: Outcome) -> C
         hash: format!("{number:064x}"),
         proposal: Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None },
         outcome,
-        timing: Timing { started: number as f64 * 1.5, seconds: 2.4, members: 1 },
+        timing: Timing { started: number as f64 * 1.5, seconds: 2.4, members: 1, batch: None },
     }
 }

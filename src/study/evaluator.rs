@@ -1,6 +1,6 @@
 //! Evaluating candidates: jobs in, outcomes out.
 
-use super::{Outcome, StudyError, Timing};
+use super::{Failure, Outcome, StudyError, Timing};
 use crate::genome::Genome;
 use crate::train::Rung;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,20 @@ pub struct Done {
     pub outcome: Option<Outcome>,
     /// Clock.
     pub timing: Timing,
+}
+
+impl Done {
+    /// What the user should know where the device had no memory for a batch; `whose` is such as `candidate 3`.
+    pub(super) fn warning(&self, whose: &str) -> Option<String> {
+        let batch = self.timing.batch?;
+        Some(match &self.outcome {
+            Some(Outcome::Failed { kind: Failure::Memory, message, .. }) => format!("{whose} failed: {message}"),
+            _ => {
+                let wanted = self.job.genome.training.batch;
+                format!("{whose} was trained with batches of {batch} instead of {wanted}: the device ran out of memory")
+            }
+        })
+    }
 }
 
 /// Where jobs are evaluated.

@@ -222,7 +222,9 @@ impl Study {
             });
         }
         while let Some(done) = evaluator.next()? {
-            let (Some(outcome), Some(entry)) = (done.outcome, finals.entries.get(done.job.number as usize)) else {
+            let entry = finals.entries.get(done.job.number as usize);
+            let warning = entry.and_then(|e| done.warning(&format!("candidate {} in the finals", e.candidate)));
+            let (Some(outcome), Some(entry)) = (done.outcome, entry) else {
                 evaluator.withdraw();
                 continue;
             };
@@ -235,6 +237,7 @@ impl Study {
             };
             self.append(Record::Finalist(finalist.clone()))?;
             watch(Event::Finalist(&finalist));
+            warning.iter().for_each(|warning| watch(Event::Warning(warning)));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::evaluator::{Done, Evaluator, Job};
 use super::memory::release_unused;
-use super::workshop::{Workshop, evaluate, message};
+use super::workshop::{Ended, Workshop, evaluate, message};
 use super::{StudyError, Timing};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,16 +132,16 @@ fn work(shared: &Shared, workshop: &Workshop<'_>, workers: usize, results: &Send
             return;
         }
         let started = workshop.clock.now();
-        let outcomes = evaluate(workshop, &jobs);
-        let timing = Timing { started, seconds: workshop.clock.now() - started, members: jobs.len() as u64 };
+        let ended = evaluate(workshop, &jobs);
+        let timing = Timing { started, seconds: workshop.clock.now() - started, members: jobs.len() as u64, batch: None };
         release_unused();
         // Every job has an answer of its own, so that nobody waits for one that does not come.
-        let (outcomes, mut failure) = match outcomes {
-            Ok(outcomes) => (outcomes, None),
-            Err(e) => (vec![None; jobs.len()], Some(e)),
+        let (ended, mut failure) = match ended {
+            Ok(ended) => (ended, None),
+            Err(e) => (vec![Ended::default(); jobs.len()], Some(e)),
         };
-        for (job, outcome) in jobs.into_iter().zip(outcomes) {
-            let done = Done { job, outcome, timing: timing.clone() };
+        for (job, Ended { outcome, batch }) in jobs.into_iter().zip(ended) {
+            let done = Done { job, outcome, timing: Timing { batch, ..timing.clone() } };
             if results.send(failure.take().map_or(Ok(done), Err)).is_err() {
                 return;
             }

@@ -252,7 +252,7 @@ pub struct SingleTraining {
 pub enum Failure {
     /// The loss or the metric stopped being a number.
     Diverged,
-    /// It would not have fitted into memory.
+    /// It would not have fitted into memory, or the device ran out of it, with half the batch as well.
     Memory,
     /// It panicked.
     Panic,
@@ -360,6 +360,9 @@ pub struct Timing {
     /// Candidates that trained as one graph with it, itself included; not written where it trained alone.
     #[serde(default, skip_serializing_if = "is_alone")]
     pub members: u64,
+    /// Examples of a step, where the device had no memory for as many as the genome says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
 }
 
 fn is_zero(value: &f64) -> bool {

@@ -47,7 +47,7 @@ impl Study {
         let known = self.refits.iter().position(|refit| refit.folds == choice.weights);
         let refit = match known {
             Some(known) => Some(self.refits[known].clone()),
-            None => self.refit(&choice, evaluator, resources)?,
+            None => self.refit(&choice, evaluator, resources, watch)?,
         };
         match refit {
             None => choice.interrupted = true,
@@ -68,6 +68,7 @@ impl Study {
         choice: &Choice,
         evaluator: &mut dyn Evaluator,
         resources: &Resources<'_>,
+        watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<Refit>, StudyError> {
         use rand::Rng;
         let trained = self.as_trained(choice.candidate, &choice.weights);
@@ -88,6 +89,8 @@ impl Study {
             checkpoint: None,
         });
         let Some(done) = evaluator.next()? else { return Ok(None) };
+        let warning = done.warning(&format!("candidate {} on all rows", choice.candidate));
+        warning.iter().for_each(|warning| watch(Event::Warning(warning)));
         Ok(done.outcome.map(|outcome| Refit {
             folds: choice.weights.clone(),
             candidate: choice.candidate,

@@ -199,6 +199,7 @@ impl Study {
         let number = done.job.number;
         progress.parents.remove(&number);
         progress.planned.remove(&number);
+        let warning = done.warning(&format!("candidate {number}"));
         let (Some(outcome), Some(proposal)) = (done.outcome, self.proposals.remove(&number)) else { return Ok(()) };
         let candidate = Candidate { number, hash: proposal.genome.hash(), proposal, outcome, timing: done.timing };
         let score = candidate.outcome.feasible_score();
@@ -207,6 +208,7 @@ impl Study {
         let record = Record::Candidate(Box::new(candidate.clone()));
         self.append(record)?;
         watch(Event::Candidate { candidate: &candidate, best });
+        warning.iter().for_each(|warning| watch(Event::Warning(warning)));
         let mut wanted: BTreeSet<u64> = search.reachable();
         wanted.extend(progress.parents.values());
         wanted.extend(self.candidates.range(progress.told..).map(|(n, _)| *n));

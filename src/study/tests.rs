@@ -15,7 +15,7 @@ fn task() -> Task {
     Task { kind: TaskKind::Regression, input: InputSpec::Table { numeric, categorical: vec![] }, output }
 }
 
-fn settings(space: &SearchSpace) -> Settings {
+pub(super) fn settings(space: &SearchSpace) -> Settings {
     Settings {
         format: FORMAT,
         version: "0".into(),
@@ -60,7 +60,7 @@ fn settings(space: &SearchSpace) -> Settings {
     }
 }
 
-fn preprocessing() -> Preprocessing {
+pub(super) fn preprocessing() -> Preprocessing {
     let encoder = TableEncoder { inputs: TableInputs::Columns(vec!["x".into()]), numbers: vec![], categories: vec![] };
     let (input, output) = (InputEncoder::Table(encoder), task().output);
     Preprocessing { kind: TaskKind::Regression, target: None, input, output }

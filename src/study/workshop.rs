@@ -62,38 +62,58 @@ impl<'a> Workshop<'a> {
     }
 }
 
-/// Trains jobs, all of them as one graph where they are several; a failure or a panic of a candidate is an outcome, a
-/// failure of the store an error.
-pub(super) fn evaluate(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcome>>, StudyError> {
-    let result = catch_unwind(AssertUnwindSafe(|| train_jobs(workshop, jobs)));
-    result.unwrap_or_else(|panic| each_alone(workshop, jobs, || panicked(panic.as_ref())))
+/// What became of a job.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ended {
+    /// `None` where it was told to stop.
+    pub(super) outcome: Option<Outcome>,
+    /// Examples of a step, where they were not as many as the genome says.
+    pub(super) batch: Option<usize>,
 }
 
-fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcome>>, StudyError> {
+/// Examples of a step of a job's trainings.
+#[derive(Debug, Default)]
+struct Batches {
+    /// Where they are not as many as the genome says.
+    other: Option<usize>,
+    /// Those for which the device had no memory in the present training.
+    refused: Vec<usize>,
+}
+
+/// Trains jobs, all of them as one graph where they are several; a failure or a panic of a candidate is an outcome, a
+/// failure of the store an error.
+pub(super) fn evaluate(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Ended>, StudyError> {
+    let result = catch_unwind(AssertUnwindSafe(|| train_jobs(workshop, jobs)));
+    result.unwrap_or_else(|panic| each_alone(workshop, jobs, None, || panicked(panic.as_ref())))
+}
+
+fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Ended>, StudyError> {
     let setting = &workshop.setting;
     let (rows, scored) = (setting.train.targets.len(), setting.validation.targets.len());
     let costs = match train::costs(&jobs[0].genome, setting.task, rows, scored) {
         Ok(costs) => costs,
-        Err(e) => return each_alone(workshop, jobs, || failed(&e, Costs::default())),
+        Err(e) => return each_alone(workshop, jobs, None, || failed(&e, &[], Costs::default())),
     };
     let memory = costs.memory * jobs.len() as u64;
     if memory > workshop.memory.limit() {
         let (needed, allowed) = (costs.memory, workshop.memory.limit());
         let message = format!("a step and its scoring need about {needed} bytes, {allowed} are allowed");
-        return each_alone(workshop, jobs, || Outcome::Failed { kind: Failure::Memory, message: message.clone(), costs });
+        let failure = || Outcome::Failed { kind: Failure::Memory, message: message.clone(), costs };
+        return each_alone(workshop, jobs, None, failure);
     }
     // Of each job, the results of its trainings.
     let mut results: Vec<Vec<Result<Trained, TrainError>>> = jobs.iter().map(|_| vec![]).collect();
     let count = workshop.settings(&jobs[0]).len();
+    let mut batches = Batches::default();
     for training in 0..count {
         let trained = {
             let _taken = workshop.memory.take(memory);
-            train_once(workshop, jobs, training)?
+            train_once(workshop, jobs, training, &mut batches)?
         };
         match trained {
             Ok(trained) => results.iter_mut().zip(trained).for_each(|(results, trained)| results.push(trained)),
-            Err(TrainError::Stopped) => return Ok(vec![None; jobs.len()]),
-            Err(e) => return each_alone(workshop, jobs, || failed(&e, costs)),
+            Err(TrainError::Stopped) => return Ok(vec![Ended::default(); jobs.len()]),
+            Err(e) => return each_alone(workshop, jobs, batches.other, || failed(&e, &batches.refused, costs)),
         }
         // Further folds cannot save a candidate that failed on one.
         if workshop.executions <= 1 && results.iter().all(|results| results.iter().any(Result::is_err)) {
@@ -102,20 +122,53 @@ fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Option<Outcom
     }
     let trainings = if count == 1 { Trainings::new(0, 1) } else { workshop.trainings() };
     let each = jobs.iter().zip(results);
-    each.map(|(job, results)| outcome(workshop, job, trainings.combined(results), costs)).collect()
+    let outcome = |(job, results)| outcome(workshop, job, trainings.combined(results), costs);
+    each.map(|each| Ok(Ended { outcome: Some(outcome(each)?), batch: batches.other })).collect()
 }
 
-/// One training of each job.
+/// One training of each job. Where a single one runs out of memory, it is made once more with half the batch, which the
+/// trainings that follow have from the beginning.
 fn train_once(
     workshop: &Workshop<'_>,
     jobs: &[Job],
     training: usize,
+    batches: &mut Batches,
 ) -> Result<Result<Vec<Result<Trained, TrainError>>, TrainError>, StudyError> {
+    let setting = workshop.settings(&jobs[0])[training];
+    batches.refused.clear();
+    loop {
+        let requests = match requests(workshop, jobs, training, batches.other)? {
+            Ok(requests) => requests,
+            Err(e) => return Ok(Err(e.into())),
+        };
+        let batch = requests[0].batch(setting.train.targets.len());
+        batches.other = requests[0].other_batch();
+        let trained = train::train_population(setting, requests);
+        let is_out_of_memory = trained.as_ref().is_err_and(TrainError::is_out_of_memory);
+        if !is_out_of_memory || jobs.len() > 1 {
+            return Ok(trained);
+        }
+        batches.refused.push(batch);
+        if batch == 1 || batches.refused.len() > 1 {
+            return Ok(trained);
+        }
+        batches.other = Some(batch / 2);
+    }
+}
+
+/// What is asked of the trainer, with steps of `batch` examples where they are not to be as many as the genome says; the
+/// outer failure is the store's, the inner one the candidate's.
+fn requests<'j>(
+    workshop: &Workshop<'_>,
+    jobs: &'j [Job],
+    training: usize,
+    batch: Option<usize>,
+) -> Result<Result<Vec<Request<'j>>, GraphError>, StudyError> {
     let mut requests = vec![];
     let settings = workshop.settings(&jobs[0]);
     for job in jobs {
         let start = match job.start.as_ref().map(|start| inherited(workshop, job, start, training)).transpose()? {
-            Some(Err(e)) => return Ok(Err(e.into())),
+            Some(Err(e)) => return Ok(Err(e)),
             Some(Ok(weights)) => weights,
             None => None,
         };
@@ -131,9 +184,10 @@ fn train_once(
             deadline: job.deadline.map(|seconds| workshop.clock.shared(seconds, settings.len() - training)),
             rungs: job.rungs.clone(),
             checkpoint: job.checkpoint.as_ref().map(|hash| workshop.store.get_checkpoint(hash)).transpose()?,
+            batch,
         });
     }
-    Ok(train::train_population(settings[training], requests))
+    Ok(Ok(requests))
 }
 
 /// What became of a job, with its weights stored; `costs` are those of the net with all rows.
@@ -142,24 +196,24 @@ fn outcome(
     job: &Job,
     combined: Result<(Trained, Vec<SingleTraining>), TrainError>,
     costs: Costs,
-) -> Result<Option<Outcome>, StudyError> {
+) -> Result<Outcome, StudyError> {
     let (trained, trainings, measured) = match combined.and_then(|(trained, trainings)| {
         let measured = measured(workshop, job, &trained)?;
         Ok((trained, trainings, measured))
     }) {
         Ok(all) => all,
-        Err(e) => return Ok(Some(failed(&e, costs))),
+        Err(e) => return Ok(failed(&e, &[], costs)),
     };
     if let Some(checkpoint) = &trained.paused {
         let checkpoint = workshop.store.put_checkpoint(checkpoint)?;
         let Trained { scores, curve, rungs, costs, .. } = trained;
-        return Ok(Some(Outcome::Paused { scores, costs, curve, rungs, checkpoint }));
+        return Ok(Outcome::Paused { scores, costs, curve, rungs, checkpoint });
     }
     let weights = workshop.store.put(&trained.weights)?;
     let costs = Costs { examples: trained.costs.examples, ..if trainings.is_empty() { trained.costs } else { costs } };
     let Trained { scores, score, curve, rungs, .. } = trained;
     let Measured { objectives, violation } = measured;
-    Ok(Some(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights, trainings, rungs }))
+    Ok(Outcome::Scored { scores, score, costs, objectives, violation, curve, weights, trainings, rungs })
 }
 
 /// The objectives of a trained net.
@@ -170,14 +224,16 @@ fn measured(workshop: &Workshop<'_>, job: &Job, trained: &Trained) -> Result<Mea
     Ok(workshop.gauge.as_ref().map(measure).transpose()?.unwrap_or_default())
 }
 
-/// What goes wrong with several at once is tried with each alone, so that only those fail that would fail anyway.
+/// What goes wrong with several at once is tried with each alone, so that only those fail that would fail anyway. `batch` is
+/// that of the last training of a single one.
 fn each_alone(
     workshop: &Workshop<'_>,
     jobs: &[Job],
+    batch: Option<usize>,
     failure: impl Fn() -> Outcome,
-) -> Result<Vec<Option<Outcome>>, StudyError> {
+) -> Result<Vec<Ended>, StudyError> {
     match jobs {
-        [_] => Ok(vec![Some(failure())]),
+        [_] => Ok(vec![Ended { outcome: Some(failure()), batch }]),
         several => {
             let each = several.iter().map(|job| evaluate(workshop, std::slice::from_ref(job)));
             Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
@@ -214,8 +270,10 @@ pub(super) fn message(panic: &(dyn Any + Send)) -> String {
     message.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
 }
 
-fn failed(error: &TrainError, costs: Costs) -> Outcome {
+/// The failure of a training that found no memory for steps of `refused` examples, where that is why it failed.
+fn failed(error: &TrainError, refused: &[usize], costs: Costs) -> Outcome {
     let kind = match error {
+        error if error.is_out_of_memory() => Failure::Memory,
         TrainError::Graph(_) | TrainError::Onnx(_) => Failure::Genome,
         TrainError::Diverged { .. } => Failure::Diverged,
         TrainError::Engine(_)
@@ -224,5 +282,13 @@ fn failed(error: &TrainError, costs: Costs) -> Outcome {
         | TrainError::Checkpoint { .. }
         | TrainError::Stopped => Failure::Engine,
     };
-    Outcome::Failed { kind, message: error.to_string(), costs }
+    let tried: Vec<String> = refused.iter().map(|batch| format!("of {batch}")).collect();
+    let message = match kind {
+        Failure::Memory if !tried.is_empty() => format!("with batches {}: {error}", tried.join(", then ")),
+        _ => error.to_string(),
+    };
+    Outcome::Failed { kind, message, costs }
 }
+
+#[cfg(test)]
+mod tests;

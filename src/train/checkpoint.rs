@@ -39,6 +39,13 @@ pub struct Place {
     pub score: f64,
     /// Evaluations since then.
     pub since_best: usize,
+    /// Examples of a step, where they are not as many as the genome says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// Steps of the optimizer, where they are not `steps`: a training that went on with smaller batches counts its steps
+    /// in these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<u64>,
 }
 
 impl Checkpoint {

@@ -31,6 +31,8 @@ pub(super) struct Member<'a> {
     paused: Option<Checkpoint>,
     order: Order,
     moments: Option<Moments>,
+    /// Steps of the optimizer.
+    updates: u64,
     losses: (f64, u64),
     best: Option<Best>,
     since_best: usize,
@@ -64,22 +66,27 @@ impl<'a> Member<'a> {
             paused: None,
             order: Order::new(batches::rows(setting.train), random(request.seed, 1)),
             moments,
+            updates: 0,
             losses: (0.0, 0),
             best: None,
             since_best: 0,
             end: None,
             request,
         };
-        member.go_on();
+        member.go_on(batches::rows(setting.train));
         member
     }
 
-    /// Brings it to the point of its checkpoint.
-    fn go_on(&mut self) {
+    /// Brings it to the point of its checkpoint, where there are `rows` to train on.
+    fn go_on(&mut self, rows: usize) {
+        let steps = self.request.place(rows).map_or(0, |(steps, _)| steps);
         let Some(checkpoint) = self.request.checkpoint.take() else { return };
-        let Place { steps, drawn: (masks, augmentation), curve, rungs, scores, score, since_best, .. } = &checkpoint.place;
-        for _ in 0..*steps {
+        let Place { drawn: (masks, augmentation), curve, rungs, scores, score, since_best, .. } = &checkpoint.place;
+        for _ in 0..steps {
             self.order.fill(&mut self.rows);
+        }
+        self.updates = checkpoint.place.updates.unwrap_or(checkpoint.place.steps);
+        for _ in 0..self.updates {
             if let Some(moments) = &mut self.moments {
                 moments.advance();
             }
@@ -117,6 +124,8 @@ impl<'a> Member<'a> {
             scores: best.scores.clone(),
             score: best.score,
             since_best: self.since_best,
+            batch: self.request.other_batch(),
+            updates: (self.updates != steps).then_some(self.updates),
         };
         let earlier = (self.since_best > 0).then(|| best.weights.clone());
         self.paused = Some(Checkpoint::new(step, values, earlier, place));
@@ -136,6 +145,7 @@ impl<'a> Member<'a> {
     /// Goes on to the next batch, at the share `progress` of the training.
     pub(super) fn advance(&mut self, progress: f64) {
         self.order.fill(&mut self.rows);
+        self.updates += 1;
         self.learning_rate = self.request.rate * learning_rate(&self.request.genome.training, progress);
         if let Some(moments) = &mut self.moments {
             self.corrections = moments.advance();

@@ -110,3 +110,10 @@ pub enum TrainError {
     #[error("stopped before its end")]
     Stopped,
 }
+
+impl TrainError {
+    /// Whether the same training might succeed with less memory, such as a smaller batch.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, TrainError::Engine(error) if error.is_out_of_memory())
+    }
+}

@@ -3,7 +3,7 @@
 use super::batches::{Images, draw_mask};
 use super::evaluate::{Evaluator, fill_features};
 use super::member::Member;
-use super::trainer::{load_population, shape};
+use super::trainer::{load_population, shape_of};
 use super::{Request, Setting, TrainError, Trained, Weights, batches, costs, scoring};
 use crate::data::Features;
 use crate::engine::{FeedMut, Session};
@@ -32,16 +32,16 @@ impl<'a> Run<'a> {
     pub(super) fn new(setting: &'a Setting<'a>, requests: Vec<Request<'a>>) -> Result<Self, TrainError> {
         let (genome, task, examples) = (requests[0].genome, setting.task, requests[0].examples);
         let rungs = requests[0].rungs.iter().map(|rung| rung.share).collect();
-        if requests.iter().any(|request| place(request) != place(&requests[0])) {
+        let rows = batches::rows(setting.train);
+        if requests.iter().any(|request| request.place(rows) != requests[0].place(rows)) {
             return Err(TrainError::Places);
         }
-        let rows = batches::rows(setting.train);
-        let batch = genome.training.batch.min(rows);
+        let batch = requests[0].batch(rows);
         let step = training_step(genome, task, batch)?;
         if requests.len() > 1 {
-            let wanted = shape(genome, setting)?;
+            let wanted = shape_of(genome, setting, batch)?;
             for request in &requests[1..] {
-                if shape(request.genome, setting)? != wanted {
+                if request.batch(rows) != batch || shape_of(request.genome, setting, batch)? != wanted {
                     return Err(TrainError::Shapes);
                 }
             }
@@ -102,7 +102,8 @@ impl<'a> Run<'a> {
     pub(super) fn train(mut self) -> Result<Vec<Result<Trained, TrainError>>, TrainError> {
         let asked = self.examples.div_ceil(self.batch as u64).max(1);
         let evaluations = scoring::evaluations(self.examples, batches::rows(self.setting.validation)).min(asked);
-        let (first, mut left) = place(&self.members[0].request).unwrap_or((0, evaluations));
+        let place = self.members[0].request.place(batches::rows(self.setting.train));
+        let (first, mut left) = place.unwrap_or((0, evaluations));
         let (mut steps, mut done, began) = (asked, first, Instant::now());
         if self.members.iter().any(|member| member.request.keeps_start) {
             self.evaluate(0)?;
@@ -217,11 +218,6 @@ impl<'a> Run<'a> {
 struct Filled {
     masks: usize,
     scales: usize,
-}
-
-/// Steps and regular evaluations left of the training that a request goes on with.
-fn place(request: &Request<'_>) -> Option<(u64, u64)> {
-    request.checkpoint.as_ref().map(|checkpoint| (checkpoint.place.steps, checkpoint.place.evaluations))
 }
 
 /// Where a training is evaluated next.

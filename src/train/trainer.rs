@@ -57,13 +57,32 @@ pub struct Request<'a> {
     pub rungs: Vec<Rung>,
     /// The paused training that it goes on with, instead of starting.
     pub checkpoint: Option<Checkpoint>,
+    /// Examples of a step, where they are not as many as the genome says, or as the paused training had.
+    pub batch: Option<usize>,
 }
 
 impl<'a> Request<'a> {
     /// A whole training from scratch, of which the best state counts.
     pub fn new(genome: &'a Genome, seed: u64, examples: u64) -> Self {
-        let (start, rate, last, deadline, rungs, checkpoint) = (None, 1.0, false, None, vec![], None);
-        Request { genome, seed, examples, start, keeps_start: false, rate, last, deadline, rungs, checkpoint }
+        let (start, rate, last, deadline, rungs, checkpoint, batch) = (None, 1.0, false, None, vec![], None, None);
+        Request { genome, seed, examples, start, keeps_start: false, rate, last, deadline, rungs, checkpoint, batch }
+    }
+
+    /// Examples of a step, where they are not as many as the genome says.
+    pub fn other_batch(&self) -> Option<usize> {
+        self.batch.or_else(|| self.checkpoint.as_ref()?.place.batch)
+    }
+
+    /// Examples of a step, where there are `rows` to train on.
+    pub fn batch(&self, rows: usize) -> usize {
+        self.other_batch().unwrap_or(self.genome.training.batch).min(rows)
+    }
+
+    /// Steps and regular evaluations left of the training that it goes on with, in steps of its own.
+    pub(super) fn place(&self, rows: usize) -> Option<(u64, u64)> {
+        let place = &self.checkpoint.as_ref()?.place;
+        let before = place.batch.unwrap_or(self.genome.training.batch).min(rows);
+        Some(((place.steps * before as u64).div_ceil(self.batch(rows) as u64), place.evaluations))
     }
 
     /// Whether the training ought to have ended.
@@ -150,8 +169,12 @@ pub fn train_population(
 /// # Errors
 /// Where the genome does not fit the task.
 pub fn shape(genome: &Genome, setting: &Setting<'_>) -> Result<Vec<u8>, TrainError> {
-    let rows = setting.train.targets.len();
-    let step = training_step(genome, setting.task, genome.training.batch.min(rows))?;
+    shape_of(genome, setting, genome.training.batch.min(setting.train.targets.len()))
+}
+
+/// The same for steps of `batch` examples.
+pub(super) fn shape_of(genome: &Genome, setting: &Setting<'_>, batch: usize) -> Result<Vec<u8>, TrainError> {
+    let step = training_step(genome, setting.task, batch)?;
     Ok(onnx::write(&spelled(&step, setting.target, 1)?, &vec![])?)
 }
 

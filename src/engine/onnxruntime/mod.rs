@@ -3,6 +3,7 @@
 mod capture;
 mod cuda;
 mod library;
+mod memory;
 mod model;
 mod session;
 
@@ -256,11 +257,11 @@ impl Engine for OnnxRuntime {
 }
 
 fn refused(reason: impl ToString) -> EngineError {
-    EngineError::Load { engine: NAME, reason: reason.to_string() }
+    memory::exhausted(reason.to_string()).unwrap_or_else(|reason| EngineError::Load { engine: NAME, reason })
 }
 
 fn failed(reason: impl ToString) -> EngineError {
-    EngineError::Run { engine: NAME, reason: reason.to_string() }
+    memory::exhausted(reason.to_string()).unwrap_or_else(|reason| EngineError::Run { engine: NAME, reason })
 }
 
 fn unavailable(what: impl ToString, reason: impl ToString) -> EngineError {
