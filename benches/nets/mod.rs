@@ -74,8 +74,15 @@ pub fn session(step: &TrainingStep, target: Target, engine: &dyn Engine, members
 
 /// ONNX Runtime on the CPU.
 pub fn engine() -> Arc<dyn Engine> {
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
-    select(&request).expect("ONNX Runtime").engine
+    engine_on(Device::Cpu)
+}
+
+/// ONNX Runtime on a device.
+pub fn engine_on(device: Device) -> Arc<dyn Engine> {
+    let request = Request { engine: Choice::OnnxRuntime, device, runtime: None, offline: false };
+    let selected = select(&request).unwrap_or_else(|e| panic!("{e}"));
+    selected.notices.iter().for_each(|notice| eprintln!("{notice}"));
+    selected.engine
 }
 
 /// Fills a feed with what looks like data; where targets are classes, each row's is the next.

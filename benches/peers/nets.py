@@ -101,6 +101,10 @@ def mlp():
     return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
+def small_mlp():
+    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3))
+
+
 def wide():
     layers = [layer for inputs in (64, 1024, 1024) for layer in (nn.Linear(inputs, 1024), nn.ReLU())]
     return nn.Sequential(*layers, nn.Linear(1024, 1), nn.Flatten(0))
@@ -199,3 +203,5 @@ NETS = {
     "odd": Net(odd, (3, 32, 32)),
     "series": Net(series, (1, 1, 512)),
 }
+# Of which several train as one graph.
+MEMBERS = {"small_mlp": Net(small_mlp, (16,), 32, 3)}

@@ -1,10 +1,12 @@
 //! Times a training step on one thread: `peer_step NET portable|kernels SECONDS`. Prints one JSON object, as
-//! `torch_step.py` does. `peer_step peak` prints what the core can do at most.
+//! `torch_step.py` does. `peer_step peak` prints what the core can do at most, `peer_step NET on cpu|cuda MEMBERS SECONDS`
+//! the steps a second of so many members on a device in standard operators.
 
 #[path = "../nets/mod.rs"]
 mod nets;
 mod peak;
 
+use evolve::engine::Device;
 use evolve::express::Param;
 use evolve::graph::Target;
 use std::time::{Duration, Instant};
@@ -29,6 +31,11 @@ fn main() {
             let seconds = seconds.parse().expect("a number of seconds");
             let target = if *spelling == "kernels" { Target::CpuKernels } else { Target::Portable };
             time(name, target, Duration::from_secs_f64(seconds));
+        }
+        [name, "on", device @ ("cpu" | "cuda"), members, seconds] => {
+            let device = if *device == "cuda" { Device::Cuda(0) } else { Device::Cpu };
+            let seconds = Duration::from_secs_f64(seconds.parse().expect("a number of seconds"));
+            rate(name, device, members.parse().expect("a number of members"), seconds);
         }
         _ => eprintln!("usage: peer_step NET portable|kernels SECONDS; run benches/peers/run.sh"),
     }
@@ -69,6 +76,21 @@ fn time(name: &str, target: Target, limit: Duration) {
             "peak_mb": peak_mb(), "parameters": parameters, "batch": batch, "macs": step.graph.macs(),
         })
     );
+}
+
+/// Steps a second of so many members, the loss of each brought to the host.
+fn rate(name: &str, device: Device, members: usize, limit: Duration) {
+    let (engine, step) = (nets::engine_on(device), nets::step(name).expect("a known net"));
+    let mut session = nets::session(&step, Target::Portable, engine.as_ref(), members);
+    for _ in 0..WARM_UP {
+        session.step().expect("a step");
+    }
+    let (mut steps, began) = (0, Instant::now());
+    while steps < LEAST || began.elapsed() < limit {
+        session.step().expect("a step");
+        steps += 1;
+    }
+    println!("{}", serde_json::json!({ "steps_per_second": steps as f64 / began.elapsed().as_secs_f64() }));
 }
 
 /// Processor time of the process so far.
