@@ -4,7 +4,8 @@ use super::ancestor::{Ancestor, AncestorNet, PUBLISHED};
 use super::count::{macs, parameters};
 use super::domain::Domain;
 use super::genes::{
-    CategoricalEncoding, ConvMotif, Genome, ImageNet, Net, NumericEncoding, Optimizer, TableMotif, TableNet, Training,
+    CategoricalEncoding, ConvMotif, Genome, ImageNet, Net, NumericEncoding, Optimizer, TableBlock, TableMotif, TableNet,
+    Training,
 };
 
 /// One coordinate of a genome's description.
@@ -32,6 +33,10 @@ impl Feature {
 /// Stages that are described one by one; those after them are not.
 const STAGES: usize = 4;
 
+/// Blocks of a net for tables that are described one by one: the first, the second and the last. Means alone would not tell
+/// nets apart in which the same blocks come in another order.
+const PLACES: usize = 3;
+
 /// Names of genes, each with how many coordinates in a row describe it.
 type Names = &'static [(&'static str, usize)];
 
@@ -41,8 +46,8 @@ const TABLE: Names = &[
     ("normalisation", 1),
     ("activation", 1),
     ("depth", 1),
-    ("width", 3),
-    ("block type", 3),
+    ("width", 1 + PLACES),
+    ("block type", 3 + PLACES),
     ("dropout", 1),
 ];
 const STEM: Names = &[("stem", 3), ("depth", 2)];
@@ -165,13 +170,15 @@ fn table(net: &TableNet, all: &mut Vec<Feature>) {
     });
     all.extend([category(net.norm, |v| v as u32), category(net.activation, |v| v as u32)]);
     let blocks = &net.blocks;
-    let width = |index: usize| blocks.get(index).map_or(Feature::Absent, |block| number(log(block.width as f64, 8.0)));
+    let places: [Option<&TableBlock>; PLACES] = [blocks.first(), blocks.get(1), blocks.last()];
+    let described = |describe: fn(&TableBlock) -> Feature| places.map(|block| block.map_or(Feature::Absent, describe));
     all.push(number(blocks.len() as f64 / 4.0));
     all.push(number(log(mean(blocks.iter().map(|block| block.width as f64)), 8.0)));
-    all.extend([width(0), width(blocks.len().saturating_sub(1))]);
+    all.extend(described(|block| number(log(block.width as f64, 8.0))));
     for motif in [TableMotif::Linear, TableMotif::Residual, TableMotif::Gated] {
         all.push(number(mean(blocks.iter().map(|block| f64::from(u8::from(block.motif == motif))))));
     }
+    all.extend(described(|block| category(block.motif, |v| v as u32)));
     all.push(number(2.0 * mean(blocks.iter().map(|block| f64::from(block.dropout)))));
 }
 
@@ -312,6 +319,16 @@ mod tests {
             net.blocks.iter_mut().for_each(|block| block.dropout += 0.1);
         };
         assert_eq!(altered(&table, dropped), ["dropout"]);
+        let mut ends = table.clone();
+        let Net::Table(net) = &mut ends.net else { panic!("a net for tables") };
+        net.blocks = [TableMotif::Linear, TableMotif::Gated, TableMotif::Linear]
+            .map(|motif| TableBlock { motif, ..net.blocks[0] })
+            .to_vec();
+        let reordered = |g: &mut Genome| {
+            let Net::Table(net) = &mut g.net else { panic!("a net for tables") };
+            net.blocks.rotate_left(1);
+        };
+        assert_eq!(altered(&ends, reordered), ["block type"]);
     }
 
     #[test]
