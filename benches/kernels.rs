@@ -34,7 +34,7 @@ fn model(op: impl Op, shapes: &[Vec<usize>]) -> (Box<dyn Model>, Vec<Tensor>) {
     let y = graph.apply(op, &inputs).expect("shapes that fit");
     graph.output("y", y);
     let bytes = onnx::write(&spell(&graph, Target::CpuKernels).expect("a spelling"), &vec![]).expect("a model");
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
     let engine = select(&request).expect("ONNX Runtime").engine;
     let drawn = |dims: &Vec<usize>| (0..dims.iter().product::<usize>()).map(|i| (i as f32 * 0.7).sin()).collect();
     (engine.load_model(&bytes).expect("a session"), shapes.iter().map(|dims| Tensor::f32(dims, drawn(dims))).collect())

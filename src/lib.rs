@@ -93,8 +93,8 @@
 //! training. A fold is a [`data::Dataset`] with preprocessing of its own, so whatever is exported comes with the one it was
 //! trained with.
 //!
-//! A training for which the device runs out of memory ([`engine::EngineError::OutOfMemory`]) is made once more with half the
-//! batch, and fails where that does not fit either. The batch that it had stands with the clock in the journal
+//! A training for which the device runs out of memory ([`engine::EngineError::OutOfMemory`]) is made once more with no other
+//! beside it, so that their number decides nothing, then with half the batch, and fails where that does not fit either. The batch that it had stands with the clock in the journal
 //! ([`study::Timing`]), since it depends on the machine; a checkpoint holds it, so that what was paused goes on with it.
 //!
 //! What a wall-clock budget decides is resolved when a study begins and stands in its `study.toml`: training lengths, the

@@ -8,12 +8,13 @@ mod tasks;
 
 use cuda::{BATCH, Counts, Stubs, fed, genomes};
 use evolve::data::Task;
-use evolve::engine::{CudaOptions, Engine, OnnxRuntime};
-use evolve::express::training_step;
-use evolve::genome::Genome;
+use evolve::engine::{CudaOptions, Engine, EngineError, Model, OnnxRuntime, Plan, Session};
+use evolve::express::{domain, training_step};
+use evolve::genome::{Genome, SearchSpace};
 use evolve::graph::Target;
-use evolve::train;
+use evolve::train::{self, Evaluator};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Members of a population.
 const MEMBERS: usize = 3;
@@ -72,6 +73,68 @@ fn captures_beside_other_threads(genome: &Genome, task: &Task, engine: &dyn Engi
     assert!(!failed.load(Ordering::SeqCst), "a thread was disturbed");
 }
 
+/// What one thread captured no other can replay.
+fn another_thread_captures_for_itself(genome: &Genome, task: &Task, engine: &dyn Engine, stubs: &Stubs) {
+    let step = training_step(genome, task, BATCH).expect("a step");
+    let mut session = train::load(&step, engine, Target::Portable).expect("a session");
+    let mut pair = move || {
+        (0..2).try_for_each(|_| session.step()).expect("steps");
+    };
+    let ((), here) = stubs.count(&mut pair);
+    let ((), there) = stubs.count(|| std::thread::scope(|scope| scope.spawn(&mut pair).join().expect("steps")));
+    assert_eq!((here.captures, there.captures), (2, 2));
+}
+
+/// Keeps of each plan whether launching the step takes longer than computing it, and loads nothing.
+#[derive(Debug, Default, Clone)]
+struct Recorder {
+    launch_bound: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Engine for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn device(&self) -> String {
+        "cuda:0".into()
+    }
+
+    fn has_kernels(&self) -> bool {
+        false
+    }
+
+    fn shared(&self) -> Arc<dyn Engine> {
+        Arc::new(self.clone())
+    }
+
+    fn load(&self, _: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
+        self.launch_bound.lock().expect("a list").push(plan.launch_bound);
+        Err(EngineError::Load { engine: self.name(), reason: "it only takes notes".into() })
+    }
+
+    fn load_model(&self, _: &[u8]) -> Result<Box<dyn Model>, EngineError> {
+        Err(EngineError::Load { engine: self.name(), reason: "it only takes notes".into() })
+    }
+}
+
+#[test]
+fn steps_of_large_nodes_are_not_captured() {
+    let task = tasks::image([28, 20, 3], 5);
+    let genome = SearchSpace::preset(&domain(&task, tasks::ROWS)).seeds().swap_remove(0);
+    let recorder = Recorder::default();
+    for (batch, members) in [(8, 1), (4096, 1), (8, 512)] {
+        let step = training_step(&genome, &task, batch).expect("a step");
+        assert!(train::load_population(&step, &recorder, Target::Portable, members).is_err());
+    }
+    assert!(Evaluator::new(&genome, &task, 8, &recorder, Target::Portable).is_err());
+    assert_eq!(*recorder.launch_bound.lock().expect("a list"), [true, false, false, false]);
+}
+
 #[test]
 fn steps_are_captured_and_replayed() {
     let stubs = Stubs::load();
@@ -86,10 +149,9 @@ fn steps_are_captured_and_replayed() {
     }
     let (genome, task) = &all[all.len() / 2];
     captures_beside_other_threads(genome, task, &engine);
+    another_thread_captures_for_itself(genome, task, &engine, &stubs);
     // What is not asked for is not captured.
-    for plain in [device.shared(), engine.without_graphs()] {
-        let [first, later] = pairs(genome, task, 1, &*plain, &stubs).expect("steps");
-        assert_eq!((first.captures, later.captures, later.replays), (0, 0, 0));
-        assert!(later.launches > 0);
-    }
+    let [first, later] = pairs(genome, task, 1, &device, &stubs).expect("steps");
+    assert_eq!((first.captures, later.captures, later.replays), (0, 0, 0));
+    assert!(later.launches > 0);
 }

@@ -106,7 +106,7 @@ fn compare(genome: &Genome, step: &TrainingStep, engine: &dyn Engine, seed: u64)
 
 #[test]
 fn random_genomes_train_alike_in_both_spellings() {
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
     let engine = select(&request).expect("ONNX Runtime").engine;
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for task in tasks() {

@@ -79,7 +79,7 @@ pub fn engine() -> Arc<dyn Engine> {
 
 /// ONNX Runtime on a device.
 pub fn engine_on(device: Device) -> Arc<dyn Engine> {
-    let request = Request { engine: Choice::OnnxRuntime, device, runtime: None, offline: false };
+    let request = Request { engine: Choice::OnnxRuntime, device, graphs: true, ..Request::default() };
     let selected = select(&request).unwrap_or_else(|e| panic!("{e}"));
     selected.notices.iter().for_each(|notice| eprintln!("{notice}"));
     selected.engine

@@ -105,6 +105,8 @@ def median(args, net, mode, members=1):
         r = subprocess.run(command, capture_output=True, text=True)
         if r.returncode:
             sys.exit(f"{' '.join(command)}: exit {r.returncode}: {r.stderr[-2000:]}")
+        # Such as that steps cannot be captured.
+        sys.stderr.write(r.stderr if mode == "evolve" else "")
         rates.append(json.loads(r.stdout.strip().splitlines()[-1])["steps_per_second"])
     return statistics.median(rates)
 

@@ -26,7 +26,7 @@ impl Real {
     pub fn load(path: PathBuf, target: Option<String>, seed: u64) -> Result<Real, String> {
         let options = Options { path, target, task: None, validation: Validation::Auto, group: None, seed };
         let dataset = data::load(&options).map_err(|e| e.to_string())?;
-        let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+        let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
         let engine = select(&request).map_err(|e| e.to_string())?.engine;
         Ok(Real { dataset, engine, never: AtomicBool::new(false) })
     }

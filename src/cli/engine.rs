@@ -26,13 +26,13 @@ pub struct EngineArgs {
 }
 
 impl EngineArgs {
-    /// Finds the engine and tells what there is to tell of it.
+    /// Finds the engine and tells what there is to tell of it; `graphs` as in [`Request::graphs`].
     ///
     /// # Errors
     /// Where what is asked for by name cannot be had.
-    pub fn select(&self, progress: &mut Progress) -> Result<Arc<dyn Engine>, Failure> {
+    pub fn select(&self, graphs: bool, progress: &mut Progress) -> Result<Arc<dyn Engine>, Failure> {
         self.check()?;
-        let selected = select(&self.request())?;
+        let selected = select(&Request { graphs, ..self.request() })?;
         for notice in &selected.notices {
             progress.note(Note::Notice(notice));
         }
@@ -53,6 +53,7 @@ impl EngineArgs {
             },
             runtime: self.runtime.clone(),
             offline: self.offline,
+            graphs: false,
         }
     }
 

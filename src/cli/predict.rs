@@ -74,7 +74,7 @@ pub(super) fn introduce(doing: &str, rows: &FurtherRows, data: &Path) {
 /// Loads a model file.
 pub(super) fn predictor(path: &Path, engine: &EngineArgs) -> Result<Predictor, Failure> {
     let bytes = model_bytes(path)?;
-    let engine = engine.select(&mut Progress::new(OutputMode::Terminal))?.exact();
+    let engine = engine.select(false, &mut Progress::new(OutputMode::Terminal))?.exact();
     Predictor::new(&bytes, engine.as_ref()).map_err(|error| named(path, error.into()))
 }
 

@@ -7,7 +7,7 @@ use super::{
     interrupt,
     progress::{Note, Progress},
     quantity,
-    run::{is_text, workers},
+    run::{Switch, is_text, workers},
     session::{self, Session},
 };
 use crate::{
@@ -43,6 +43,9 @@ pub struct Args {
     /// Memory that trainings may take together, such as 4GiB [default: as study.toml says]
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Engine")]
     pub memory_limit: Option<u64>,
+    /// Whether steps of small networks are captured as CUDA graphs and replayed [default: as study.toml says]
+    #[arg(long, value_enum, value_name = "on|off", help_heading = "Engine")]
+    pub cuda_graphs: Option<Switch>,
     /// ONNX Runtime library to load [default: found, or installed into the cache]
     #[arg(long, value_name = "PATH", help_heading = "Engine")]
     pub runtime: Option<PathBuf>,
@@ -73,10 +76,10 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let dataset = load(study.settings(), study.preprocessing()?.as_ref())?;
     session::introduce(&dataset, &mut progress);
     let metric = metric::find(&study.settings().search.metric, dataset.task.kind)?;
-    let engine = engine_args(args, study.settings())?.select(&mut progress)?;
     let recorded = &study.settings().engine;
+    let graphs = args.cuda_graphs.map_or(recorded.cuda_graphs, |switch| switch == Switch::On);
+    let engine = engine_args(args, study.settings())?.select(graphs, &mut progress)?;
     let engine = if recorded.tf32 { engine } else { engine.exact() };
-    let engine = if recorded.cuda_graphs { engine } else { engine.without_graphs() };
     study.extend(args.candidates, args.total_examples, args.budget.map(|budget| budget.as_secs_f64()))?;
     let settings = study.settings();
     if settings.version != env!("CARGO_PKG_VERSION") {

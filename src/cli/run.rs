@@ -67,9 +67,8 @@ pub fn run(settings: &RunSettings) -> Result<Status, Failure> {
         StudyError::Io { .. } => Failure::bad_input(error).hint("choose another --out"),
         error => error.into(),
     })?;
-    let engine = settings.engine.select(&mut progress).inspect_err(|_| folder.abandon())?;
+    let engine = settings.engine.select(settings.cuda_graphs, &mut progress).inspect_err(|_| folder.abandon())?;
     let engine = if settings.tf32 { engine } else { engine.exact() };
-    let engine = if settings.cuda_graphs { engine } else { engine.without_graphs() };
     let session = Session {
         dataset: &dataset,
         engine: engine.as_ref(),

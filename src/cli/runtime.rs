@@ -98,7 +98,8 @@ fn devices() -> String {
 
 /// What a run with default options would use, and what its library can do.
 fn chosen(places: &Places, located: &Located, text: &mut String) {
-    let request = Request { engine: Choice::Auto, device: Device::Auto, runtime: places.option.clone(), offline: true };
+    let request =
+        Request { engine: Choice::Auto, device: Device::Auto, runtime: places.option.clone(), offline: true, graphs: false };
     match select_in(&request, places) {
         Ok(selected) => {
             let engine = &selected.engine;

@@ -104,11 +104,6 @@ pub trait Engine: Debug + Send + Sync {
     fn exact(&self) -> Arc<dyn Engine> {
         self.shared()
     }
-    /// The same engine, which runs each step node by node, whatever its plan says. This is the engine itself where it always
-    /// does.
-    fn without_graphs(&self) -> Arc<dyn Engine> {
-        self.shared()
-    }
     /// Loads a model for repeated steps.
     ///
     /// # Errors

@@ -4,11 +4,8 @@
 /// Bytes of a tensor from which it is worth a call.
 const LEAST: usize = 1 << 19;
 
-/// Bytes of a huge page.
-const PAGE: usize = 1 << 21;
-
-/// Asks the system for huge pages where `length` values lie that were not written yet. This is a wish: where the system has
-/// none at hand, or knows none, nothing changes.
+/// Asks the system for huge pages where `length` values lie. This is a wish: where the system has none at hand, or knows none,
+/// nothing changes.
 pub(super) fn prefer_huge<T>(start: *const T, length: usize) {
     let bytes = length * size_of::<T>();
     if bytes >= LEAST {
@@ -16,12 +13,16 @@ pub(super) fn prefer_huge<T>(start: *const T, length: usize) {
     }
 }
 
-/// For whole pages, with what else lies on them.
+/// For whole pages, with what else lies on them: those that are touched from now on, and those that were, at once.
 #[cfg(target_os = "linux")]
 fn advise(start: usize, bytes: usize) {
+    /// Bytes of a huge page.
+    const PAGE: usize = 1 << 21;
     let (first, end) = (start / PAGE * PAGE, (start + bytes).div_ceil(PAGE) * PAGE);
-    // SAFETY: the advice changes no contents and no rights of whatever is mapped there, and skips what is not.
-    unsafe { libc::madvise(std::ptr::without_provenance_mut(first), end - first, libc::MADV_HUGEPAGE) };
+    for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
+        // SAFETY: the advice changes no contents and no rights of whatever is mapped there, and skips what is not.
+        unsafe { libc::madvise(std::ptr::without_provenance_mut(first), end - first, advice) };
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

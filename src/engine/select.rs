@@ -41,6 +41,8 @@ pub struct Request {
     pub runtime: Option<PathBuf>,
     /// Forbids installing the library.
     pub offline: bool,
+    /// Has steps of small nodes captured as CUDA graphs where that works; for who trains.
+    pub graphs: bool,
 }
 
 /// An engine, and what the user should know of how it was chosen.
@@ -71,14 +73,14 @@ pub fn select_in(request: &Request, places: &Places) -> Result<Selected, EngineE
             reason: "the embedded engine computes on the CPU; choose --engine onnxruntime".into(),
         }),
         (Choice::Tract, _) => Ok(Selected { engine: Arc::new(Tract), notices: vec![] }),
-        (_, Device::Cuda(n)) => strict_cuda(n, places),
+        (_, Device::Cuda(n)) => strict_cuda(n, request, places),
         (_, Device::Cpu) => on_this_machine(request, places, false),
         (_, Device::Auto) => on_this_machine(request, places, cuda_present()),
     }
 }
 
 /// The CUDA device or an error.
-fn strict_cuda(device: u32, places: &Places) -> Result<Selected, EngineError> {
+fn strict_cuda(device: u32, request: &Request, places: &Places) -> Result<Selected, EngineError> {
     let located = locate(places, true);
     refuse_named(&located)?;
     let Some(found) = located.found.iter().find(|f| f.cuda).or(located.found.iter().find(|f| f.source.is_named())) else {
@@ -88,7 +90,7 @@ fn strict_cuda(device: u32, places: &Places) -> Result<Selected, EngineError> {
     };
     let engine = OnnxRuntime::cuda(&found.path, CudaOptions::device(device), places.nvidia().as_deref())?;
     let mut notices = vec![];
-    Ok(Selected { engine: Arc::new(try_graphs(engine, &mut notices)), notices })
+    Ok(Selected { engine: Arc::new(with_graphs(engine, request, &mut notices)), notices })
 }
 
 /// ONNX Runtime on the best device, or else the embedded engine if that is allowed. `cuda` says that a device is there.
@@ -112,7 +114,7 @@ fn on_this_machine(request: &Request, places: &Places, cuda: bool) -> Result<Sel
             }
         },
     };
-    if cuda && let Some(engine) = try_cuda(&found, places, &mut notices) {
+    if cuda && let Some(engine) = try_cuda(&found, request, places, &mut notices) {
         return Ok(Selected { engine: Arc::new(engine), notices });
     }
     Ok(Selected { engine: Arc::new(OnnxRuntime::cpu(&found.path)?), notices })
@@ -140,7 +142,7 @@ fn obtain(request: &Request, places: &Places, located: &Located, notices: &mut V
 }
 
 /// CUDA with a library that was found; where that does not work, a notice says why.
-fn try_cuda(found: &Found, places: &Places, notices: &mut Vec<String>) -> Option<OnnxRuntime> {
+fn try_cuda(found: &Found, request: &Request, places: &Places, notices: &mut Vec<String>) -> Option<OnnxRuntime> {
     if !found.cuda {
         notices.push(format!(
             "the NVIDIA device is not used: {} was built without CUDA; `evolve runtime install --cuda` installs one with it",
@@ -149,7 +151,7 @@ fn try_cuda(found: &Found, places: &Places, notices: &mut Vec<String>) -> Option
         return None;
     }
     match OnnxRuntime::cuda(&found.path, CudaOptions::device(0), places.nvidia().as_deref()) {
-        Ok(engine) => Some(try_graphs(engine, notices)),
+        Ok(engine) => Some(with_graphs(engine, request, notices)),
         Err(error) => {
             notices.push(format!("the NVIDIA device is not used: {error}"));
             None
@@ -157,8 +159,11 @@ fn try_cuda(found: &Found, places: &Places, notices: &mut Vec<String>) -> Option
     }
 }
 
-/// The engine with CUDA graphs; where these do not work, a notice says why.
-fn try_graphs(engine: OnnxRuntime, notices: &mut Vec<String>) -> OnnxRuntime {
+/// The engine with CUDA graphs where they are wanted; where these do not work, a notice says why.
+fn with_graphs(engine: OnnxRuntime, request: &Request, notices: &mut Vec<String>) -> OnnxRuntime {
+    if !request.graphs {
+        return engine;
+    }
     engine.with_graphs().unwrap_or_else(|error| {
         notices.push(format!("small networks train slower than they could: {error}"));
         engine
@@ -190,7 +195,7 @@ mod tests {
     use crate::engine::tests::{fake_program, library};
 
     fn request(engine: Choice, device: Device, offline: bool) -> Request {
-        Request { engine, device, runtime: None, offline }
+        Request { engine, device, offline, ..Request::default() }
     }
 
     /// A machine without any library, on which `pip` fails.
@@ -251,7 +256,7 @@ mod tests {
         assert!(error.contains("install --cuda"), "{error}");
         let found = &locate_first(&places, true).found[0];
         let mut notices = Vec::new();
-        assert!(try_cuda(found, &places, &mut notices).is_none());
+        assert!(try_cuda(found, &Request::default(), &places, &mut notices).is_none());
         assert!(notices.len() == 1 && notices[0].contains("install --cuda"), "{notices:?}");
     }
 }

@@ -74,7 +74,8 @@ impl Done {
         let batch = self.timing.batch?;
         Some(match &self.outcome {
             Some(Outcome::Failed { kind: Failure::Memory, message, .. }) => format!("{whose} failed: {message}"),
-            _ => {
+            Some(Outcome::Failed { .. }) | None => return None,
+            Some(Outcome::Scored { .. } | Outcome::Paused { .. }) => {
                 let wanted = self.job.genome.training.batch;
                 format!("{whose} was trained with batches of {batch} instead of {wanted}: the device ran out of memory")
             }

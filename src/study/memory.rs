@@ -11,8 +11,18 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Shared {
-    taken: Mutex<u64>,
-    freed: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes that are taken, and by how many.
+    taken: u64,
+    holders: usize,
+    /// Numbers that were given out, and that whose turn it is: who needs much is not passed by who needs little.
+    numbers: u64,
+    turn: u64,
 }
 
 impl Memory {
@@ -30,16 +40,22 @@ impl Memory {
     /// Takes `bytes`, at most the limit, as soon as they are free, until the result is dropped.
     pub fn take(&self, bytes: u64) -> Taken<'_> {
         let bytes = bytes.min(self.limit);
-        let mut taken = self.lock();
-        while *taken + bytes > self.limit {
-            taken = self.shared.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        let number = state.numbers;
+        state.numbers += 1;
+        while state.turn != number || state.taken + bytes > self.limit {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        *taken += bytes;
-        Taken { memory: self, bytes }
+        let began_alone = state.holders == 0;
+        state.turn += 1;
+        state.holders += 1;
+        state.taken += bytes;
+        self.shared.changed.notify_all();
+        Taken { memory: self, bytes, number, began_alone }
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,12 +64,23 @@ impl Memory {
 pub struct Taken<'a> {
     memory: &'a Memory,
     bytes: u64,
+    number: u64,
+    began_alone: bool,
+}
+
+impl Taken<'_> {
+    /// Whether nobody else has had any memory since these bytes were taken.
+    pub fn was_alone(&self) -> bool {
+        self.began_alone && self.memory.lock().turn == self.number + 1
+    }
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        *self.memory.lock() -= self.bytes;
-        self.memory.shared.freed.notify_all();
+        let mut state = self.memory.lock();
+        state.taken -= self.bytes;
+        state.holders -= 1;
+        self.memory.shared.changed.notify_all();
     }
 }
 
@@ -94,5 +121,34 @@ mod tests {
         });
         assert_eq!(done.into_inner(), 8 * 50);
         assert!(most.into_inner() <= 100);
+    }
+
+    #[test]
+    fn who_was_alone_knows_it_and_nobody_is_passed() {
+        let memory = Memory::new(100);
+        let first = memory.take(30);
+        assert!(first.was_alone());
+        let second = memory.take(30);
+        assert!(!first.was_alone() && !second.was_alone());
+        let order = Mutex::new(vec![]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let all = memory.take(100);
+                order.lock().unwrap().push("all");
+                assert!(all.was_alone());
+            });
+            while memory.lock().numbers < 3 {
+                std::thread::yield_now();
+            }
+            scope.spawn(|| {
+                let _little = memory.take(1);
+                order.lock().unwrap().push("little");
+            });
+            while memory.lock().numbers < 4 {
+                std::thread::yield_now();
+            }
+            drop((first, second));
+        });
+        assert_eq!(order.into_inner().unwrap(), ["all", "little"]);
     }
 }

@@ -106,11 +106,7 @@ fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Ended>, Study
     let count = workshop.settings(&jobs[0]).len();
     let mut batches = Batches::default();
     for training in 0..count {
-        let trained = {
-            let _taken = workshop.memory.take(memory);
-            train_once(workshop, jobs, training, &mut batches)?
-        };
-        match trained {
+        match train_once(workshop, jobs, training, memory, &mut batches)? {
             Ok(trained) => results.iter_mut().zip(trained).for_each(|(results, trained)| results.push(trained)),
             Err(TrainError::Stopped) => return Ok(vec![Ended::default(); jobs.len()]),
             Err(e) => return each_alone(workshop, jobs, batches.other, || failed(&e, &batches.refused, costs)),
@@ -126,16 +122,19 @@ fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Ended>, Study
     each.map(|each| Ok(Ended { outcome: Some(outcome(each)?), batch: batches.other })).collect()
 }
 
-/// One training of each job. Where a single one runs out of memory, it is made once more with half the batch, which the
+/// One training of each job, for which so much memory is taken. Where a single one runs out of memory, it is made once more
+/// without any beside it, so that what becomes of it does not depend on these, and then once with half the batch, which the
 /// trainings that follow have from the beginning.
 fn train_once(
     workshop: &Workshop<'_>,
     jobs: &[Job],
     training: usize,
+    memory: u64,
     batches: &mut Batches,
 ) -> Result<Result<Vec<Result<Trained, TrainError>>, TrainError>, StudyError> {
     let setting = workshop.settings(&jobs[0])[training];
     batches.refused.clear();
+    let mut taken = workshop.memory.take(memory);
     loop {
         let requests = match requests(workshop, jobs, training, batches.other)? {
             Ok(requests) => requests,
@@ -147,6 +146,11 @@ fn train_once(
         let is_out_of_memory = trained.as_ref().is_err_and(TrainError::is_out_of_memory);
         if !is_out_of_memory || jobs.len() > 1 {
             return Ok(trained);
+        }
+        if !taken.was_alone() {
+            drop(taken);
+            taken = workshop.memory.take(workshop.memory.limit());
+            continue;
         }
         batches.refused.push(batch);
         if batch == 1 || batches.refused.len() > 1 {

@@ -151,8 +151,8 @@ pub fn train(setting: &Setting<'_>, request: Request<'_>) -> Result<Trained, Tra
 
 /// Trains genomes of one shape as one graph with a leading axis of members, and scores them. They differ in what the host
 /// feeds: weights, order of the examples, learning rate and its schedule, decay, smoothing, rates of dropout, augmentation.
-/// All train on as many examples as the first asks for, are compared at its rungs, and go on from one point. With the kernels each result is, bit for bit, that of a training
-/// alone.
+/// All train on as many examples as the first asks for, are compared at its rungs, and go on from one point. With the kernels
+/// each result is, bit for bit, that of a training alone.
 ///
 /// # Errors
 /// What ends all trainings: genomes of several shapes, a failure of the engine, being told to stop. What ends one is its

@@ -4,6 +4,6 @@ use evolve::engine::{Choice, Device, Engine, Request, select};
 use std::sync::Arc;
 
 pub fn engine() -> Arc<dyn Engine> {
-    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, runtime: None, offline: false };
+    let request = Request { engine: Choice::OnnxRuntime, device: Device::Cpu, ..Request::default() };
     select(&request).expect("ONNX Runtime").engine
 }

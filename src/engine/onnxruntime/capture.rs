@@ -12,6 +12,17 @@ use std::thread::ThreadId;
 
 static DEVICES: RwLock<()> = RwLock::new(());
 
+/// Where a session computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    /// On the CPU.
+    Host,
+    /// On a device, node by node.
+    Device,
+    /// There, replaying steps that were captured.
+    Captured,
+}
+
 /// The right to work on a device; it ends when this is dropped. A thread holds one at most.
 pub(super) enum Permit {
     /// On the host nothing is in the way.
@@ -23,10 +34,10 @@ pub(super) enum Permit {
 }
 
 /// Waits until nothing is captured.
-pub(super) fn shared(on_host: bool) -> Permit {
-    match on_host {
-        true => Permit::Host,
-        false => Permit::Shared { _held: DEVICES.read().unwrap_or_else(PoisonError::into_inner) },
+pub(super) fn shared(site: Site) -> Permit {
+    match site {
+        Site::Host => Permit::Host,
+        Site::Device | Site::Captured => Permit::Shared { _held: DEVICES.read().unwrap_or_else(PoisonError::into_inner) },
     }
 }
 
@@ -38,12 +49,12 @@ fn alone() -> Permit {
 /// Something with memory on a device, which is not given back while another thread captures.
 pub(super) struct Held<T> {
     value: ManuallyDrop<T>,
-    on_host: bool,
+    site: Site,
 }
 
 impl<T> Held<T> {
-    pub(super) fn new(value: T, on_host: bool) -> Self {
-        Held { value: ManuallyDrop::new(value), on_host }
+    pub(super) fn new(value: T, site: Site) -> Self {
+        Held { value: ManuallyDrop::new(value), site }
     }
 }
 
@@ -63,7 +74,7 @@ impl<T> DerefMut for Held<T> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        let _permit = shared(self.on_host);
+        let _permit = shared(self.site);
         // SAFETY: the value is dropped here and nowhere else, and not used afterwards.
         unsafe { ManuallyDrop::drop(&mut self.value) };
     }
@@ -92,7 +103,7 @@ impl Captures {
 
     /// The right to run a binding: to capture it where this thread did not.
     pub(super) fn permit(&self, turn: usize) -> Permit {
-        if self.turns[turn].thread == Some(std::thread::current().id()) { shared(false) } else { alone() }
+        if self.turns[turn].thread == Some(std::thread::current().id()) { shared(Site::Captured) } else { alone() }
     }
 
     pub(super) fn options(&self, turn: usize) -> &RunOptions {
@@ -108,42 +119,52 @@ impl Captures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
 
-    #[test]
-    fn who_captures_waits_for_all_others_and_they_for_him() {
-        let (begun, released) = (AtomicBool::new(false), AtomicBool::new(false));
+    /// Counts how often it is dropped.
+    struct Counted<'a>(&'a AtomicU32);
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether `work` waits for what `permit` holds and goes on when it is dropped.
+    fn waits(permit: Permit, work: impl FnOnce() + Send) -> bool {
         std::thread::scope(|scope| {
-            let permit = shared(false);
-            let (begun, released) = (&begun, &released);
-            let capturing = scope.spawn(move || {
-                begun.store(true, Ordering::SeqCst);
-                let _permit = alone();
-                assert!(released.load(Ordering::SeqCst), "another works on the device");
+            let (sender, done) = channel();
+            scope.spawn(move || {
+                work();
+                sender.send(()).unwrap();
             });
-            while !begun.load(Ordering::SeqCst) {
-                std::thread::yield_now();
-            }
-            // The host is not concerned.
-            drop(shared(true));
-            released.store(true, Ordering::SeqCst);
+            let waited = done.recv_timeout(Duration::from_millis(100)).is_err();
             drop(permit);
-            capturing.join().unwrap();
-        });
+            if waited {
+                done.recv_timeout(Duration::from_secs(60)).expect("it goes on");
+            }
+            waited
+        })
     }
 
     #[test]
-    fn what_is_held_is_dropped_once() {
-        struct Counted<'a>(&'a AtomicBool);
-        impl Drop for Counted<'_> {
-            fn drop(&mut self) {
-                assert!(!self.0.swap(true, Ordering::SeqCst), "dropped twice");
-            }
+    fn who_captures_waits_for_all_others_and_they_for_him() {
+        for site in [Site::Device, Site::Captured] {
+            assert!(waits(shared(site), || drop(alone())));
+            assert!(waits(alone(), || drop(shared(site))));
         }
-        for on_host in [true, false] {
-            let dropped = AtomicBool::new(false);
-            drop(Held::new(Counted(&dropped), on_host));
-            assert!(dropped.load(Ordering::SeqCst));
+        assert!(!waits(alone(), || drop(shared(Site::Host))), "the host is not concerned");
+    }
+
+    #[test]
+    fn memory_of_a_device_is_given_back_once_and_not_while_another_captures() {
+        for (site, waited) in [(Site::Host, false), (Site::Device, true), (Site::Captured, true)] {
+            let dropped = AtomicU32::new(0);
+            let held = Held::new(Counted(&dropped), site);
+            assert_eq!(waits(alone(), || drop(held)), waited, "{site:?}");
+            assert_eq!(dropped.into_inner(), 1);
         }
     }
 }

@@ -10,6 +10,7 @@ mod session;
 pub use cuda::{CudaOptions, cuda_devices, cuda_driver, cuda_present};
 
 use super::{Engine, EngineError, Model, Plan, Session, kernels};
+use capture::Site;
 use library::Library;
 use ort::memory::Allocator;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -179,13 +180,17 @@ impl OnnxRuntime {
 
     fn session(&self, model: &[u8], purpose: Purpose) -> Result<ort::session::Session, EngineError> {
         let create = || self.builder(purpose).and_then(|mut builder| builder.commit_from_memory(model)).map_err(refused);
+        // On a device there is no such domain.
+        if self.placement != Placement::Cpu {
+            return create();
+        }
         let mut known = DOMAIN_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if *known {
             drop(known);
             return create();
         }
         let session = create()?;
-        *known = self.placement == Placement::Cpu;
+        *known = true;
         Ok(session)
     }
 
@@ -229,30 +234,24 @@ impl Engine for OnnxRuntime {
         }
     }
 
-    fn without_graphs(&self) -> Arc<dyn Engine> {
-        match self.placement {
-            Placement::Cpu => self.shared(),
-            Placement::Cuda(options) => Arc::new(self.on(CudaOptions { graphs: false, ..options })),
-        }
-    }
-
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
-        let (on_host, captured) = match self.placement {
-            Placement::Cpu => (true, false),
-            Placement::Cuda(options) => (false, options.graphs && plan.launch_bound),
+        let site = match self.placement {
+            Placement::Cpu => Site::Host,
+            Placement::Cuda(options) if options.graphs && plan.launch_bound => Site::Captured,
+            Placement::Cuda(_) => Site::Device,
         };
-        let _permit = capture::shared(on_host);
-        let session = self.session(model, Purpose::Steps { captured })?;
+        let _permit = capture::shared(site);
+        let session = self.session(model, Purpose::Steps { captured: site == Site::Captured })?;
         let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);
         plan.check(&inputs, &outputs).map_err(refused)?;
         let allocator = self.allocator(&session).map_err(refused)?;
-        Ok(Box::new(session::BoundSession::new(session, &plan, &allocator, (on_host, captured)).map_err(refused)?))
+        Ok(Box::new(session::BoundSession::new(session, &plan, &allocator, site).map_err(refused)?))
     }
 
     fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError> {
-        let on_host = self.placement == Placement::Cpu;
-        let _permit = capture::shared(on_host);
-        Ok(Box::new(model::WholeModel::new(self.session(model, Purpose::Model)?, on_host)?))
+        let site = if self.placement == Placement::Cpu { Site::Host } else { Site::Device };
+        let _permit = capture::shared(site);
+        Ok(Box::new(model::WholeModel::new(self.session(model, Purpose::Model)?, site)?))
     }
 }
 
@@ -274,18 +273,15 @@ mod tests {
     use crate::engine::tests::library;
 
     #[test]
-    fn engines_without_shortcuts_are_on_the_same_device() {
+    fn the_exact_engine_is_on_the_same_device_without_tf32() {
         let on = |placement| OnnxRuntime { library: Library::open(&library()).unwrap(), placement };
         let options = CudaOptions { memory_limit: Some(1 << 30), ..CudaOptions::device(2) };
         let engine = on(Placement::Cuda(options));
         let exact = on(Placement::Cuda(CudaOptions { tf32: false, ..options }));
         assert_eq!(format!("{:?}", engine.exact()), format!("{exact:?}"));
         assert_ne!(format!("{:?}", engine.exact()), format!("{engine:?}"));
-        let capturing = on(Placement::Cuda(CudaOptions { graphs: true, ..options }));
-        assert_eq!(format!("{:?}", capturing.without_graphs()), format!("{engine:?}"));
-        assert_ne!(format!("{:?}", capturing.exact()), format!("{exact:?}"));
         let cpu = on(Placement::Cpu);
-        for same in [cpu.exact(), cpu.without_graphs(), cpu.with_graphs().unwrap().shared()] {
+        for same in [cpu.exact(), cpu.with_graphs().unwrap().shared()] {
             assert_eq!(format!("{same:?}"), format!("{cpu:?}"));
         }
     }

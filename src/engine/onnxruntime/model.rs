@@ -1,6 +1,6 @@
 //! Models run on whole tensors, and tensors on their way in and out.
 
-use super::capture::{Held, shared};
+use super::capture::{Held, Site, shared};
 use super::{failed, refused};
 use crate::engine::plan::check_tensors;
 use crate::engine::{EngineError, Model, Port};
@@ -16,13 +16,13 @@ pub(super) struct WholeModel {
     session: Held<ort::session::Session>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    on_host: bool,
+    site: Site,
 }
 
 impl WholeModel {
-    pub(super) fn new(session: ort::session::Session, on_host: bool) -> Result<Self, EngineError> {
+    pub(super) fn new(session: ort::session::Session, site: Site) -> Result<Self, EngineError> {
         let (inputs, outputs) = (ports(session.inputs())?, ports(session.outputs())?);
-        Ok(WholeModel { session: Held::new(session, on_host), inputs, outputs, on_host })
+        Ok(WholeModel { session: Held::new(session, site), inputs, outputs, site })
     }
 }
 
@@ -37,7 +37,7 @@ impl Model for WholeModel {
 
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
         check_tensors(&self.inputs, inputs).map_err(failed)?;
-        let _permit = shared(self.on_host);
+        let _permit = shared(self.site);
         let values = inputs.iter().map(into_value).collect::<ort::Result<Vec<_>>>().map_err(failed)?;
         let outputs = self.session.run(values.as_slice()).map_err(failed)?;
         self.outputs.iter().enumerate().map(|(i, port)| from_value(port.dtype, &outputs[i]).map_err(failed)).collect()

@@ -8,7 +8,7 @@
 //! Where the step is to be captured, all state that a step writes exists twice, since capturing runs it more than once; and
 //! what is fetched lies on the device, since a replay brings nothing to the host.
 
-use super::capture::{Captures, Held, Permit, shared};
+use super::capture::{Captures, Held, Permit, Site, shared};
 use super::failed;
 use crate::engine::pages::prefer_huge;
 use crate::engine::{EngineError, FeedMut, Plan, Session, Slot, StateSlot};
@@ -25,7 +25,7 @@ pub(super) struct BoundSession {
     /// Binding of the next step; also the set of state that is current.
     turn: usize,
     captures: Option<Captures>,
-    on_host: bool,
+    site: Site,
 }
 
 /// Tensors on a device stand before the session that owns the device's memory, so that they are dropped first.
@@ -147,13 +147,9 @@ impl State {
 }
 
 impl BoundSession {
-    /// Binds a session that computes on the host or on a device, where its steps may be captured.
-    pub(super) fn new(
-        session: ort::session::Session,
-        plan: &Plan,
-        allocator: &Allocator,
-        (on_host, captured): (bool, bool),
-    ) -> ort::Result<Self> {
+    /// Binds a session that computes there.
+    pub(super) fn new(session: ort::session::Session, plan: &Plan, allocator: &Allocator, site: Site) -> ort::Result<Self> {
+        let (on_host, captured) = (site == Site::Host, site == Site::Captured);
         let twice = |slot: &StateSlot| slot.alternates() || (captured && slot.output.is_some());
         let turns = if plan.state.iter().any(twice) { 2 } else { 1 };
         let mut bindings = (0..turns).map(|_| session.create_binding()).collect::<ort::Result<Vec<_>>>()?;
@@ -181,8 +177,8 @@ impl BoundSession {
             fetches.push(fetch);
         }
         let captures = if captured { Some(Captures::new(turns)?) } else { None };
-        let bound = Held::new(Bound { bindings, feeds, state, fetches, session }, on_host);
-        Ok(BoundSession { bound, turn: 0, captures, on_host })
+        let bound = Held::new(Bound { bindings, feeds, state, fetches, session }, site);
+        Ok(BoundSession { bound, turn: 0, captures, site })
     }
 
     fn state(&mut self, slot: usize, elements: usize) -> Result<&mut Tensor<f32>, EngineError> {
@@ -198,7 +194,7 @@ impl BoundSession {
 
     /// The right to make the next step.
     fn permit(&self) -> Permit {
-        self.captures.as_ref().map_or_else(|| shared(self.on_host), |captures| captures.permit(self.turn))
+        self.captures.as_ref().map_or_else(|| shared(self.site), |captures| captures.permit(self.turn))
     }
 }
 
@@ -237,8 +233,7 @@ impl Session for BoundSession {
     }
 
     fn read_state(&mut self, slot: usize, into: &mut [f32]) -> Result<(), EngineError> {
-        let on_host = self.on_host;
-        let _permit = shared(on_host);
+        let (on_host, _permit) = (self.site == Site::Host, shared(self.site));
         let tensor = self.state(slot, into.len())?;
         let mut copy = |tensor: &Tensor<f32>| -> ort::Result<()> {
             into.copy_from_slice(tensor.try_extract_tensor()?.1);
@@ -253,8 +248,7 @@ impl Session for BoundSession {
     }
 
     fn write_state(&mut self, slot: usize, from: &[f32]) -> Result<(), EngineError> {
-        let on_host = self.on_host;
-        let _permit = shared(on_host);
+        let (on_host, _permit) = (self.site == Site::Host, shared(self.site));
         let tensor = self.state(slot, from.len())?;
         let copy = |tensor: &mut Tensor<f32>| -> ort::Result<()> {
             tensor.try_extract_tensor_mut()?.1.copy_from_slice(from);

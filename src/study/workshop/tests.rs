@@ -16,17 +16,20 @@ static GO: AtomicBool = AtomicBool::new(false);
 const BATCH: usize = 32;
 
 /// ONNX Runtime, with memory for a training step only where `fits` says so of how many there were before and of the examples
-/// of the step, those of all members together.
+/// of the step, those of all members together, and for so many examples of all that are loaded at a time.
 #[derive(Debug, Clone)]
 struct Device {
     engine: Arc<dyn Engine>,
     fits: fn(usize, usize) -> bool,
+    room: usize,
     steps: Arc<AtomicUsize>,
+    used: Arc<AtomicUsize>,
 }
 
 impl Device {
     fn new(fits: fn(usize, usize) -> bool) -> Self {
-        Device { engine: engine::tests::onnxruntime(), fits, steps: Arc::default() }
+        let engine = engine::tests::onnxruntime();
+        Device { engine, fits, room: usize::MAX, steps: Arc::default(), used: Arc::default() }
     }
 
     /// Training steps that were loaded.
@@ -58,9 +61,10 @@ impl Engine for Device {
 
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
         let weights = plan.feeds.iter().find(|feed| feed.name == "weights");
-        let examples = weights.map(|feed| feed.shape.iter().product());
-        let fits = examples.is_none_or(|examples| (self.fits)(self.steps.fetch_add(1, Ordering::Relaxed), examples));
-        Ok(Box::new(Loaded { session: self.engine.load(model, plan)?, fits }))
+        let examples = weights.map_or(0, |feed| feed.shape.iter().product());
+        let fits = self.used.fetch_add(examples, Ordering::SeqCst) + examples <= self.room;
+        let fits = examples == 0 || ((self.fits)(self.steps.fetch_add(1, Ordering::Relaxed), examples) && fits);
+        Ok(Box::new(Loaded { session: self.engine.load(model, plan)?, fits, examples, used: Arc::clone(&self.used) }))
     }
 
     fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError> {
@@ -72,6 +76,14 @@ impl Engine for Device {
 struct Loaded {
     session: Box<dyn Session>,
     fits: bool,
+    examples: usize,
+    used: Arc<AtomicUsize>,
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.examples, Ordering::SeqCst);
+    }
 }
 
 impl Session for Loaded {
@@ -282,6 +294,36 @@ fn without_memory(records: &[Record]) -> (usize, usize) {
         }
     }
     (halved, failed)
+}
+
+#[test]
+fn what_others_take_of_the_memory_changes_no_result() {
+    let dataset = iris(Validation::Auto);
+    // Whatever batch a candidate has there is memory for it alone, and for two at most.
+    let device = Device { room: 40, ..Device::new(|_, _| true) };
+    let run = |workers: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("study");
+        let resources = Resources {
+            dataset: &dataset,
+            engine: &device,
+            assemble: &|_, _, _, _| Ok(vec![]),
+            workers,
+            memory: 1 << 30,
+            stop: &GO,
+        };
+        let settings = settings(&space(&dataset), 16);
+        let mut study = Study::create(Folder::create(&root).unwrap(), settings, &studies::preprocessing(), None).unwrap();
+        study.run(&resources, Clock::new(0.0), &mut |_| {}).unwrap();
+        let records = study.records().unwrap();
+        assert_eq!(without_memory(&records), (0, 0), "with {workers} workers");
+        let candidates = records.into_iter().filter_map(|record| match record {
+            Record::Candidate(c) => Some((c.number, (c.hash, c.outcome))),
+            _ => None,
+        });
+        candidates.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert_eq!(run(1), run(4));
 }
 
 #[test]
