@@ -53,6 +53,10 @@
 //! ([`graph::spell`]): there one set is updated in place, and the gradient of a large linear layer goes into its optimizer
 //! step without ever being in memory.
 //!
+//! On a CUDA device steps of small nodes ([`engine::Plan::launch_bound`]) are captured as CUDA graphs and replayed. Capturing
+//! runs a step more than once, so there all written state has two sets; a replay brings nothing to the host, so what is
+//! fetched is copied afterwards; and nobody else may allocate or wait on a device meanwhile, so whoever captures does it alone.
+//!
 //! Kernels keep what they need from call to call, so that a step allocates nothing. What they write lies on huge pages where
 //! the system has any, which a step that walks through tens of megabytes is a tenth to a third faster on.
 //!
