@@ -2,7 +2,7 @@
 import argparse, json, os, pathlib, platform, statistics, subprocess, sys, tempfile
 
 import torch
-from nets import NETS
+from nets import NETS, choose, chosen
 
 HERE = pathlib.Path(__file__).resolve().parent
 # At glibc's defaults PyTorch spends much of a step in page faults; this is the fair setting.
@@ -17,15 +17,10 @@ def main():
     parser = argparse.ArgumentParser(prog="benches/peers/run.sh")
     parser.add_argument("step", help=argparse.SUPPRESS)
     parser.add_argument("python", help=argparse.SUPPRESS)
-    parser.add_argument("--nets", default=",".join(NETS), help="names, separated by commas")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each side is run")
+    choose(parser)
     parser.add_argument("--json", type=pathlib.Path, help="where one object for each net, mode and malloc goes")
     args = parser.parse_args()
-    nets = args.nets.split(",")
-    if unknown := [n for n in nets if n not in NETS]:
-        parser.error(f"unknown nets {', '.join(unknown)}; there are {', '.join(NETS)}")
-    if args.rounds < 1:
-        parser.error("at least one round")
+    nets = chosen(parser, args)
     if args.json and not args.json.absolute().parent.is_dir():
         parser.error(f"{args.json}: there is no such folder")
     core = min(os.sched_getaffinity(0))

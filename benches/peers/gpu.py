@@ -5,7 +5,7 @@ all of it runs, not how fast a device is."""
 import argparse, json, statistics, subprocess, sys, time
 
 import torch
-from nets import MEMBERS, NETS
+from nets import MEMBERS, NETS, choose, chosen
 
 # As in step.rs.
 WARM_UP, LEAST = 3, 5
@@ -72,15 +72,10 @@ def compare():
     parser = argparse.ArgumentParser(prog="benches/gpu.sh")
     parser.add_argument("compare", choices=["compare"], help=argparse.SUPPRESS)
     parser.add_argument("step", help=argparse.SUPPRESS)
-    parser.add_argument("--nets", default=",".join(NETS), help="names, separated by commas")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each side is run")
+    choose(parser)
     parser.add_argument("--device", choices=list(MODES), default="cuda")
     args = parser.parse_args()
-    nets = args.nets.split(",")
-    if unknown := [n for n in nets if n not in NETS]:
-        parser.error(f"unknown nets {', '.join(unknown)}; there are {', '.join(NETS)}")
-    if args.rounds < 1:
-        parser.error("at least one round")
+    nets = chosen(parser, args)
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("PyTorch finds no CUDA device here; --device cpu shows that the bench runs")
     name = torch.cuda.get_device_name() if args.device == "cuda" else "the CPU"

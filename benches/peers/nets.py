@@ -205,3 +205,19 @@ NETS = {
 }
 # Of which several train as one graph.
 MEMBERS = {"small_mlp": Net(small_mlp, (16,), 32, 3)}
+
+
+def choose(parser):
+    """Adds the arguments that all benches of these nets have."""
+    parser.add_argument("--nets", default=",".join(NETS), help="names, separated by commas")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is run")
+
+
+def chosen(parser, args):
+    """Names of the nets that are asked for; what cannot be asked for ends the program."""
+    nets = args.nets.split(",")
+    if unknown := [n for n in nets if n not in NETS]:
+        parser.error(f"unknown nets {', '.join(unknown)}; there are {', '.join(NETS)}")
+    if args.rounds < 1:
+        parser.error("at least one round")
+    return nets

@@ -126,7 +126,7 @@ pub(super) fn prove(engine: &OnnxRuntime) -> Result<(), EngineError> {
     let mut model = probe().and_then(|bytes| engine.load_model(&bytes)).map_err(|e| unavailable(engine.device(), e))?;
     let ones = Tensor::f32(&[1, 1, 3, 3], vec![1.0; 9]);
     let outputs = model.run(&[ones.clone(), ones]).map_err(|e| unavailable(engine.device(), e))?;
-    expect(9.0, outputs.first().and_then(Tensor::as_f32)).map_err(|reason| unavailable(engine.device(), reason))
+    compare(9.0, outputs.first().and_then(Tensor::as_f32)).map_err(|reason| unavailable(engine.device(), reason))
 }
 
 /// Captures a step and replays it with other feeds: what comes back must be of those, and the state as it was.
@@ -155,10 +155,11 @@ pub(super) fn prove_graphs(engine: &OnnxRuntime) -> Result<(), EngineError> {
         Ok(pairs)
     };
     let pairs = run().map_err(|e| refused(e.to_string()))?;
-    pairs.into_iter().try_for_each(|(wanted, got)| expect(wanted, Some(&[got])).map_err(refused))
+    pairs.into_iter().try_for_each(|(wanted, got)| compare(wanted, Some(&[got])).map_err(refused))
 }
 
-fn expect(wanted: f32, got: Option<&[f32]>) -> Result<(), String> {
+/// Whether the only value is the wanted one, or what there is instead.
+fn compare(wanted: f32, got: Option<&[f32]>) -> Result<(), String> {
     match got {
         Some([value]) if (value - wanted).abs() < 1e-3 => Ok(()),
         other => Err(format!("a convolution that gives {wanted} gave {other:?}")),
