@@ -200,9 +200,9 @@ fn alike_are_those_of_one_graph() {
 fn evaluated(setting: &Setting<'_>, genomes: &[Genome], joined: bool) -> Vec<(Outcome, f64)> {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
-    let setting = Setting { ..*setting };
+    let (setting, whole, last) = (*setting, *setting, false);
     let (folds, executions, memory, clock) = (vec![], 1, Memory::new(1 << 30), Clock::new(0.0));
-    let workshop = Workshop { setting, folds, executions, store: &store, gauge: None, memory, clock };
+    let workshop = Workshop { setting, folds, whole, last, executions, store: &store, gauge: None, memory, clock };
     let job = |number: usize| Job {
         number: number as u64,
         genome: genomes[number].clone(),

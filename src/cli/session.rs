@@ -8,7 +8,9 @@ use crate::{
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, Resources, Study, TrainingLength, standard_error, write_whole},
+    study::{
+        Clock, FileSettings, Finished, Resources, Study, TrainingLength, TrainingSettings, standard_error, write_whole,
+    },
     train::{ClassWeights, Evaluator, Scores, Setting, Weights, baseline, metric::Metric, metric::Predictions},
 };
 use serde::Serialize;
@@ -200,13 +202,10 @@ impl Session<'_> {
     ) -> Result<report::Input, Failure> {
         let genome = &finished.net.genome;
         let rows = self.dataset.train.targets.len();
-        let (predictions, targets) = match study.settings().data.cross_validation {
-            None => {
-                (self.predictions(genome, &finished.net.weights, self.dataset)?, self.dataset.validation.targets.clone())
-            }
-            Some(cut) => self.out_of_fold(genome, finished, cut.folds)?,
-        };
         let parts = if self.dataset.folds.is_empty() { std::slice::from_ref(self.dataset) } else { &self.dataset.folds };
+        // Those of one repetition are all rows.
+        let once = study.settings().data.cross_validation.map_or(1, |cut| cut.folds);
+        let (predictions, targets) = self.said(genome, parts.iter().zip(&finished.scored).take(once))?;
         let model = fs::read(study.folder().model())
             .map_err(|error| Failure::failed(format!("cannot read {}: {error}", study.folder().model().display())))?;
         Ok(report::Input {
@@ -234,10 +233,14 @@ impl Session<'_> {
         Ok(evaluator.predict(&data.validation)?)
     }
 
-    /// What the net of each fold of the first repetition says about the rows that it was not trained on, and what is true.
-    fn out_of_fold(&self, genome: &Genome, finished: &Finished, folds: usize) -> Result<(Predictions, Targets), Failure> {
+    /// What nets say about the validation parts beside them, and what is true.
+    fn said<'d>(
+        &self,
+        genome: &Genome,
+        scored: impl Iterator<Item = (&'d Dataset, &'d Weights)>,
+    ) -> Result<(Predictions, Targets), Failure> {
         let mut all: Option<(Predictions, Targets)> = None;
-        for (data, weights) in self.dataset.folds.iter().zip(&finished.folds).take(folds) {
+        for (data, weights) in scored {
             let (said, truth) = (self.predictions(genome, weights, data)?, &data.validation.targets);
             match &mut all {
                 Some((predictions, targets)) => {
@@ -247,7 +250,7 @@ impl Session<'_> {
                 None => all = Some((said, truth.clone())),
             }
         }
-        all.ok_or_else(|| Failure::failed("the cross-validation has no folds"))
+        all.ok_or_else(|| Failure::failed("nothing was scored"))
     }
 
     /// The study's metric of every baseline: on the validation part, or its mean over folds.
@@ -269,7 +272,9 @@ impl Session<'_> {
     fn scored(&self, study: &Study, finished: &Finished) -> report::Scored {
         let cut = study.settings().data.cross_validation;
         let values = finished.trainings.iter().filter_map(|t| t.scores.get(self.metric.name)).copied().collect();
-        let executions = study.settings().training.executions;
+        let TrainingSettings { executions, refit, .. } = study.settings().training;
+        let not_refit =
+            if finished.stopped { "the study was stopped" } else { "trained on all rows it did not become as good" };
         report::Scored {
             cross_validation: cut.map(|cut| cut.to_string()),
             values,
@@ -277,10 +282,13 @@ impl Session<'_> {
             exported: match (cut, finished.refit) {
                 (Some(_), true) => Some("best.onnx is of the same genome, trained on all rows".into()),
                 (Some(_), false) => Some(format!(
-                    "best.onnx is the net scored on fold {}, which was not trained on its rows: {}",
+                    "best.onnx is the net scored on fold {}, which was not trained on its rows: {not_refit}",
                     finished.fold + 1,
-                    if finished.stopped { "the study was stopped" } else { "trained on all rows it did not become as good" }
                 )),
+                (None, true) => Some(
+                    "best.onnx was trained once more on all rows, those included that the net was scored on before".into(),
+                ),
+                (None, false) if refit => Some(format!("best.onnx was not trained on the validation part: {not_refit}")),
                 (None, _) if executions > 1 => Some(format!("best.onnx is the best of {executions} executions")),
                 (None, _) => None,
             },
@@ -341,6 +349,7 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
             },
         ),
         ("executions", settings.training.executions.to_string()),
+        ("trained on all rows in the end", if study.refits() { "yes" } else { "no" }.to_owned()),
         ("target", optional(settings.data.target.clone())),
         ("metric", search.metric.clone()),
         ("strategy", search.strategy.clone()),

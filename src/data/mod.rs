@@ -81,6 +81,21 @@ impl Part {
         };
         Part { features, targets: self.targets.take(rows) }
     }
+
+    /// All rows of both, which are of one task.
+    pub fn with(&self, more: &Part) -> Part {
+        let mut whole = self.clone();
+        match (&mut whole.features, &more.features) {
+            (Features::Table { numeric, codes }, Features::Table { numeric: more, codes: more_codes }) => {
+                numeric.extend(more);
+                codes.extend(more_codes);
+            }
+            (Features::Images { pixels }, Features::Images { pixels: more }) => pixels.extend(more),
+            _ => unreachable!("features of one task are of one kind"),
+        }
+        whole.targets.append(&more.targets);
+        whole
+    }
 }
 
 /// Chosen rows of a row-major array with `all` rows.

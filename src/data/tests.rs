@@ -204,3 +204,16 @@ fn a_flat_folder_test_is_predicted_and_a_class_of_that_name_is_not_taken_for_it(
     let further = read_inputs(&folder.path().join("classes"), &fields).unwrap();
     assert_eq!((further.part, further.inputs.rows()), (None, 6));
 }
+
+#[test]
+fn parts_are_put_one_behind_the_other() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/adult.csv");
+    let (target, validation) = (Some("income".into()), Validation::default());
+    let data = load(&Options { path, target, task: None, validation, group: None, seed: 0 }).unwrap();
+    let (train, validation) = (data.train.targets.len(), data.validation.targets.len());
+    let whole = data.train.with(&data.validation);
+    let rows = |range: std::ops::Range<usize>| whole.take(&range.collect::<Vec<_>>());
+    assert_eq!(rows(0..train), data.train);
+    assert_eq!(rows(train..train + validation), data.validation);
+    assert_eq!(whole.targets.len(), train + validation);
+}

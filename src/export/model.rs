@@ -14,7 +14,8 @@ pub const SCHEMA: &str = "evolve.schema";
 /// a validation part.
 pub const CROSS_VALIDATION: &str = "evolve.metrics.cross_validation";
 /// Key of the metadata entry that says how long the net was trained last, as JSON: `{"examples":N}`, with `"inherited":true`
-/// where that training went on from inherited weights. How it was trained otherwise the genome says.
+/// where that training went on from inherited weights, and `"all_rows":true` where it was on all rows, the metrics being those
+/// of the same genome before. How it was trained otherwise the genome says.
 pub const TRAINING: &str = "evolve.training";
 /// Key of the metadata entry with the estimated peak, in bytes, of the values that the model calculates for a row.
 pub const ROW_BYTES: &str = "evolve.row_bytes";

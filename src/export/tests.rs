@@ -39,7 +39,7 @@ fn net(dataset: &Dataset) -> (Genome, Weights) {
 fn model(dataset: &Dataset, lookup: Lookup) -> (Vec<u8>, Genome, Weights) {
     let (genome, weights) = net(dataset);
     let metrics = Metrics { scores: &Scores::default(), cross_validation: None };
-    let length = TrainingLength { examples: 640, inherited: true };
+    let length = TrainingLength { examples: 640, inherited: true, all_rows: true };
     let net = Net { genome: &genome, length, weights: &weights, metrics };
     let bytes = assemble(&net, dataset, lookup).unwrap();
     (bytes, genome, weights)

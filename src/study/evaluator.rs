@@ -20,7 +20,7 @@ pub struct Job {
     pub examples: u64,
     /// What it starts from.
     pub start: Option<Start>,
-    /// Whether it is a single training on all rows of a cross-validation, instead of one on each fold.
+    /// Whether it is a single training on all rows, those included that others are scored on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
     /// Second of the study at which its training ends at the latest.

@@ -67,9 +67,9 @@ impl Study {
         watch(Event::Finals(&finals));
         self.train_finalists(&finals, evaluator, watch)?;
         let interrupted = stopped(resources.stop);
-        let choice = match resources.dataset.folds.is_empty() || interrupted {
-            true => self.decide(&finals, interrupted, resources, watch)?,
-            false => self.decide_and_refit(&finals, evaluator, resources, watch)?,
+        let choice = match self.refits() && !interrupted {
+            true => self.decide_and_refit(&finals, evaluator, resources, watch)?,
+            false => self.decide(&finals, interrupted, resources, watch)?,
         };
         if !choice.interrupted {
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
@@ -127,7 +127,7 @@ impl Study {
             .search
             .budget
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64)
-            .map(|left| left * refit::share_of_finals(turns * trainings.count(), !resources.dataset.folds.is_empty()));
+            .map(|left| left * refit::share_of_finals(turns * trainings.count(), self.refit_cost(resources.dataset)));
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let share = f64::from(c.proposal.genome.training.length);

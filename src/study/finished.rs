@@ -19,12 +19,14 @@ pub struct Finished {
     pub net: TrainedNet,
     /// The same of the front, in the order of [`Choice::front`].
     pub front: Vec<TrainedNet>,
-    /// Whether they were trained on all rows of a cross-validation; if not, on those outside of [`Finished::fold`].
+    /// Whether it was trained on all rows; if not, of a cross-validation on those outside of [`Finished::fold`], else on those
+    /// outside of the validation part.
     pub refit: bool,
     /// Fold of a cross-validation whose net is exported where none was trained on all rows.
     pub fold: usize,
-    /// Weights trained outside of each fold of a cross-validation, in the order of [`Dataset::folds`].
-    pub folds: Vec<Weights>,
+    /// The weights that were scored: trained outside of each fold of a cross-validation, in the order of [`Dataset::folds`], or
+    /// outside of the validation part.
+    pub scored: Vec<Weights>,
     /// The trainings that it was chosen by, where they are several.
     pub trainings: Vec<SingleTraining>,
     /// Whether the user stopped the study before its end.
@@ -80,7 +82,7 @@ impl Study {
         let refit = self.refits.iter().find(is_refit);
         let source = trainings.source(&stored, choice.training).ok_or_else(|| lost(choice.training))?;
         let length = match (refit, outcome.trainings().get(source)) {
-            (Some(refit), _) => TrainingLength { examples: refit.outcome.costs().examples, inherited: false },
+            (Some(refit), _) => TrainingLength { examples: refit.outcome.costs().examples, all_rows: true, ..length },
             (None, Some(single)) => TrainingLength { examples: single.examples, ..length },
             (None, None) => length,
         };
@@ -92,7 +94,10 @@ impl Study {
             net: TrainedNet { genome, length, weights },
             refit: choice.refit.is_some(),
             fold: trainings.fold(choice.training),
-            folds: (0..resources.dataset.folds.len()).map(of).collect::<Result<_, _>>()?,
+            scored: match resources.dataset.folds.len() {
+                0 => vec![of(choice.training)?],
+                folds => (0..folds).map(of).collect::<Result<_, _>>()?,
+            },
             trainings: outcome.trainings().to_vec(),
             candidate: candidate(choice.candidate)?,
             front: choice.front.iter().map(member).collect::<Result<_, StudyError>>()?,
@@ -109,14 +114,15 @@ impl Study {
         let Some(finalist) = self.finalists.iter().find(|f| f.candidate == candidate && is_it(&f.outcome)) else {
             let parts = searched.course(|number| self.candidates.get(&number));
             let examples = parts.map(|part| part.outcome.costs().examples).sum();
-            let length = TrainingLength { examples, inherited: self.inherits(searched) };
+            let length = TrainingLength { examples, inherited: self.inherits(searched), ..TrainingLength::default() };
             return Some(AsTrained { genome, outcome: &searched.outcome, length });
         };
         let finals = self.finals.iter().find(|finals| finals.after == finalist.after);
         let entry = finals.and_then(|finals| finals.entries.get(finalist.rank as usize));
         genome.training = entry.and_then(|entry| entry.training).unwrap_or(genome.training);
         let (outcome, inherited) = (&finalist.outcome, entry.is_some_and(|entry| entry.warm));
-        Some(AsTrained { genome, outcome, length: TrainingLength { examples: outcome.costs().examples, inherited } })
+        let length = TrainingLength { examples: outcome.costs().examples, inherited, all_rows: false };
+        Some(AsTrained { genome, outcome, length })
     }
 
     /// Whether the search trained a candidate from inherited weights, of a parent or of an earlier study.

@@ -59,6 +59,7 @@ pub fn from_data(space: &SearchSpace, finalists: usize) -> TrainingSettings {
         final_examples: (rows * FINAL_EPOCHS).max(6.0 * LEAST_EXAMPLES) as u64,
         executions: 1,
         class_weights: ClassWeights::Auto,
+        refit: false,
     }
 }
 

@@ -46,7 +46,7 @@ pub use store::Store;
 pub use trainings::{Trainings, standard_error};
 pub use workshop::Workshop;
 
-use crate::data::{Dataset, Preprocessing};
+use crate::data::{Dataset, Part, Preprocessing};
 use crate::engine::Engine;
 use crate::express;
 use crate::genome::SearchSpace;
@@ -56,6 +56,7 @@ use crate::train::{
     ClassWeights, Setting,
     metric::{self, Metric},
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -253,11 +254,15 @@ impl Study {
         let class_weights = self.settings.training.class_weights.clone();
         // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
         let exact = resources.engine.exact();
-        let [searching, retraining] = [resources.engine, exact.as_ref()].map(|engine| {
-            let setting = |data| setting(data, engine, resources, metric, kernels, &class_weights);
+        let (all_rows, has_folds) = (self.all_rows(resources.dataset), !resources.dataset.folds.is_empty());
+        let workshop = |engine, last| {
+            let of = |data| setting(data, engine, resources, metric, kernels, &class_weights);
+            let setting = of(resources.dataset);
             Workshop {
-                setting: setting(resources.dataset),
-                folds: resources.dataset.folds.iter().map(setting).collect(),
+                setting,
+                folds: resources.dataset.folds.iter().map(of).collect(),
+                whole: Setting { train: &all_rows, ..setting },
+                last,
                 executions: self.settings.training.executions,
                 store: &store,
                 gauge: Gauge::new(
@@ -270,7 +275,10 @@ impl Study {
                 memory: memory.clone(),
                 clock,
             }
-        });
+        };
+        // What is trained on all rows has the last state; so have those then that it follows.
+        let searching = workshop(resources.engine, has_folds);
+        let retraining = workshop(exact.as_ref(), has_folds || self.settings.training.refit);
         let told = LocalPool::scoped(resources.workers, &searching, |pool| {
             self.search_phase(&mut search, pool, resources, clock, watch)
         })?;
@@ -278,6 +286,19 @@ impl Study {
             self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
         self.finished(choice, resources)
+    }
+
+    /// The rows that the choice is trained on in the end.
+    fn all_rows<'d>(&self, dataset: &'d Dataset) -> Cow<'d, Part> {
+        match self.settings.training.refit && dataset.folds.is_empty() {
+            true => Cow::Owned(dataset.train.with(&dataset.validation)),
+            false => Cow::Borrowed(&dataset.train),
+        }
+    }
+
+    /// Whether the choice is trained once more on all rows.
+    pub fn refits(&self) -> bool {
+        self.settings.training.refit || self.settings.data.cross_validation.is_some()
     }
 
     /// How often each candidate is trained.

@@ -72,6 +72,9 @@ pub struct TrainingLength {
     /// Whether it went on from inherited weights, so that it has seen more examples than these.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
+    /// Whether all rows were trained on, those included that the metrics are about, which the same genome was scored on before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_rows: bool,
 }
 
 /// The end of a search: who is trained at full length, and how long.
@@ -112,10 +115,10 @@ pub struct Finalist {
     pub timing: Timing,
 }
 
-/// A net trained on all rows as the best of a cross-validation was on its folds.
+/// A net trained on all rows as the choice was on the rows that it was not scored on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refit {
-    /// SHA-256 of the weights of the folds that it follows.
+    /// SHA-256 of the weights that it follows, of a cross-validation those of all folds.
     pub folds: String,
     /// Candidate that it is.
     pub candidate: u64,

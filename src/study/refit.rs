@@ -1,13 +1,18 @@
-//! After a cross-validation: training the best genome on all rows.
+//! Training the best genome on all rows: after a cross-validation, or where the user asks for it the rows of the validation
+//! part included.
 //!
-//! What is exported was scored by nets of the same genome that each lacked a fold. It is trained as they were, with as many
-//! passes over its rows as they had over theirs (the median), to the end. No rows are left to tell whether this one training went well, so it has to look as if it had: on the rows that
-//! it was trained on it must be no worse than the folds were on rows that they had not seen.
+//! What is exported was scored by nets of the same genome that each lacked a fold, or by one that lacked the validation part.
+//! It is trained as they were, with as many passes over its rows as they had over theirs (the median), to the end; what came
+//! of inherited weights goes on from where it was scored. No rows are left to tell whether this one training went well, so it
+//! has to look as if it had: on rows that it was trained on it must be no worse than what was scored was on rows that it had
+//! not seen.
 
-use super::evaluator::{Evaluator, Job};
+use super::evaluator::{Evaluator, Job, Start};
 use super::finished::AsTrained;
 use super::trainings::median;
-use super::{Choice, Event, Finals, Record, Refit, Resources, SingleTraining, Study, StudyError, lengths};
+use super::{
+    Choice, Event, Finals, Outcome, Record, Refit, Resources, SingleTraining, Study, StudyError, TrainingSettings, lengths,
+};
 use crate::data::Dataset;
 
 /// Stream from which this training is seeded.
@@ -19,23 +24,42 @@ const LEAST_SHARE: f64 = 0.5;
 /// Standard errors by which it may be worse on its own rows than the folds on others.
 const MARGIN: f64 = 3.0;
 
-/// Share of the time of the finals, with so many trainings one after the other, that is left where all rows are trained on
-/// after them.
-pub(super) fn share_of_finals(trainings: usize, refit: bool) -> f64 {
-    if refit { trainings as f64 / (trainings as f64 + TRAININGS) } else { 1.0 }
+/// Share of the time of the finals, with so many trainings one after the other, that is left where the one on all rows takes
+/// as long as `refit` of them.
+pub(super) fn share_of_finals(trainings: usize, refit: f64) -> f64 {
+    trainings as f64 / (trainings as f64 + refit)
 }
 
-/// Training examples of all rows for as many passes as the folds had; `None` where none was trained.
-fn length(trainings: &[SingleTraining], dataset: &Dataset) -> Option<u64> {
-    let rows = dataset.folds.iter().cycle().map(|fold| fold.train.targets.len());
-    let scored = trainings.iter().zip(rows).filter(|(training, _)| training.score.is_some());
-    let passes = median(scored.map(|(training, rows)| training.examples as f64 / rows as f64))?;
-    Some((passes * dataset.train.targets.len() as f64).round().max(1.0) as u64)
+/// Passes over their rows that the trainings had which scored a candidate, with so many `examples` if it was a single one;
+/// `None` where none was scored.
+fn passes(trainings: &[SingleTraining], examples: u64, dataset: &Dataset) -> Option<f64> {
+    let parts = if dataset.folds.is_empty() { std::slice::from_ref(dataset) } else { &dataset.folds[..] };
+    let over = |examples: u64, part: &Dataset| examples as f64 / part.train.targets.len() as f64;
+    if trainings.is_empty() {
+        return Some(over(examples, dataset));
+    }
+    let scored = trainings.iter().zip(parts.iter().cycle()).filter(|(training, _)| training.score.is_some());
+    median(scored.map(|(training, part)| over(training.examples, part)))
 }
 
 impl Study {
-    /// Chooses by the folds, trains the choice on all rows, and journals what is exported: that net, or where it did not
-    /// become what the folds promise, the net of the first fold.
+    /// Trainings that one on all rows takes as long as, at most; 0 where there is none.
+    pub(super) fn refit_cost(&self, dataset: &Dataset) -> f64 {
+        match (dataset.folds.is_empty(), self.settings.training.refit) {
+            (true, false) => 0.0,
+            (true, true) => self.rows(dataset) as f64 / dataset.train.targets.len() as f64,
+            (false, _) => TRAININGS,
+        }
+    }
+
+    /// All rows.
+    fn rows(&self, dataset: &Dataset) -> usize {
+        let validation = if dataset.folds.is_empty() { dataset.validation.targets.len() } else { 0 };
+        dataset.train.targets.len() + validation
+    }
+
+    /// Chooses by what was scored, trains the choice on all rows, and journals what is exported: that net, or where it did not
+    /// become what the scores promise, the scored one, which of a cross-validation is the net of the first fold.
     pub(super) fn decide_and_refit(
         &mut self,
         finals: &Finals,
@@ -71,10 +95,16 @@ impl Study {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<Refit>, StudyError> {
         use rand::Rng;
-        let trained = self.as_trained(choice.candidate, &choice.weights);
-        let AsTrained { genome, outcome, .. } = trained.ok_or(StudyError::Diverges { number: choice.candidate })?;
-        let examples = length(outcome.trainings(), resources.dataset);
-        let examples = examples.ok_or(StudyError::Diverges { number: choice.candidate })?;
+        let lost = || StudyError::Diverges { number: choice.candidate };
+        let AsTrained { genome, outcome, length } = self.as_trained(choice.candidate, &choice.weights).ok_or_else(lost)?;
+        let passes = passes(outcome.trainings(), length.examples, resources.dataset).ok_or_else(lost)?;
+        let examples = (passes * self.rows(resources.dataset) as f64).round().max(1.0) as u64;
+        let start = length.inherited.then(|| {
+            let share = f64::from(genome.training.length);
+            let full = self.settings.training.candidate_examples(outcome.costs(), share);
+            let rate = TrainingSettings::warm_rate(examples as f64 / full as f64);
+            Start { genome: genome.clone(), weights: choice.weights.clone(), counts: false, rate }
+        });
         let seed = crate::search::rng(self.settings.search.seed, choice.candidate, REFIT_STREAM).next_u64();
         let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
         evaluator.submit(Job {
@@ -82,7 +112,7 @@ impl Study {
             genome,
             seed,
             examples,
-            start: None,
+            start,
             whole: true,
             deadline,
             rungs: vec![],
@@ -104,9 +134,8 @@ impl Study {
     fn accepted<'r>(&self, refit: &'r Refit, resources: &Resources<'_>) -> Result<Option<&'r str>, StudyError> {
         let metric = self.metric(resources)?;
         let outcomes = self.finalists.iter().map(|f| &f.outcome).chain(self.candidates.values().map(|c| &c.outcome));
-        let Some(folds) = outcomes.into_iter().find(|outcome| outcome.weights() == Some(&refit.folds)) else {
-            return Ok(None);
-        };
+        let mut followed = outcomes.filter(|outcome: &&Outcome| outcome.weights() == Some(&refit.folds));
+        let Some(folds) = followed.next() else { return Ok(None) };
         let (Some(promised), Some(score)) = (folds.score(), refit.outcome.score()) else { return Ok(None) };
         let least = promised - MARGIN * self.standard_error(metric, promised, folds, resources);
         let wanted = LEAST_SHARE * refit.examples as f64;
@@ -121,7 +150,7 @@ mod tests {
     use crate::data::{CrossValidation, Options, Validation, load};
 
     #[test]
-    fn all_rows_are_trained_on_with_as_many_passes_as_the_folds() {
+    fn all_rows_are_trained_on_with_as_many_passes_as_those_had_that_were_scored() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/iris.csv");
         let validation = Validation::Folds(CrossValidation { folds: 3, repetitions: 1 });
         let target = Some("species".into());
@@ -129,13 +158,16 @@ mod tests {
         let training = |examples| SingleTraining { score: Some(0.9), examples, ..SingleTraining::default() };
         let failed = SingleTraining { failure: Some("diverged".into()), ..SingleTraining::default() };
         let trainings = [training(800), training(400), training(1_200), failed];
-        assert_eq!(length(&trainings, &dataset), Some(1_200), "ten passes over 80 rows, as many over 120");
-        assert_eq!(length(&trainings[3..], &dataset), None);
+        assert_eq!(passes(&trainings, 0, &dataset), Some(10.0), "800 examples of the 80 rows of a fold");
+        assert_eq!(passes(&trainings[3..], 0, &dataset), None);
+        let split = Dataset { folds: vec![], ..dataset };
+        assert_eq!(passes(&[], 600, &split), Some(5.0), "of 120 rows");
+        assert_eq!(passes(&trainings, 0, &split), Some(800.0 / 120.0), "each execution is on the same rows");
     }
 
     #[test]
     fn time_is_left_for_it() {
-        assert_eq!(share_of_finals(10, false), 1.0);
-        assert!((share_of_finals(10, true) - 10.0 / 12.0).abs() < 1e-12);
+        assert_eq!(share_of_finals(10, 0.0), 1.0);
+        assert!((share_of_finals(10, 2.0) - 10.0 / 12.0).abs() < 1e-12);
     }
 }

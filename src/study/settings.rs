@@ -137,6 +137,10 @@ pub struct TrainingSettings {
     /// Weights of the classes in the loss.
     #[serde(default, skip_serializing_if = "is_auto")]
     pub class_weights: ClassWeights,
+    /// Whether what is chosen by a validation part is trained once more on all rows, that part included; after a
+    /// cross-validation it is anyway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 fn first() -> u32 {

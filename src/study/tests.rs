@@ -222,14 +222,14 @@ fn a_training_that_was_paused_is_as_long_as_its_parts_and_one_that_goes_on_from_
         costs.examples = examples;
     }
     let length = |study: &Study, number: u64, weights: &str| study.as_trained(number, weights).unwrap().length;
-    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 60, inherited: false });
+    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 60, inherited: false, all_rows: false });
     let proposal = &mut study.candidates.get_mut(&1).unwrap().proposal;
     proposal.continues = Some(search::Continuation { candidate: 0, from: 0.5 });
-    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 100, inherited: false });
-    assert_eq!(length(&study, 0, &first), TrainingLength { examples: 40, inherited: false });
+    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 100, inherited: false, all_rows: false });
+    assert_eq!(length(&study, 0, &first), TrainingLength { examples: 40, inherited: false, all_rows: false });
     let proposal = &mut study.candidates.get_mut(&1).unwrap().proposal;
     (proposal.continues, proposal.inherit) = (None, Some(0));
-    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 60, inherited: true });
+    assert_eq!(length(&study, 1, &second), TrainingLength { examples: 60, inherited: true, all_rows: false });
 }
 
 #[test]

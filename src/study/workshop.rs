@@ -15,10 +15,14 @@ const SHORT_STEP_OF_DEVICE: u64 = 250_000_000;
 
 /// What the threads of a [`super::LocalPool`] work with.
 pub struct Workshop<'a> {
-    /// What all trainings share, with all rows and the validation part.
+    /// What all trainings share, with the parts to train on and to validate on; of a cross-validation with all rows.
     pub setting: Setting<'a>,
     /// The same with the parts of each fold; empty where there is a validation part.
     pub folds: Vec<Setting<'a>>,
+    /// The same with all rows to train on.
+    pub whole: Setting<'a>,
+    /// Whether the last state of a training is its result, instead of the best on the rows that it is scored on.
+    pub last: bool,
     /// Seeds from which each candidate is trained.
     pub executions: usize,
     /// Where weights are kept.
@@ -41,7 +45,7 @@ impl<'a> Workshop<'a> {
     fn settings(&self, job: &Job) -> Vec<&Setting<'a>> {
         let trainings = self.trainings();
         match job.whole {
-            true => vec![&self.setting],
+            true => vec![&self.whole],
             false => (0..trainings.count()).map(|i| self.folds.get(trainings.fold(i)).unwrap_or(&self.setting)).collect(),
         }
     }
@@ -88,7 +92,7 @@ pub(super) fn evaluate(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Ende
 }
 
 fn train_jobs(workshop: &Workshop<'_>, jobs: &[Job]) -> Result<Vec<Ended>, StudyError> {
-    let setting = &workshop.setting;
+    let setting = if jobs[0].whole { &workshop.whole } else { &workshop.setting };
     let (rows, scored) = (setting.train.targets.len(), setting.validation.targets.len());
     let costs = match train::costs(&jobs[0].genome, setting.task, rows, scored) {
         Ok(costs) => costs,
@@ -183,8 +187,8 @@ fn requests<'j>(
             keeps_start: job.start.as_ref().is_some_and(|from| start.is_some() && from.counts),
             rate: job.start.as_ref().filter(|_| start.is_some()).map_or(1.0, |start| start.rate),
             start,
-            // No rows of a fold choose the state that is scored on them.
-            last: !workshop.folds.is_empty(),
+            // Rows that it was trained on tell nothing of a state.
+            last: workshop.last || job.whole,
             deadline: job.deadline.map(|seconds| workshop.clock.shared(seconds, settings.len() - training)),
             rungs: job.rungs.clone(),
             checkpoint: job.checkpoint.as_ref().map(|hash| workshop.store.get_checkpoint(hash)).transpose()?,

@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// What all trainings of a study share.
+#[derive(Clone, Copy)]
 pub struct Setting<'a> {
     /// The task.
     pub task: &'a Task,

@@ -87,6 +87,10 @@ pub struct Args {
     /// Train every network from N seeds and score it by the mean; costs N times as much, and chance picks less
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100), default_value_t = 1, help_heading = "Search")]
     pub executions: u32,
+    /// Train what is chosen once more on all rows, those of the validation part included, where it then cannot be scored:
+    /// what is reported is how well the network did before; --cv does so anyway
+    #[arg(long, help_heading = "Search")]
+    pub refit: bool,
     /// Strategy of the search [default: auto, or nsga2 with --minimize]
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), help_heading = "Search")]
     pub strategy: Option<String>,
@@ -206,6 +210,7 @@ impl Args {
             group: self.group,
             class_weights: self.class_weights.unwrap_or_default(),
             executions: self.executions as usize,
+            refit: self.refit,
             budget,
             candidates: self.candidates,
             total_examples: self.total_examples,

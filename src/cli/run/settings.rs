@@ -30,6 +30,8 @@ pub struct RunSettings {
     pub class_weights: ClassWeights,
     /// Seeds from which each candidate is trained; at least 1.
     pub executions: usize,
+    /// Whether what is chosen is trained once more on all rows.
+    pub refit: bool,
     /// Time for search, retraining and export; `None` where only the number of candidates ends the search.
     pub budget: Option<Duration>,
     /// Most candidates.
@@ -98,6 +100,12 @@ impl RunSettings {
             let why = "further objectives are measured on the one net of a candidate, of which --cv and --executions train several";
             let hint = "leave these out, or --minimize and bounds other than params and macs";
             return Err(Failure::bad_input(why).hint(hint));
+        }
+        if self.refit && measured {
+            let why = "the networks of a front, and bounds on what is measured, hold as they were scored: --refit would change them";
+            return Err(
+                Failure::bad_input(why).hint("leave out --refit, or --minimize and bounds other than params and macs")
+            );
         }
         if self.fidelity != Fidelity::Full && (several || measured) {
             let why = "networks are compared on their way by the metric of one training alone";

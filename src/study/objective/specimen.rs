@@ -47,7 +47,7 @@ impl<'a> Specimen<'a> {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let length = TrainingLength { examples: self.costs.examples, inherited: self.inherited };
+        let length = TrainingLength { examples: self.costs.examples, inherited: self.inherited, all_rows: false };
         let model = (self.assemble)(self.genome, length, self.weights, self.scores)?;
         Ok(self.model.get_or_init(|| model))
     }

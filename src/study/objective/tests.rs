@@ -65,7 +65,7 @@ fn all_are_measured_on_what_would_be_exported() {
     assert_eq!(measured.objectives.len(), ALL.len());
     assert!(measured.objectives.values().all(|value| value.is_finite() && *value > 0.0), "{measured:?}");
     assert_eq!((value("params"), value("macs")), (costs.parameters as f64, costs.macs as f64));
-    let length = TrainingLength { examples: costs.examples, inherited: true };
+    let length = TrainingLength { examples: costs.examples, inherited: true, all_rows: false };
     let size = assemble(&genome, length, &weights, &Scores::new()).unwrap().len() as f64;
     assert_eq!(value("size"), size);
     assert!(value("memory") >= 4.0 * value("params"));

@@ -142,6 +142,8 @@ fn ended(dataset: &Dataset, device: &Device, store: &Store, jobs: &[Job]) -> Vec
     let workshop = Workshop {
         setting: setting(dataset),
         folds: dataset.folds.iter().map(setting).collect(),
+        whole: setting(dataset),
+        last: !dataset.folds.is_empty(),
         executions: 1,
         store,
         gauge: None,

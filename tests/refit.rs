@@ -1,0 +1,111 @@
+//! `--refit`: what is chosen by a validation part is trained once more on all rows.
+
+mod binary;
+
+use binary::{evolve, fixture, journal, model, run, with_options};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Rows of iris, and those of them that are validated on by default.
+const ROWS: (u64, u64) = (120, 24);
+
+/// A short study of iris. Options that are given replace those that stand here.
+fn study(out: &Path, options: &[&str]) -> Command {
+    let data = fixture("iris.csv");
+    let command = evolve(&["run", data.to_str().expect("a path"), "--target", "species", "--quiet", "--seed", "3"]);
+    with_options(command, &[["--candidates", "6"], ["--examples", "1500"]], options, out)
+}
+
+/// The records of a kind.
+fn records(out: &Path, event: &str) -> Vec<Value> {
+    journal(out).into_iter().filter(|record| record["event"] == event).collect()
+}
+
+fn metadata(out: &Path, key: &str) -> Value {
+    let model = evolve::onnx::read(&model(out)).expect("a model");
+    serde_json::from_str(model.metadata(key).expect("an entry")).expect("JSON")
+}
+
+fn report(out: &Path) -> Value {
+    serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report")).expect("JSON")
+}
+
+#[test]
+fn the_choice_is_trained_on_all_rows_with_as_many_passes_and_reported_as_it_was_scored_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (plain, refit) = (folder.path().join("plain"), folder.path().join("refit"));
+    run(study(&plain, &[]));
+    run(study(&refit, &["--refit"]));
+    assert_eq!(records(&plain, "candidate"), records(&refit, "candidate"), "the search is the same");
+    assert!(records(&plain, "refit").is_empty());
+
+    let (again, choice) = (records(&refit, "refit").swap_remove(0), records(&refit, "choice").swap_remove(0));
+    assert_eq!(again["folds"], choice["weights"]);
+    assert_eq!(choice["refit"], again["outcome"]["weights"]);
+    let trained = [records(&refit, "finalist"), records(&refit, "candidate")].concat();
+    let followed = trained.iter().find(|t| t["outcome"]["weights"] == choice["weights"]).expect("the scored net");
+    let examples = followed["outcome"]["costs"]["examples"].as_f64().expect("examples");
+    let (rows, validation) = ROWS;
+    assert_eq!(again["examples"], (examples / (rows - validation) as f64 * rows as f64).round() as u64);
+    assert_eq!(again["outcome"]["status"], "scored");
+
+    assert_eq!(metadata(&refit, "evolve.training")["all_rows"], true);
+    assert_eq!(metadata(&plain, "evolve.training").get("all_rows"), None);
+    assert_eq!(metadata(&refit, "evolve.metrics"), choice["scores"], "as it was scored before");
+    assert!(model(&plain) != model(&refit));
+    let told = report(&refit);
+    assert_eq!(told["value"], choice["scores"]["accuracy"]);
+    assert!(told["scored"]["exported"].as_str().expect("words").contains("all rows"));
+    assert!(fs::read_to_string(refit.join("report.html")).expect("a page").contains("trained once more on all rows"));
+}
+
+#[test]
+fn any_number_of_workers_and_any_kill_gives_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let began = Instant::now();
+    run(study(&whole, &["--refit", "--workers", "1"]));
+    let pause = began.elapsed() / 4;
+    for kill in 0..3 {
+        let begun = broken.join("study.toml").exists();
+        let resume = || evolve(&["resume", "--quiet", broken.to_str().expect("a path")]);
+        let mut command = if begun { resume() } else { study(&broken, &["--refit", "--workers", "3"]) };
+        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
+        std::thread::sleep(pause + Duration::from_millis(37 * kill));
+        child.kill().expect("a kill");
+        child.wait().expect("an end");
+    }
+    run(evolve(&["resume", "--quiet", broken.to_str().expect("a path")]));
+    assert_eq!(journal(&whole), journal(&broken));
+    assert!(model(&whole) == model(&broken), "the models differ");
+}
+
+/// What came of inherited weights has no training of its own to be repeated: it goes on from where it was scored.
+#[test]
+fn what_came_of_inherited_weights_goes_on_from_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    run(study(&first, &[]));
+    let from = ["--from", first.to_str().expect("a path"), "--refit", "--candidates", "1"];
+    run(study(&second, &from));
+    let choice = records(&second, "choice").swap_remove(0);
+    assert!(choice["refit"].is_string(), "{choice}");
+    let training = metadata(&second, "evolve.training");
+    assert!(choice["finalist"].is_null(), "{choice}: another seed shows what is to be shown");
+    assert_eq!((&training["all_rows"], &training["inherited"]), (&Value::Bool(true), &Value::Bool(true)));
+}
+
+#[test]
+fn it_does_not_go_with_a_front() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for options in [["--minimize", "size"], ["--constraint", "size<100k"]] {
+        let out = folder.path().join("out");
+        let output = study(&out, &[&options[..], &["--refit"]].concat()).output().expect("the binary runs");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && message.contains("--refit") && message.contains("hint"), "{message}");
+        assert!(!out.exists());
+    }
+}
