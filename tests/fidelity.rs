@@ -139,6 +139,27 @@ fn a_search_of_so_many_examples_ends_with_them_whatever_the_workers() {
     }
 }
 
+/// Seconds decide how long candidates train and where the search ends; what is paused may still go on in a later session.
+#[test]
+fn with_a_budget_it_ends_in_time_and_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let data = fixture("credit_g.csv");
+    let mut command = evolve(&["run", data.to_str().expect("a path"), "--target", "class", "--quiet", "--budget", "12s"]);
+    let began = Instant::now();
+    run({
+        command.args(["--fidelity", "halving", "--examples", "3200", "--candidates", "60", "--out"]).arg(&out);
+        command
+    });
+    assert!(began.elapsed() < Duration::from_secs(24), "{:?}", began.elapsed());
+    let before = candidates(&out);
+    assert!(!paused(&out).is_empty(), "none of {} is paused", before.len());
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "70", "--budget", "20s"]));
+    let after = candidates(&out);
+    assert!(after.len() > before.len() && before.iter().all(|candidate| after.contains(candidate)));
+    what_is_exported_was_trained_to_its_end(&out);
+}
+
 #[test]
 fn what_cannot_be_compared_on_its_way_is_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().expect("a folder");

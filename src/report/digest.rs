@@ -2,7 +2,7 @@
 
 use super::{Contribution, Input, Step, contributions, importance, lineage::begun, lineage::lineage};
 use crate::search::model::Importance;
-use crate::study::{Candidate, Choice, Failure, Finalist, Outcome, Record, Refit};
+use crate::study::{Candidate, Choice, Failure, Outcome, Record, Timing};
 use std::collections::BTreeMap;
 
 /// What the journal adds up to.
@@ -14,8 +14,10 @@ pub struct Digest {
     pub arms: Vec<String>,
     /// Failures of each kind, with the first message.
     pub failures: Vec<(Failure, u64, String)>,
-    /// Candidates that were trained with smaller batches than their genomes say.
+    /// Those among [`Digest::trainings`] that had smaller batches than the genomes say.
     pub smaller_batches: u64,
+    /// Candidates, finalists and trainings on all rows that did not fail.
+    pub trainings: u64,
     /// The exported candidate and its ancestors, the oldest first.
     pub lineage: Vec<Step>,
     /// What each arm contributed.
@@ -69,8 +71,8 @@ impl Digest {
                     candidates.insert(candidate.number, candidate);
                     digest.take_candidate(candidate, begun(candidate, &candidates), input, &mut best);
                 }
-                Record::Finalist(finalist) => digest.take_finalist(finalist),
-                Record::Refit(refit) => digest.take_refit(refit),
+                Record::Finalist(finalist) => digest.take_training(&finalist.outcome, &finalist.timing),
+                Record::Refit(refit) => digest.take_training(&refit.outcome, &refit.timing),
                 Record::Choice(choice) => digest.choice = Some(choice.clone()),
                 Record::Finals(_) => {}
             }
@@ -94,10 +96,7 @@ impl Digest {
         if candidate.proposal.continues.is_some() {
             self.paused = self.paused.saturating_sub(1);
         }
-        self.seconds = self.seconds.max(candidate.timing.ended());
-        self.examples += candidate.outcome.costs().examples;
-        let is_trained = !matches!(candidate.outcome, Outcome::Failed { .. });
-        self.smaller_batches += u64::from(is_trained && candidate.timing.batch.is_some());
+        self.take_training(&candidate.outcome, &candidate.timing);
         let name = &begun.proposal.origin.arm;
         let arm = self.arms.iter().position(|arm| arm == name).unwrap_or_else(|| {
             self.arms.push(name.clone());
@@ -128,14 +127,13 @@ impl Digest {
         }
     }
 
-    fn take_finalist(&mut self, finalist: &Finalist) {
-        self.seconds = self.seconds.max(finalist.timing.ended());
-        self.examples += finalist.outcome.costs().examples;
-    }
-
-    fn take_refit(&mut self, refit: &Refit) {
-        self.seconds = self.seconds.max(refit.timing.ended());
-        self.examples += refit.outcome.costs().examples;
+    /// Takes in what a training of a candidate, of a finalist or on all rows took.
+    fn take_training(&mut self, outcome: &Outcome, timing: &Timing) {
+        self.seconds = self.seconds.max(timing.ended());
+        self.examples += outcome.costs().examples;
+        let is_trained = !matches!(outcome, Outcome::Failed { .. });
+        self.trainings += u64::from(is_trained);
+        self.smaller_batches += u64::from(is_trained && timing.batch.is_some());
     }
 }
 

@@ -21,13 +21,13 @@ fn failures(digest: &Digest) -> String {
     format!("<table class=\"pairs\">{}</table>\n", rows.concat())
 }
 
-/// How many candidates the device had no memory for as they were proposed.
+/// How many trainings the device had no memory for as their genomes say.
 fn smaller_batches(digest: &Digest) -> String {
     match digest.smaller_batches {
         0 => String::new(),
         n => format!(
-            "<p>Trained with smaller batches, since the device ran out of memory: {n} of {}.</p>\n",
-            digest.candidates
+            "<p>Trained with smaller batches, since the device ran out of memory: {n} of {}, the finals included.</p>\n",
+            digest.trainings
         ),
     }
 }
@@ -48,8 +48,8 @@ mod tests {
 
     #[test]
     fn smaller_batches_are_told_of_where_there_were_any() {
-        let digest = |smaller_batches| Digest { smaller_batches, candidates: 9, ..Digest::default() };
+        let digest = |smaller_batches| Digest { smaller_batches, trainings: 9, ..Digest::default() };
         assert_eq!(smaller_batches(&digest(0)), "");
-        assert!(smaller_batches(&digest(2)).contains("ran out of memory: 2 of 9."));
+        assert!(smaller_batches(&digest(2)).contains("ran out of memory: 2 of 9, the finals included."));
     }
 }
