@@ -53,7 +53,7 @@ use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{
-    ClassWeights, Setting,
+    ClassWeights, ResidentPart, Setting,
     metric::{self, Metric},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -251,13 +251,17 @@ impl Study {
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
         let class_weights = self.settings.training.class_weights.clone();
+        let whole = ResidentPart::new(&resources.dataset.task, &resources.dataset.train);
+        let folds = resources.dataset.folds.iter().map(|fold| ResidentPart::new(&fold.task, &fold.train));
+        let folds: Vec<_> = folds.collect();
+        let watch = &mut telling_of_refusal(std::iter::once(&whole).chain(&folds).collect(), watch);
         // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
         let exact = resources.engine.exact();
         let [searching, retraining] = [resources.engine, exact.as_ref()].map(|engine| {
-            let setting = |data| setting(data, engine, resources, metric, kernels, &class_weights);
+            let setting = |(data, part)| setting(data, part, engine, resources, metric, kernels, &class_weights);
             Workshop {
-                setting: setting(resources.dataset),
-                folds: resources.dataset.folds.iter().map(setting).collect(),
+                setting: setting((resources.dataset, &whole)),
+                folds: resources.dataset.folds.iter().zip(&folds).map(setting).collect(),
                 executions: self.settings.training.executions,
                 store: &store,
                 gauge: Gauge::new(
@@ -362,9 +366,28 @@ impl Study {
     }
 }
 
+/// The watcher, which is also told where features are fed although there is a device: once, after the first event by which that
+/// is known.
+fn telling_of_refusal<'a>(
+    parts: Vec<&'a ResidentPart<'a>>,
+    watch: &'a mut dyn FnMut(Event<'_>),
+) -> impl FnMut(Event<'_>) + 'a {
+    let mut told = false;
+    move |event: Event<'_>| {
+        watch(event);
+        if let Some(error) = parts.iter().find_map(|part| part.refusal()).filter(|_| !told) {
+            told = true;
+            watch(Event::Warning(&format!(
+                "the training examples are sent step by step, as the device cannot hold them: {error}"
+            )));
+        }
+    }
+}
+
 /// What all trainings on a dataset or on a fold share.
 fn setting<'a>(
     data: &'a Dataset,
+    resident: &'a ResidentPart<'a>,
     engine: &'a dyn Engine,
     resources: &Resources<'a>,
     metric: &'static Metric,
@@ -374,6 +397,7 @@ fn setting<'a>(
     Setting {
         task: &data.task,
         train: &data.train,
+        resident: Some(resident),
         validation: &data.validation,
         engine,
         target: if kernels { Target::CpuKernels } else { Target::Portable },
