@@ -254,7 +254,7 @@ impl Study {
         let whole = ResidentPart::new(&resources.dataset.task, &resources.dataset.train);
         let folds = resources.dataset.folds.iter().map(|fold| ResidentPart::new(&fold.task, &fold.train));
         let folds: Vec<_> = folds.collect();
-        let watch = &mut telling_of_refusal(std::iter::once(&whole).chain(&folds).collect(), watch);
+        let watch = &mut event::telling_of_refusal(std::iter::once(&whole).chain(&folds).collect(), watch);
         // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
         let exact = resources.engine.exact();
         let [searching, retraining] = [resources.engine, exact.as_ref()].map(|engine| {
@@ -363,24 +363,6 @@ impl Study {
     fn awaited(&self) -> impl Iterator<Item = &Start> {
         let open = (0..).zip(&self.heirs).filter(|(number, _)| !self.candidates.contains_key(number));
         open.filter_map(|(_, heir)| heir.start.as_ref())
-    }
-}
-
-/// The watcher, which is also told where features are fed although there is a device: once, after the first event by which that
-/// is known.
-fn telling_of_refusal<'a>(
-    parts: Vec<&'a ResidentPart<'a>>,
-    watch: &'a mut dyn FnMut(Event<'_>),
-) -> impl FnMut(Event<'_>) + 'a {
-    let mut told = false;
-    move |event: Event<'_>| {
-        watch(event);
-        if let Some(error) = parts.iter().find_map(|part| part.refusal()).filter(|_| !told) {
-            told = true;
-            watch(Event::Warning(&format!(
-                "the training examples are sent step by step, as the device cannot hold them: {error}"
-            )));
-        }
     }
 }
 

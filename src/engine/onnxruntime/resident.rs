@@ -7,12 +7,15 @@ use crate::graph::{DType, Graph, Shape, Target, TensorType, spell};
 use crate::onnx;
 use ort::memory::Allocator;
 use ort::session::IoBinding;
-use ort::value::{DynTensor, PrimitiveTensorElementType, Tensor};
+use ort::value::{DynTensor, PrimitiveTensorElementType, Tensor, TensorRefMut};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 /// The tensors may take one in so many of the bytes that the device has left: trainings need the others.
 const SHARE: usize = 2;
+
+/// Elements that are copied at a time: on its way each is on the host once more.
+const PIECE: usize = 1 << 24;
 
 /// Tensors on a device.
 pub(super) struct Kept {
@@ -63,26 +66,32 @@ fn make_sure_of_room(engine: &OnnxRuntime, model: &[u8], bytes: usize) -> Result
 }
 
 fn copied(tensor: &HostTensor<'_>, allocator: &Allocator) -> ort::Result<DynTensor> {
-    fn of<T: PrimitiveTensorElementType + Debug + Copy>(
-        shape: &[usize],
-        values: &[T],
-        allocator: &Allocator,
-    ) -> ort::Result<DynTensor> {
-        let mut staged = Tensor::<T>::new(&Allocator::default(), shape)?;
-        let elements = staged.extract_tensor_mut().1;
-        if elements.len() != values.len() {
-            return Err(ort::Error::new(format!("{} elements were given for {shape:?}", values.len())));
-        }
-        elements.copy_from_slice(values);
-        let mut device = Tensor::<T>::new(allocator, shape)?;
-        staged.copy_into(&mut device)?;
-        Ok(device.upcast())
-    }
     match tensor.view {
-        View::F32(values) => of(&tensor.slot.shape, values, allocator),
-        View::I64(values) => of(&tensor.slot.shape, values, allocator),
-        View::U8(values) => of(&tensor.slot.shape, values, allocator),
+        View::F32(values) => copied_elements(&tensor.slot.shape, values, allocator),
+        View::I64(values) => copied_elements(&tensor.slot.shape, values, allocator),
+        View::U8(values) => copied_elements(&tensor.slot.shape, values, allocator),
     }
+}
+
+fn copied_elements<T: PrimitiveTensorElementType + Debug + Copy>(
+    shape: &[usize],
+    values: &[T],
+    allocator: &Allocator,
+) -> ort::Result<DynTensor> {
+    if shape.iter().product::<usize>() != values.len() {
+        return Err(ort::Error::new(format!("{} elements were given for {shape:?}", values.len())));
+    }
+    let mut device = Tensor::<T>::new(allocator, shape)?;
+    let start = device.data_ptr_mut().cast::<T>();
+    for (index, piece) in values.chunks(PIECE).enumerate() {
+        let mut staged = Tensor::<T>::new(&Allocator::default(), [piece.len()])?;
+        staged.extract_tensor_mut().1.copy_from_slice(piece);
+        let (at, extents) = (start.wrapping_add(index * PIECE), ort::value::Shape::new([piece.len() as i64]));
+        // SAFETY: so many elements lie there in `device`, which outlives this view of them, and nothing else looks at them.
+        let part = unsafe { TensorRefMut::from_raw(device.memory_info().to_owned(), at.cast(), extents) }?;
+        staged.copy_into(part)?;
+    }
+    Ok(device.upcast())
 }
 
 /// A model for sessions that run nothing: their allocators are what is wanted.
