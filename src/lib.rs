@@ -57,6 +57,11 @@
 //! runs a step more than once, so there all written state has two sets; a replay brings nothing to the host, so what is
 //! fetched is copied afterwards; and nobody else may allocate or wait on a device meanwhile, so whoever captures does it alone.
 //!
+//! The features of the training part are put on such a device once for all trainings of a study ([`train::ResidentPart`]),
+//! where they take at most half of the memory that it has left; a step is then fed the numbers of its rows and begins by taking
+//! these ([`graph::passes::resident`]), for all members of a population from the same tensors. Images that are augmented are
+//! fed: they are altered on the host. On the CPU everything is fed.
+//!
 //! Kernels keep what they need from call to call, so that a step allocates nothing. What they write lies on huge pages where
 //! the system has any, which a step that walks through tens of megabytes is a tenth to a third faster on.
 //!

@@ -69,6 +69,7 @@ fn a_step_allocates_nothing() {
         let setting = Setting {
             task: &dataset.task,
             train: &dataset.train,
+            resident: None,
             validation: &dataset.validation,
             engine: engine.as_ref(),
             target: Target::CpuKernels,

@@ -6,13 +6,13 @@
 mod cuda;
 mod tasks;
 
-use cuda::{BATCH, Counts, Stubs, fed, genomes};
+use cuda::{BATCH, Counts, Stubs, fed, genomes, part};
 use evolve::data::Task;
 use evolve::engine::{CudaOptions, Engine, EngineError, Model, OnnxRuntime, Plan, Session};
-use evolve::express::{domain, training_step};
+use evolve::express::{TrainingStep, domain, training_step};
 use evolve::genome::{Genome, SearchSpace};
 use evolve::graph::Target;
-use evolve::train::{self, Evaluator};
+use evolve::train::{self, Evaluator, ResidentFeatures, ResidentPart};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -21,14 +21,16 @@ const MEMBERS: usize = 3;
 
 /// What is counted in two steps, and in the two that follow.
 fn pairs(
-    genome: &Genome,
-    task: &Task,
+    step: &TrainingStep,
     members: usize,
+    features: Option<&ResidentFeatures>,
     engine: &dyn Engine,
     stubs: &Stubs,
 ) -> Result<[Counts; 2], train::TrainError> {
-    let step = training_step(genome, task, BATCH)?;
-    let mut session = train::load_population(&step, engine, Target::Portable, members)?;
+    let mut session = match features {
+        Some(features) => train::load_resident(step, engine, Target::Portable, members, features)?,
+        None => train::load_population(step, engine, Target::Portable, members)?,
+    };
     let mut pair = || {
         let (made, counts) = stubs.count(|| session.step().and_then(|()| session.step()));
         made.map(|()| counts)
@@ -37,16 +39,21 @@ fn pairs(
 }
 
 /// Checks that a genome's steps are captured once for each set of state and replayed from then on, and that nothing crosses
-/// over but what is fed and the losses.
+/// over but what is fed and the losses, whether or not its features lie on the device.
 fn check(genome: &Genome, task: &Task, members: usize, engine: &dyn Engine, stubs: &Stubs) {
-    let [first, later] =
-        pairs(genome, task, members, engine, stubs).unwrap_or_else(|e| panic!("{members} members: {e}: {}", genome.json()));
-    assert_eq!((first.captures, later.captures, later.replays), (2, 0, 2), "{}", genome.json());
     let step = training_step(genome, task, BATCH).expect("a step");
-    let crossing = (2 * members as u64 * fed(&step), 2 * (members * size_of::<f32>()) as u64);
-    assert_eq!((later.launches, (later.to_device, later.to_host)), (0, crossing), "{}", genome.json());
-    // What is uploaded in a capture is read again in each replay, when its memory may have another use.
-    assert_eq!(first.copies_in_capture, 0, "{}", genome.json());
+    let part = part(task);
+    let resident = ResidentPart::new(task, &part);
+    for features in [None, Some(resident.features(engine).expect("room"))] {
+        let [first, later] = pairs(&step, members, features, engine, stubs)
+            .unwrap_or_else(|e| panic!("{members} members: {e}: {}", genome.json()));
+        assert_eq!((first.captures, later.captures, later.replays), (2, 0, 2), "{}", genome.json());
+        let feeds = features.map_or_else(|| step.feeds.clone(), |features| features.feeds(&step));
+        let crossing = (2 * members as u64 * fed(&feeds), 2 * (members * size_of::<f32>()) as u64);
+        assert_eq!((later.launches, (later.to_device, later.to_host)), (0, crossing), "{}", genome.json());
+        // What is uploaded in a capture is read again in each replay, when its memory may have another use.
+        assert_eq!(first.copies_in_capture, 0, "{}", genome.json());
+    }
 }
 
 /// While one thread captures, others train, too: what they allocate, free and wait for would end the capture.
@@ -55,9 +62,18 @@ fn captures_beside_other_threads(genome: &Genome, task: &Task, engine: &dyn Engi
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..12 {
+                for turn in 0..12 {
                     let step = training_step(genome, task, BATCH).expect("a step");
-                    let made = train::load(&step, engine, Target::Portable).and_then(|mut session| {
+                    // Every other training brings its features and takes them away.
+                    let part = part(task);
+                    let resident = ResidentPart::new(task, &part);
+                    let loaded = if turn % 2 == 0 {
+                        train::load(&step, engine, Target::Portable)
+                    } else {
+                        let features = resident.features(engine).expect("room");
+                        train::load_resident(&step, engine, Target::Portable, 1, features)
+                    };
+                    let made = loaded.and_then(|mut session| {
                         let mut weights = vec![0.0; step.params[0].elements()];
                         (0..6).try_for_each(|_| session.step())?;
                         Ok(session.read_state(0, &mut weights)?)
@@ -151,7 +167,8 @@ fn steps_are_captured_and_replayed() {
     captures_beside_other_threads(genome, task, &engine);
     another_thread_captures_for_itself(genome, task, &engine, &stubs);
     // What is not asked for is not captured.
-    let [first, later] = pairs(genome, task, 1, &device, &stubs).expect("steps");
+    let step = training_step(genome, task, BATCH).expect("a step");
+    let [first, later] = pairs(&step, 1, None, &device, &stubs).expect("steps");
     assert_eq!((first.captures, later.captures, later.replays), (0, 0, 0));
     assert!(later.launches > 0);
 }

@@ -29,6 +29,7 @@ fn trained(dataset: &Dataset, stop: bool, request: Request<'_>) -> Result<Traine
     let setting = Setting {
         task: &dataset.task,
         train: &dataset.train,
+        resident: None,
         validation: &dataset.validation,
         engine: &Tract,
         target: Target::Portable,

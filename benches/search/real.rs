@@ -51,6 +51,7 @@ impl Real {
         Setting {
             task: &self.dataset.task,
             train: &self.dataset.train,
+            resident: None,
             validation: &self.dataset.validation,
             engine: self.engine.as_ref(),
             target: TARGET,

@@ -22,7 +22,7 @@ use crate::{
         TrainingSettings, Trainings, lengths,
     },
     train::{
-        self, baseline,
+        self, ResidentPart, Setting, baseline,
         metric::{self, Metric},
     },
 };
@@ -171,7 +171,8 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
             let (seconds, trainings) = (budget.as_secs_f64(), Trainings::new(dataset.folds.len(), settings.executions));
-            let setting = session.setting(kernels);
+            let resident = ResidentPart::new(&dataset.task, &dataset.train);
+            let setting = Setting { resident: Some(&resident), ..session.setting(kernels) };
             let (lengths, expected) =
                 lengths::from_budget(space, probe, &setting, seconds, session.workers, finalists, trainings.count())?;
             (lengths, Some(expected))

@@ -47,11 +47,12 @@ struct Ending<'a> {
 }
 
 impl Session<'_> {
-    /// What trainings share.
+    /// What trainings share, with features that are fed.
     pub(super) fn setting(&self, kernels: bool) -> Setting<'_> {
         Setting {
             task: &self.dataset.task,
             train: &self.dataset.train,
+            resident: None,
             validation: &self.dataset.validation,
             engine: self.engine,
             target: if kernels { Target::CpuKernels } else { Target::Portable },

@@ -6,6 +6,7 @@ mod locate;
 mod onnxruntime;
 mod pages;
 mod plan;
+mod resident;
 mod select;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -14,6 +15,7 @@ mod tract;
 pub use install::{Build, InstallError, Installed, install, install_for};
 pub use locate::{Found, Located, OLDEST_MINOR, Places, Skipped, Source, locate, locate_first};
 pub use onnxruntime::{CudaOptions, OnnxRuntime, cuda_devices, cuda_driver, cuda_present};
+pub use resident::{HostTensor, Resident, View};
 pub use select::{Choice, Device, Request, Selected, select, select_in};
 pub use tract::Tract;
 
@@ -23,11 +25,13 @@ use std::sync::Arc;
 
 /// One run of a model that is repeated many times: what is fed each time, what stays bound, what is read back.
 ///
-/// All shapes are static. Feeds and fetches live in host memory; state lives where the engine computes.
+/// All shapes are static. Feeds and fetches live in host memory; state and what is resident live where the engine computes.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Inputs whose contents the host writes before each step.
     pub feeds: Vec<Slot>,
+    /// Inputs that are read where [`Engine::reside`] put them, by this session and others.
+    pub resident: Option<Resident>,
     /// Inputs that hold state.
     pub state: Vec<StateSlot>,
     /// Outputs that the host reads after each step.
@@ -103,6 +107,15 @@ pub trait Engine: Debug + Send + Sync {
     /// engine itself where it takes none.
     fn exact(&self) -> Arc<dyn Engine> {
         self.shared()
+    }
+    /// Puts tensors where sessions compute, for all sessions of this device to read ([`Plan::resident`]); `None` where that
+    /// is the memory of the host, in which feeding them costs nothing worth sparing.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfMemory`] where they would take more than half of the memory that the device has left, and others
+    /// where it fails.
+    fn reside(&self, _tensors: &[HostTensor<'_>]) -> Result<Option<Resident>, EngineError> {
+        Ok(None)
     }
     /// Loads a model for repeated steps.
     ///

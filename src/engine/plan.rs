@@ -1,6 +1,6 @@
 //! Comparing a [`Plan`] with the inputs and outputs of a model.
 
-use super::{Plan, Port, Slot, StateSlot};
+use super::{Plan, Port, Resident, Slot, StateSlot};
 use crate::graph::DType;
 
 impl Plan {
@@ -16,6 +16,8 @@ impl Plan {
             }
             problems.extend(compare("input", feed, inputs));
         }
+        let resident = self.resident.iter().flat_map(Resident::slots);
+        problems.extend(resident.clone().filter_map(|slot| compare("input", slot, inputs)));
         for fetch in &self.fetches {
             if fetch.dtype != DType::F32 {
                 problems.push(format!("{:?} is of {}; float32 can be fetched", fetch.name, fetch.dtype));
@@ -26,8 +28,8 @@ impl Plan {
             problems.extend(compare("input", &state.reader(), inputs));
             problems.extend(state.writer().and_then(|slot| compare("output", &slot, outputs)));
         }
-        let mut named: Vec<&str> =
-            self.feeds.iter().map(|f| f.name.as_str()).chain(self.state.iter().map(|s| s.input.as_str())).collect();
+        let fed = self.feeds.iter().chain(resident).map(|slot| slot.name.as_str());
+        let mut named: Vec<&str> = fed.chain(self.state.iter().map(|s| s.input.as_str())).collect();
         named.sort_unstable();
         problems.extend(named.windows(2).filter(|w| w[0] == w[1]).map(|w| format!("input {:?} is named twice", w[0])));
         for port in inputs.iter().filter(|port| named.binary_search(&port.name.as_str()).is_err()) {

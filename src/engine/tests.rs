@@ -86,6 +86,7 @@ fn descent() -> (Vec<u8>, Plan) {
         state: vec![state("w", Some("w.next"), &[3, 2]), state("b", Some("b.next"), &[2]), state("rate", None, &[])],
         fetches: vec![slot("loss", &[])],
         launch_bound: true,
+        ..Plan::default()
     };
     (bytes(&g), plan)
 }

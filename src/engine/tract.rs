@@ -46,6 +46,9 @@ impl Engine for Tract {
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
         let (inputs, outputs) = ports(model)?;
         plan.check(&inputs, &outputs).map_err(refused)?;
+        if plan.resident.is_some() {
+            return Err(refused("tensors of another engine cannot be read"));
+        }
         let fixed = |port: &Port| {
             let feed = plan.feeds.iter().find(|f| f.name == port.name).map(|f| &f.shape);
             feed.or_else(|| plan.state.iter().find(|s| s.input == port.name).map(|s| &s.shape)).cloned()

@@ -19,6 +19,6 @@ pub use error::{GraphError, ShapeError};
 pub use op::{Kernel, Op, Population, Rule};
 pub use spell::{
     Attribute, Attributes, KERNEL_DOMAIN, ML_DOMAIN, OnnxNode, POPULATION_DOMAIN, Spelled, Speller, Target, Term, spell,
-    spell_population,
+    spell_population, spell_resident,
 };
 pub use types::{DType, Data, Dim, Shape, Tensor, TensorType};

@@ -1,6 +1,7 @@
 //! What a study tells whoever watches it.
 
 use super::{Candidate, Choice, Finalist, Finals, Refit};
+use crate::train::ResidentPart;
 
 /// Something that happened in a study, in the order it happened.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +36,26 @@ pub enum Event<'a> {
     Finals(&'a Finals),
     /// A finalist was trained and journaled.
     Finalist(&'a Finalist),
-    /// The best of a cross-validation was trained on all rows and journaled.
+    /// The choice was trained on all rows and journaled.
     Refit(&'a Refit),
     /// The model to be exported was chosen.
     Choice(&'a Choice),
+}
+
+/// The watcher, which is also told where features are fed although there is a device: once, after the first event by which that
+/// is known.
+pub(super) fn telling_of_refusal<'a>(
+    parts: Vec<&'a ResidentPart<'a>>,
+    watch: &'a mut dyn FnMut(Event<'_>),
+) -> impl FnMut(Event<'_>) + 'a {
+    let mut told = false;
+    move |event: Event<'_>| {
+        watch(event);
+        if let Some(error) = parts.iter().find_map(|part| part.refusal()).filter(|_| !told) {
+            told = true;
+            watch(Event::Warning(&format!(
+                "the training examples are sent step by step, as the device cannot hold them: {error}"
+            )));
+        }
+    }
 }

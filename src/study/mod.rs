@@ -53,7 +53,7 @@ use crate::genome::SearchSpace;
 use crate::graph::Target;
 use crate::search::{Proposal, Search, strategy};
 use crate::train::{
-    ClassWeights, Setting,
+    ClassWeights, ResidentPart, Setting,
     metric::{self, Metric},
 };
 use std::borrow::Cow;
@@ -252,16 +252,21 @@ impl Study {
         let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
         let store = self.store.clone();
         let class_weights = self.settings.training.class_weights.clone();
+        let dataset = resources.dataset;
+        let (all_rows, has_folds) = (self.all_rows(dataset), !dataset.folds.is_empty());
+        let part = ResidentPart::new(&dataset.task, &dataset.train);
+        let whole = ResidentPart::new(&dataset.task, &all_rows);
+        let folds: Vec<_> = dataset.folds.iter().map(|fold| ResidentPart::new(&fold.task, &fold.train)).collect();
+        let watch = &mut event::telling_of_refusal([&part, &whole].into_iter().chain(&folds).collect(), watch);
         // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
         let exact = resources.engine.exact();
-        let (all_rows, has_folds) = (self.all_rows(resources.dataset), !resources.dataset.folds.is_empty());
         let workshop = |engine, last| {
-            let of = |data| setting(data, engine, resources, metric, kernels, &class_weights);
-            let setting = of(resources.dataset);
+            let of = |(data, part)| setting(data, part, engine, resources, metric, kernels, &class_weights);
+            let setting = of((dataset, &part));
             Workshop {
                 setting,
-                folds: resources.dataset.folds.iter().map(of).collect(),
-                whole: Setting { train: &all_rows, ..setting },
+                folds: dataset.folds.iter().zip(&folds).map(of).collect(),
+                whole: Setting { train: &all_rows, resident: Some(&whole), ..setting },
                 last,
                 executions: self.settings.training.executions,
                 store: &store,
@@ -386,6 +391,7 @@ impl Study {
 /// What all trainings on a dataset or on a fold share.
 fn setting<'a>(
     data: &'a Dataset,
+    resident: &'a ResidentPart<'a>,
     engine: &'a dyn Engine,
     resources: &Resources<'a>,
     metric: &'static Metric,
@@ -395,6 +401,7 @@ fn setting<'a>(
     Setting {
         task: &data.task,
         train: &data.train,
+        resident: Some(resident),
         validation: &data.validation,
         engine,
         target: if kernels { Target::CpuKernels } else { Target::Portable },

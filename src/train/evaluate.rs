@@ -55,7 +55,7 @@ impl Evaluator {
         let feeds = feature_slots(task, batch);
         let fetches = vec![Slot { name: express::OUTPUT.into(), dtype: DType::F32, shape: vec![batch, task.outputs()] }];
         let model = onnx::write(&spell(&inference.graph, target)?, &vec![])?;
-        let session = engine.load(&model, Plan { feeds: feeds.clone(), state, fetches, launch_bound: false })?;
+        let session = engine.load(&model, Plan { feeds: feeds.clone(), state, fetches, ..Plan::default() })?;
         Ok(Evaluator { session, feeds, params: inference.params, batch, task: task.clone(), images })
     }
 

@@ -7,6 +7,7 @@ mod class_weights;
 mod evaluate;
 mod member;
 pub mod metric;
+mod resident;
 mod run;
 pub mod scoring;
 mod trainer;
@@ -15,7 +16,10 @@ pub mod zero_cost;
 pub use checkpoint::{Checkpoint, Place};
 pub use class_weights::{ClassWeights, UnfitClassWeights};
 pub use evaluate::{Evaluator, predictions_from_output};
-pub use trainer::{Request, Setting, Trained, costs, load, load_population, random, shape, train, train_population};
+pub use resident::{ResidentFeatures, ResidentPart};
+pub use trainer::{
+    Request, Setting, Trained, costs, load, load_population, load_resident, random, shape, train, train_population,
+};
 
 use crate::engine::EngineError;
 use crate::graph::{GraphError, Tensor};

@@ -3,12 +3,13 @@
 use super::batches::{Images, draw_mask};
 use super::evaluate::{Evaluator, fill_features};
 use super::member::Member;
-use super::trainer::{load_population, shape_of};
+use super::trainer::{load_population, load_resident, shape_of};
 use super::{Request, Setting, TrainError, Trained, Weights, batches, costs, scoring};
 use crate::data::Features;
 use crate::engine::{FeedMut, Session};
-use crate::express::{TrainingStep, training_step};
+use crate::express::{Feed, TrainingStep, training_step};
 use crate::graph::Tensor;
+use crate::graph::passes::ROWS;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ pub(super) struct Run<'a> {
     setting: &'a Setting<'a>,
     step: TrainingStep,
     session: Box<dyn Session>,
+    /// What the session is fed.
+    feeds: Vec<Feed>,
     evaluator: Evaluator,
     batch: usize,
     images: Option<Images>,
@@ -47,7 +50,11 @@ impl<'a> Run<'a> {
             }
         }
         let evaluator = Evaluator::beside(&step.graph, genome, setting)?;
-        let session = load_population(&step, setting.engine, setting.target, requests.len())?;
+        let (engine, target, count) = (setting.engine, setting.target, requests.len());
+        let (session, feeds) = match setting.resident.and_then(|part| part.features_of(engine, &requests)) {
+            Some(features) => (load_resident(&step, engine, target, count, features)?, features.feeds(&step)),
+            None => (load_population(&step, engine, target, count)?, step.feeds.clone()),
+        };
         let images = Images::new(&task.input);
         let mut members = vec![];
         for request in requests {
@@ -57,7 +64,7 @@ impl<'a> Run<'a> {
             };
             members.push(Member::new(setting, request, batch, &rates));
         }
-        let mut run = Run { setting, step, session, evaluator, batch, images, members, examples, rungs };
+        let mut run = Run { setting, step, session, feeds, evaluator, batch, images, members, examples, rungs };
         run.write_state()?;
         Ok(run)
     }
@@ -172,7 +179,7 @@ impl<'a> Run<'a> {
         for (index, member) in self.members.iter_mut().enumerate() {
             member.advance(progress);
             let mut filled = Filled::default();
-            for (slot, feed) in self.step.feeds.iter().enumerate() {
+            for (slot, feed) in self.feeds.iter().enumerate() {
                 let view = self.session.feed(slot).part(index, count);
                 fill(&feed.name, view, self.setting, self.images.as_ref(), member, &mut filled);
             }
@@ -274,6 +281,7 @@ fn fill(
         ("c2", FeedMut::F32(v)) => v[0] = member.corrections.1,
         ("targets", FeedMut::F32(v)) => member.targets.targets(part, &member.rows, v),
         ("weights", FeedMut::F32(v)) => member.targets.weights(part, &member.rows, v),
+        (ROWS, FeedMut::I64(v)) => v.iter_mut().zip(&member.rows).for_each(|(v, &row)| *v = i64::from(row)),
         ("image", FeedMut::F32(v)) => {
             if let (Some(images), Features::Images { pixels }) = (images, &part.features) {
                 let genes = member.request.genome.training.augmentation;

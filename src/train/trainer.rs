@@ -2,13 +2,14 @@
 
 use super::evaluate::peak_beside;
 use super::metric::Metric;
+use super::resident::{ResidentFeatures, ResidentPart};
 use super::run::Run;
 use super::{Checkpoint, ClassWeights, Costs, CurvePoint, Rung, RungScore, Scores, TrainError, Weights};
 use crate::data::{Part, Task};
 use crate::engine::{Engine, Plan, Session, Slot, StateSlot};
-use crate::express::{self, TrainingStep, training_step};
+use crate::express::{self, Feed, TrainingStep, training_step};
 use crate::genome::Genome;
-use crate::graph::{DType, Dim, GraphError, Spelled, Target, spell, spell_population};
+use crate::graph::{DType, Dim, GraphError, Spelled, Target, spell, spell_population, spell_resident};
 use crate::onnx;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +23,8 @@ pub struct Setting<'a> {
     pub task: &'a Task,
     /// Part that is trained on.
     pub train: &'a Part,
+    /// The same part, to be put where the engine computes if that is a device; `None` where features are to be fed.
+    pub resident: Option<&'a ResidentPart<'a>>,
     /// Part that is scored on.
     pub validation: &'a Part,
     /// Engine that runs it all.
@@ -198,28 +201,63 @@ pub fn load_population(
     target: Target,
     members: usize,
 ) -> Result<Box<dyn Session>, TrainError> {
-    let extents = |shape: &[usize]| match members {
-        1 => shape.to_vec(),
-        _ => [&[members], shape].concat(),
-    };
+    let plan = Plan { feeds: slots(&step.feeds, members), ..Plan::default() };
+    load_spelled(step, &spelled(step, target, members)?, engine, members, plan)
+}
+
+/// As [`load_population`], with features that lie where the engine computes: feeds are [`ResidentFeatures::feeds`].
+///
+/// # Errors
+/// As [`load`], and where the features are those of another task or on another device.
+pub fn load_resident(
+    step: &TrainingStep,
+    engine: &dyn Engine,
+    target: Target,
+    members: usize,
+    features: &ResidentFeatures,
+) -> Result<Box<dyn Session>, TrainError> {
+    let feeds = slots(&features.feeds(step), members);
+    let plan = Plan { feeds, resident: Some(features.tensors().clone()), ..Plan::default() };
+    load_spelled(step, &spell_resident(&step.graph, target, members, features.inputs())?, engine, members, plan)
+}
+
+/// Loads a step in ONNX nodes with a plan that says where its examples come from.
+fn load_spelled(
+    step: &TrainingStep,
+    spelled: &Spelled,
+    engine: &dyn Engine,
+    members: usize,
+    plan: Plan,
+) -> Result<Box<dyn Session>, TrainError> {
     let params = step.params.iter().map(|p| (p.input(), TrainingStep::next(p), p.shape.clone()));
-    let slots: Vec<_> = params.chain(step.moments.iter().cloned()).collect();
-    let spelled = spelled(step, target, members)?;
-    let in_place = spelled.in_place(slots.iter().map(|(input, output, _)| (input.as_str(), output.as_str())));
-    let state = slots
+    let state: Vec<_> = params.chain(step.moments.iter().cloned()).collect();
+    let in_place = spelled.in_place(state.iter().map(|(input, output, _)| (input.as_str(), output.as_str())));
+    let state = state
         .into_iter()
         .zip(in_place)
         .map(|((input, output, shape), in_place)| StateSlot {
             input,
             output: Some(output),
-            shape: extents(&shape),
+            shape: extents(&shape, members),
             in_place,
         })
         .collect();
-    let feeds = step.feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: extents(&f.shape) }).collect();
-    let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: extents(&[]) }];
+    let fetches = vec![Slot { name: TrainingStep::LOSS.into(), dtype: DType::F32, shape: extents(&[], members) }];
     let launch_bound = step.graph.macs() * members as u64 <= SHORT_NODE * spelled.nodes.len() as u64;
-    Ok(engine.load(&onnx::write(&spelled, &vec![])?, Plan { feeds, state, fetches, launch_bound })?)
+    Ok(engine.load(&onnx::write(spelled, &vec![])?, Plan { state, fetches, launch_bound, ..plan })?)
+}
+
+/// Feeds of so many members.
+fn slots(feeds: &[Feed], members: usize) -> Vec<Slot> {
+    feeds.iter().map(|f| Slot { name: f.name.clone(), dtype: f.dtype, shape: extents(&f.shape, members) }).collect()
+}
+
+/// The extents behind a leading axis of members, where there are several.
+fn extents(shape: &[usize], members: usize) -> Vec<usize> {
+    match members {
+        1 => shape.to_vec(),
+        _ => [&[members], shape].concat(),
+    }
 }
 
 /// A training step in ONNX nodes.

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use crate::tasks::{ROWS, classes, image, table};
-use evolve::data::{OutputSpec, Task, TaskKind};
+use evolve::data::{Features, InputSpec, OutputSpec, Part, Targets, Task, TaskKind};
 use evolve::engine::{Build, Places, install_for};
-use evolve::express::{TrainingStep, domain};
+use evolve::express::{Feed, domain};
 use evolve::genome::{Ancestor, AncestorNet, Genome, Net, SearchSpace, crossover, mutation};
 use rand::{SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -150,7 +150,33 @@ fn ancestors() -> impl Iterator<Item = (Genome, Task)> {
     })
 }
 
+/// Some rows for a task, as many as [`ROWS`].
+pub fn part(task: &Task) -> Part {
+    let features = match &task.input {
+        InputSpec::Table { numeric, categorical } => {
+            Features::Table { numeric: vec![0.5; ROWS * numeric.len()], codes: vec![0; ROWS * categorical.len()] }
+        }
+        InputSpec::Image { height, width, channels, .. } => {
+            Features::Images { pixels: vec![7; ROWS * height * width * channels] }
+        }
+    };
+    let targets = match &task.output {
+        OutputSpec::Classes { .. } => Targets::Classes(vec![0; ROWS]),
+        OutputSpec::Value { .. } => Targets::Values(vec![0.0; ROWS]),
+    };
+    Part { features, targets }
+}
+
+/// Bytes of a part's features.
+pub fn bytes(part: &Part) -> u64 {
+    let bytes = match &part.features {
+        Features::Table { numeric, codes } => size_of_val(&numeric[..]) + size_of_val(&codes[..]),
+        Features::Images { pixels } => pixels.len(),
+    };
+    bytes as u64
+}
+
 /// Bytes that the host feeds to a step.
-pub fn fed(step: &TrainingStep) -> u64 {
-    step.feeds.iter().map(|feed| (feed.shape.iter().product::<usize>() * feed.dtype.bytes()) as u64).sum()
+pub fn fed(feeds: &[Feed]) -> u64 {
+    feeds.iter().map(|feed| (feed.shape.iter().product::<usize>() * feed.dtype.bytes()) as u64).sum()
 }

@@ -27,6 +27,7 @@ pub fn setting<'a>(dataset: &'a Dataset, engine: &'a dyn Engine, target: Target,
     Setting {
         task: &dataset.task,
         train: &dataset.train,
+        resident: None,
         validation: &dataset.validation,
         engine,
         target,

@@ -138,6 +138,7 @@ pub(super) fn prove_graphs(engine: &OnnxRuntime) -> Result<(), EngineError> {
         state: vec![StateSlot { input: "w".into(), output: Some("w.next".into()), shape, in_place: false }],
         fetches: vec![slot("y", &[1, 1, 1, 1])],
         launch_bound: true,
+        ..Plan::default()
     };
     let refused = |reason: String| unavailable("capturing steps", reason);
     let run = || -> Result<Vec<(f32, f32)>, EngineError> {

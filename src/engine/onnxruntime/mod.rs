@@ -5,11 +5,12 @@ mod cuda;
 mod library;
 mod memory;
 mod model;
+mod resident;
 mod session;
 
 pub use cuda::{CudaOptions, cuda_devices, cuda_driver, cuda_present};
 
-use super::{Engine, EngineError, Model, Plan, Session, kernels};
+use super::{Engine, EngineError, HostTensor, Model, Plan, Resident, Session, kernels};
 use capture::Site;
 use library::Library;
 use ort::memory::Allocator;
@@ -234,6 +235,13 @@ impl Engine for OnnxRuntime {
         }
     }
 
+    fn reside(&self, tensors: &[HostTensor<'_>]) -> Result<Option<Resident>, EngineError> {
+        match self.placement {
+            Placement::Cpu => Ok(None),
+            Placement::Cuda(_) => resident::Kept::upload(self, tensors).map(Some),
+        }
+    }
+
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
         let site = match self.placement {
             Placement::Cpu => Site::Host,
@@ -244,8 +252,9 @@ impl Engine for OnnxRuntime {
         let session = self.session(model, Purpose::Steps { captured: site == Site::Captured })?;
         let (inputs, outputs) = (model::ports(session.inputs())?, model::ports(session.outputs())?);
         plan.check(&inputs, &outputs).map_err(refused)?;
+        let kept = plan.resident.as_ref().map(|resident| resident::Kept::of(resident, self)).transpose()?;
         let allocator = self.allocator(&session).map_err(refused)?;
-        Ok(Box::new(session::BoundSession::new(session, &plan, &allocator, site).map_err(refused)?))
+        Ok(Box::new(session::BoundSession::new(session, &plan, kept, &allocator, site).map_err(refused)?))
     }
 
     fn load_model(&self, model: &[u8]) -> Result<Box<dyn Model>, EngineError> {

@@ -10,6 +10,7 @@
 
 use super::capture::{Captures, Held, Permit, Site, shared};
 use super::failed;
+use super::resident::Kept;
 use crate::engine::pages::prefer_huge;
 use crate::engine::{EngineError, FeedMut, Plan, Session, Slot, StateSlot};
 use crate::graph::DType;
@@ -18,10 +19,14 @@ use ort::session::{IoBinding, RunOptions};
 use ort::value::{PrimitiveTensorElementType, Tensor};
 use ort::{AsPointer, ortsys};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// A loaded model with its buffers.
 pub(super) struct BoundSession {
     bound: Held<Bound>,
+    /// What it reads beside others. It stands behind what is bound to it, since who drops the last of it needs a permit of
+    /// their own.
+    _kept: Option<Arc<Kept>>,
     /// Binding of the next step; also the set of state that is current.
     turn: usize,
     captures: Option<Captures>,
@@ -148,7 +153,13 @@ impl State {
 
 impl BoundSession {
     /// Binds a session that computes there.
-    pub(super) fn new(session: ort::session::Session, plan: &Plan, allocator: &Allocator, site: Site) -> ort::Result<Self> {
+    pub(super) fn new(
+        session: ort::session::Session,
+        plan: &Plan,
+        kept: Option<Arc<Kept>>,
+        allocator: &Allocator,
+        site: Site,
+    ) -> ort::Result<Self> {
         let (on_host, captured) = (site == Site::Host, site == Site::Captured);
         let twice = |slot: &StateSlot| slot.alternates() || (captured && slot.output.is_some());
         let turns = if plan.state.iter().any(twice) { 2 } else { 1 };
@@ -158,6 +169,9 @@ impl BoundSession {
             let feed = Feed::new(slot, allocator, on_host)?;
             feed.bind(&slot.name, &mut bindings)?;
             feeds.push(feed);
+        }
+        if let Some(kept) = &kept {
+            kept.bind(&mut bindings)?;
         }
         let mut state = Vec::with_capacity(plan.state.len());
         for slot in &plan.state {
@@ -178,7 +192,7 @@ impl BoundSession {
         }
         let captures = if captured { Some(Captures::new(turns)?) } else { None };
         let bound = Held::new(Bound { bindings, feeds, state, fetches, session }, site);
-        Ok(BoundSession { bound, turn: 0, captures, site })
+        Ok(BoundSession { bound, _kept: kept, turn: 0, captures, site })
     }
 
     fn state(&mut self, slot: usize, elements: usize) -> Result<&mut Tensor<f32>, EngineError> {

@@ -18,6 +18,7 @@ pub mod optimizer;
 pub mod pool;
 pub mod reduce;
 pub mod resize;
+pub mod rows;
 pub mod shape;
 pub mod softmax;
 
@@ -93,6 +94,7 @@ pub static ALL: &[&Entry] = &[
     &linear_step::ADAM,
     &embedding::EMBEDDING,
     &embedding::ONE_HOT,
+    &rows::TAKE_ROWS,
     &encoding::PIECEWISE_LINEAR,
     &encoding::FEATURE_LINEAR,
     &encoding::PERIODIC,

@@ -18,13 +18,22 @@ pub(super) struct Rebuilt<'g> {
 impl<'g> Rebuilt<'g> {
     /// A graph with the inputs of `from`.
     pub(super) fn new(from: &'g Graph) -> Self {
-        let mut rebuilt = Rebuilt { from, graph: Graph::new(), values: vec![None; from.value_count()] };
-        for &input in from.inputs() {
-            if let Origin::Input(name) = from.origin(input) {
-                rebuilt.values[input.index()] = Some(rebuilt.graph.input(name.clone(), from.ty(input).clone()));
-            }
-        }
+        let mut rebuilt = Rebuilt::without_inputs(from);
+        from.inputs().iter().for_each(|&input| rebuilt.input(input));
         rebuilt
+    }
+
+    /// A graph without inputs; those of `from` are to be added or replaced before its nodes.
+    pub(super) fn without_inputs(from: &'g Graph) -> Self {
+        Rebuilt { from, graph: Graph::new(), values: vec![None; from.value_count()] }
+    }
+
+    /// Adds an input of `from`.
+    pub(super) fn input(&mut self, input: Value) {
+        if let Origin::Input(name) = self.from.origin(input) {
+            let new = self.graph.input(name.clone(), self.from.ty(input).clone());
+            self.set(input, new);
+        }
     }
 
     /// What a value has become; constants are copied when they are first read.

@@ -10,7 +10,7 @@ pub use speller::Speller;
 
 use self::layout::{Layout, Terms, stays_last};
 use self::writer::Writer;
-use super::passes::{fuse, population};
+use super::passes::{ResidentInput, fuse, population, resident};
 use super::{Graph, GraphError, Kernel, Node, Op, Origin, Tensor, TensorType, Value};
 use std::collections::HashSet;
 
@@ -114,11 +114,34 @@ pub fn spell(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {
 /// # Errors
 /// As [`spell`].
 pub fn spell_population(graph: &Graph, target: Target, members: usize) -> Result<Spelled, GraphError> {
-    let graph = match target {
-        Target::Portable => population(graph, target, members)?,
-        Target::CpuKernels => population(&fuse(graph)?, target, members)?,
+    spell_nodes(&for_members(graph, target, members)?, target)
+}
+
+/// As [`spell`], for one member, and as [`spell_population`], for several, with inputs that are taken from tensors with the
+/// rows of all examples, as [`resident`] has it.
+///
+/// # Errors
+/// As [`spell`] and [`resident`].
+pub fn spell_resident(
+    graph: &Graph,
+    target: Target,
+    members: usize,
+    inputs: &[ResidentInput],
+) -> Result<Spelled, GraphError> {
+    let graph = match (target, members) {
+        (Target::Portable, 1) => resident(graph, inputs)?,
+        (Target::CpuKernels, 1) => resident(&fuse(graph)?, inputs)?,
+        _ => resident(&for_members(graph, target, members)?, inputs)?,
     };
     spell_nodes(&graph, target)
+}
+
+/// The graph for so many members, fused before where kernels are wanted.
+fn for_members(graph: &Graph, target: Target, members: usize) -> Result<Graph, GraphError> {
+    match target {
+        Target::Portable => population(graph, target, members),
+        Target::CpuKernels => population(&fuse(graph)?, target, members),
+    }
 }
 
 fn spell_nodes(graph: &Graph, target: Target) -> Result<Spelled, GraphError> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{self, CrossValidation, Dataset, Validation};
-use crate::engine::{self, Engine, EngineError, FeedMut, Model, Plan, Session};
+use crate::engine::{self, Engine, EngineError, FeedMut, HostTensor, Model, Plan, Resident, Session};
 use crate::genome::{Genome, SearchSpace};
 use crate::study::{Event, Folder, Record, Resources, Settings, Study, tests as studies};
 use crate::train::{ClassWeights, Rung, metric};
@@ -57,6 +57,10 @@ impl Engine for Device {
 
     fn shared(&self) -> Arc<dyn Engine> {
         Arc::new(self.clone())
+    }
+
+    fn reside(&self, _tensors: &[HostTensor<'_>]) -> Result<Option<Resident>, EngineError> {
+        Err(EngineError::OutOfMemory { engine: "onnxruntime", reason: "there is no room".into() })
     }
 
     fn load(&self, model: &[u8], plan: Plan) -> Result<Box<dyn Session>, EngineError> {
@@ -132,7 +136,7 @@ fn job(dataset: &Dataset, number: u64, batch: usize) -> Job {
 fn setting<'a>(dataset: &'a Dataset, device: &'a Device, metric: &'static metric::Metric) -> Setting<'a> {
     let Dataset { task, train, validation, .. } = dataset;
     let (target, class_weights) = (Target::CpuKernels, &ClassWeights::Auto);
-    Setting { task, train, validation, engine: device, target, metric, class_weights, stop: &GO }
+    Setting { task, train, resident: None, validation, engine: device, target, metric, class_weights, stop: &GO }
 }
 
 /// What becomes of jobs that come together.
@@ -360,7 +364,11 @@ fn the_search_goes_on_and_is_replayed() {
     assert!(halved >= 2 && failed >= 1 && study.candidates() == 12, "{halved} halved, {failed} failed");
     let of = |words: &str| warnings.iter().filter(|warning| warning.contains(words)).count();
     assert_eq!(of(": the device ran out of memory"), halved, "{warnings:?}");
-    assert!(warnings[0].starts_with("candidate 0 was trained with batches of 8 instead of 16"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("the training examples are sent step by step") && of(" step by step") == 1,
+        "{warnings:?}"
+    );
+    assert!(warnings[1].starts_with("candidate 0 was trained with batches of 8 instead of 16"), "{warnings:?}");
     assert_eq!(of(" failed: with batches of "), failed, "{warnings:?}");
     assert!(of(" in the finals was trained") >= 1, "{warnings:?}");
     drop(study);

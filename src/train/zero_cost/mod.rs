@@ -105,7 +105,7 @@ impl Conditions {
         let fetches: Vec<Slot> = outputs.map(|(name, shape)| Slot { name, dtype: DType::F32, shape }).collect();
         let count = fetches.len();
         let model = onnx::write(&spell(&net.graph, self.target)?, &vec![])?;
-        let mut session = self.engine.load(&model, Plan { feeds: feeds.clone(), state, fetches, launch_bound: false })?;
+        let mut session = self.engine.load(&model, Plan { feeds: feeds.clone(), state, fetches, ..Plan::default() })?;
         for (slot, weight) in weights.iter().enumerate() {
             session.write_state(slot, weight.as_f32().unwrap_or_default())?;
         }

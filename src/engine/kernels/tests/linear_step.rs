@@ -82,8 +82,7 @@ fn trained(engine: &dyn Engine, net: &Net, spelled: &Spelled, in_place: &[bool],
         shape: extents(dims),
         in_place,
     });
-    let plan =
-        Plan { feeds: feeds.collect(), state: state.collect(), fetches: vec![slot("loss", &[])], launch_bound: false };
+    let plan = Plan { feeds: feeds.collect(), state: state.collect(), fetches: vec![slot("loss", &[])], ..Plan::default() };
     let mut session = engine.load(&onnx::write(spelled, &vec![]).unwrap(), plan).unwrap();
     for member in 0..members {
         let mut rng = ChaCha8Rng::seed_from_u64(member as u64);
