@@ -13,7 +13,7 @@ use evolve::express::{TrainingStep, domain, training_step};
 use evolve::genome::{Genome, SearchSpace};
 use evolve::graph::Target;
 use evolve::train::{self, Evaluator, ResidentFeatures, ResidentPart};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Members of a population.
@@ -56,24 +56,18 @@ fn check(genome: &Genome, task: &Task, members: usize, engine: &dyn Engine, stub
     }
 }
 
-/// While one thread captures, others train, too: what they allocate, free and wait for would end the capture.
+/// While one thread captures, others train, too, and bring features and take them away: what they allocate, free and wait for
+/// would end the capture.
 fn captures_beside_other_threads(genome: &Genome, task: &Task, engine: &dyn Engine) {
-    let failed = AtomicBool::new(false);
+    const TRAININGS: usize = 4;
+    let (failed, left) = (AtomicBool::new(false), AtomicUsize::new(TRAININGS));
+    let part = part(task);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..TRAININGS {
             scope.spawn(|| {
-                for turn in 0..12 {
+                for _ in 0..12 {
                     let step = training_step(genome, task, BATCH).expect("a step");
-                    // Every other training brings its features and takes them away.
-                    let part = part(task);
-                    let resident = ResidentPart::new(task, &part);
-                    let loaded = if turn % 2 == 0 {
-                        train::load(&step, engine, Target::Portable)
-                    } else {
-                        let features = resident.features(engine).expect("room");
-                        train::load_resident(&step, engine, Target::Portable, 1, features)
-                    };
-                    let made = loaded.and_then(|mut session| {
+                    let made = train::load(&step, engine, Target::Portable).and_then(|mut session| {
                         let mut weights = vec![0.0; step.params[0].elements()];
                         (0..6).try_for_each(|_| session.step())?;
                         Ok(session.read_state(0, &mut weights)?)
@@ -83,8 +77,18 @@ fn captures_beside_other_threads(genome: &Genome, task: &Task, engine: &dyn Engi
                         failed.store(true, Ordering::SeqCst);
                     }
                 }
+                left.fetch_sub(1, Ordering::SeqCst);
             });
         }
+        scope.spawn(|| {
+            while left.load(Ordering::SeqCst) > 0 {
+                let resident = ResidentPart::new(task, &part);
+                if resident.features(engine).is_none() {
+                    eprintln!("{:?}", resident.refusal());
+                    failed.store(true, Ordering::SeqCst);
+                }
+            }
+        });
     });
     assert!(!failed.load(Ordering::SeqCst), "a thread was disturbed");
 }
