@@ -100,7 +100,8 @@
 //! A candidate may be several trainings ([`study::Trainings`]): folds of a cross-validation, executions from several seeds.
 //! Its score is their mean, its weights are stored together under one hash, and what inherits them does so training by
 //! training. A fold is a [`data::Dataset`] with preprocessing of its own, so whatever is exported comes with the one it was
-//! trained with.
+//! trained with. After a cross-validation the choice is trained once more on all rows, after a validation part where the user
+//! asks for it ([`study::Refit`]): it is a record of its own, and what is reported stays what was scored.
 //!
 //! A training for which the device runs out of memory ([`engine::EngineError::OutOfMemory`]) is made once more with no other
 //! beside it, so that their number decides nothing, then with half the batch, and fails where that does not fit either. The batch that it had stands with the clock in the journal

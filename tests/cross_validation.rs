@@ -3,7 +3,7 @@
 
 mod binary;
 
-use binary::{evolve, fixture, journal, model, run, with_options};
+use binary::{evolve, fixture, journal, killed_and_resumed, model, run, with_options};
 use evolve::data::{self, CategoryEncoder, Dataset, InputEncoder, Options, Targets, Validation};
 use serde_json::Value;
 use std::fs;
@@ -76,17 +76,7 @@ fn killed_and_resumed_a_cross_validated_study_ends_as_unbroken() {
     let options = ["--cv", "3x2", "--strategy", "eems"];
     let began = Instant::now();
     run(study(&whole, &options));
-    let pause = began.elapsed() / 5;
-    for kill in 0..4 {
-        let begun = broken.join("study.toml").exists();
-        let mut command =
-            if begun { evolve(&["resume", "--quiet", broken.to_str().expect("a path")]) } else { study(&broken, &options) };
-        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
-        std::thread::sleep(pause + Duration::from_millis(41 * kill));
-        child.kill().expect("a kill");
-        child.wait().expect("an end");
-    }
-    run(evolve(&["resume", "--quiet", broken.to_str().expect("a path")]));
+    killed_and_resumed(|| study(&broken, &options), &broken, began.elapsed() / 5, 4);
     assert_eq!(journal(&whole), journal(&broken));
     assert!(model(&whole) == model(&broken), "the models differ");
     let more = ["resume", "--quiet", broken.to_str().expect("a path"), "--candidates", "8"];

@@ -2,12 +2,12 @@
 
 mod binary;
 
-use binary::{evolve, fixture, journal, model, run, with_options};
+use binary::{evolve, fixture, journal, killed_and_resumed, model, run, with_options};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A short study of credit_g that pauses. Options that are given replace those that stand here.
@@ -95,17 +95,7 @@ fn killed_and_resumed_with_pauses_it_ends_as_unbroken() {
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     let began = Instant::now();
     run(study(&whole, &[]));
-    let pause = began.elapsed() / 6;
-    for kill in 0..4 {
-        let begun = broken.join("study.toml").exists();
-        let resume = || evolve(&["resume", "--quiet", broken.to_str().expect("a path")]);
-        let mut command = if begun { resume() } else { study(&broken, &[]) };
-        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
-        std::thread::sleep(pause + Duration::from_millis(41 * kill));
-        child.kill().expect("a kill");
-        child.wait().expect("an end");
-    }
-    run(evolve(&["resume", "--quiet", broken.to_str().expect("a path")]));
+    killed_and_resumed(|| study(&broken, &[]), &broken, began.elapsed() / 6, 4);
     assert!(model(&whole) == model(&broken), "the models differ");
     assert_eq!(journal(&whole), journal(&broken));
 }

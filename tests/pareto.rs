@@ -2,13 +2,13 @@
 
 mod binary;
 
-use binary::{evolve, fixture, run, with_options};
+use binary::{evolve, fixture, killed_and_resumed, run, with_options};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 /// A short study of credit_g. Options that are given replace those that stand here.
 fn study(out: &Path, options: &[&str]) -> Command {
@@ -118,16 +118,7 @@ fn killed_and_resumed_the_front_is_that_of_the_unbroken_study() {
     let options = ["--minimize", "size,macs", "--quiet"];
     let began = Instant::now();
     run(study(&whole, &options));
-    let pause = began.elapsed() / 4;
-    for kills in 0..3 {
-        let begun = broken.join("study.toml").exists();
-        let mut command = if begun { resume(&broken, &[]) } else { study(&broken, &options) };
-        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
-        std::thread::sleep(pause + Duration::from_millis(53 * kills));
-        child.kill().expect("a kill");
-        child.wait().expect("an end");
-    }
-    run(resume(&broken, &[]));
+    killed_and_resumed(|| study(&broken, &options), &broken, began.elapsed() / 4, 3);
     assert_eq!(journal(&whole), journal(&broken));
     assert!(models(&whole) == models(&broken), "the models differ");
     check_front(&broken, &["size", "macs"]);

@@ -2,12 +2,12 @@
 
 mod binary;
 
-use binary::{evolve, fixture, journal, model, run, with_options};
+use binary::{evolve, fixture, journal, killed_and_resumed, model, run, with_options};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 /// Rows of iris, and those of them that are validated on by default.
 const ROWS: (u64, u64) = (120, 24);
@@ -68,17 +68,8 @@ fn any_number_of_workers_and_any_kill_gives_the_same() {
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     let began = Instant::now();
     run(study(&whole, &["--refit", "--workers", "1"]));
-    let pause = began.elapsed() / 4;
-    for kill in 0..3 {
-        let begun = broken.join("study.toml").exists();
-        let resume = || evolve(&["resume", "--quiet", broken.to_str().expect("a path")]);
-        let mut command = if begun { resume() } else { study(&broken, &["--refit", "--workers", "3"]) };
-        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
-        std::thread::sleep(pause + Duration::from_millis(37 * kill));
-        child.kill().expect("a kill");
-        child.wait().expect("an end");
-    }
-    run(evolve(&["resume", "--quiet", broken.to_str().expect("a path")]));
+    let begin = || study(&broken, &["--refit", "--workers", "3"]);
+    killed_and_resumed(begin, &broken, began.elapsed() / 4, 3);
     assert_eq!(journal(&whole), journal(&broken));
     assert!(model(&whole) == model(&broken), "the models differ");
 }

@@ -2,7 +2,7 @@
 
 mod binary;
 
-use binary::{evolve, fixture, model, run, with_options};
+use binary::{evolve, fixture, killed_and_resumed, model, run, with_options};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -40,22 +40,7 @@ fn killed_at_any_moment_and_resumed_it_ends_as_unbroken() {
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     let began = Instant::now();
     run(study(&whole, &[]));
-    let pause = began.elapsed() / 9;
-    let mut kills = 0;
-    loop {
-        let begun = broken.join("study.toml").exists();
-        let mut command =
-            if begun { evolve(&["resume", "--quiet", broken.to_str().expect("a path")]) } else { study(&broken, &[]) };
-        if kills >= 4 {
-            run(command);
-            break;
-        }
-        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
-        std::thread::sleep(pause + Duration::from_millis(37 * kills));
-        child.kill().expect("a kill");
-        child.wait().expect("an end");
-        kills += 1;
-    }
+    killed_and_resumed(|| study(&broken, &[]), &broken, began.elapsed() / 9, 4);
     assert!(model(&whole) == model(&broken), "the models differ");
     assert_eq!(journal(&whole), journal(&broken));
 }

@@ -46,7 +46,7 @@ pub use store::Store;
 pub use trainings::{Trainings, standard_error};
 pub use workshop::Workshop;
 
-use crate::data::{Dataset, Part, Preprocessing};
+use crate::data::{Dataset, Preprocessing};
 use crate::engine::Engine;
 use crate::express;
 use crate::genome::SearchSpace;
@@ -56,7 +56,6 @@ use crate::train::{
     ClassWeights, ResidentPart, Setting,
     metric::{self, Metric},
 };
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -291,19 +290,6 @@ impl Study {
             self.final_phase(&search, told, pool, resources, clock, watch)
         })?;
         self.finished(choice, resources)
-    }
-
-    /// The rows that the choice is trained on in the end.
-    fn all_rows<'d>(&self, dataset: &'d Dataset) -> Cow<'d, Part> {
-        match self.settings.training.refit && dataset.folds.is_empty() {
-            true => Cow::Owned(dataset.train.with(&dataset.validation)),
-            false => Cow::Borrowed(&dataset.train),
-        }
-    }
-
-    /// Whether the choice is trained once more on all rows.
-    pub fn refits(&self) -> bool {
-        self.settings.training.refit || self.settings.data.cross_validation.is_some()
     }
 
     /// How often each candidate is trained.

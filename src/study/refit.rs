@@ -13,7 +13,8 @@ use super::trainings::median;
 use super::{
     Choice, Event, Finals, Outcome, Record, Refit, Resources, SingleTraining, Study, StudyError, TrainingSettings, lengths,
 };
-use crate::data::Dataset;
+use crate::data::{Dataset, Part};
+use std::borrow::Cow;
 
 /// Stream from which this training is seeded.
 const REFIT_STREAM: u64 = 1 << 34;
@@ -43,6 +44,19 @@ fn passes(trainings: &[SingleTraining], examples: u64, dataset: &Dataset) -> Opt
 }
 
 impl Study {
+    /// The rows that the choice is trained on in the end.
+    pub(super) fn all_rows<'d>(&self, dataset: &'d Dataset) -> Cow<'d, Part> {
+        match self.settings.training.refit && dataset.folds.is_empty() {
+            true => Cow::Owned(dataset.train.with(&dataset.validation)),
+            false => Cow::Borrowed(&dataset.train),
+        }
+    }
+
+    /// Whether the choice is trained once more on all rows.
+    pub fn refits(&self) -> bool {
+        self.settings.training.refit || self.settings.data.cross_validation.is_some()
+    }
+
     /// Trainings that one on all rows takes as long as, at most; 0 where there is none.
     pub(super) fn refit_cost(&self, dataset: &Dataset) -> f64 {
         match (dataset.folds.is_empty(), self.settings.training.refit) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -31,6 +32,19 @@ pub fn run(mut command: Command) -> Output {
     let output = command.output().expect("the binary runs");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
+}
+
+/// Runs a study that is killed so many times, each after about a `pause`, and resumed until it ends.
+pub fn killed_and_resumed(begin: impl Fn() -> Command, out: &Path, pause: Duration, kills: u64) {
+    let resume = || evolve(&["resume", "--quiet", out.to_str().expect("a path")]);
+    for kill in 0..kills {
+        let mut command = if out.join("study.toml").exists() { resume() } else { begin() };
+        let mut child = command.stderr(Stdio::null()).spawn().expect("the binary runs");
+        std::thread::sleep(pause + Duration::from_millis(41 * kill));
+        child.kill().expect("a kill");
+        child.wait().expect("an end");
+    }
+    run(resume());
 }
 
 /// Lines of a journal without what depends on the clock, sorted: they may come in another order.
