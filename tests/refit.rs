@@ -59,6 +59,9 @@ fn the_choice_is_trained_on_all_rows_with_as_many_passes_and_reported_as_it_was_
     let told = report(&refit);
     assert_eq!(told["value"], choice["scores"]["accuracy"]);
     assert!(told["scored"]["exported"].as_str().expect("words").contains("all rows"));
+    let best = refit.join("best.onnx");
+    let shown = run(evolve(&["inspect", best.to_str().expect("a path")])).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("note: trained on all rows"));
     assert!(fs::read_to_string(refit.join("report.html")).expect("a page").contains("trained once more on all rows"));
 }
 
@@ -87,6 +90,40 @@ fn what_came_of_inherited_weights_goes_on_from_them() {
     let training = metadata(&second, "evolve.training");
     assert!(choice["finalist"].is_null(), "{choice}: another seed shows what is to be shown");
     assert_eq!((&training["all_rows"], &training["inherited"]), (&Value::Bool(true), &Value::Bool(true)));
+}
+
+/// Of a budget that the search has used up nothing is left to train on all rows, which is said as it is.
+#[test]
+fn without_time_for_it_the_scored_net_is_exported_and_the_reason_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &["--refit"]));
+    // As if all of it had been measured on a slow machine, and the finals were still to come.
+    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
+    let searched: String = text.lines().filter(|line| line.contains("\"event\":\"candidate\"")).map(slow).collect();
+    fs::write(out.join("journal.jsonl"), searched).expect("a journal");
+    run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--budget", "100s"]));
+    let choice = records(&out, "choice").swap_remove(0);
+    assert_eq!((&choice["not_refit"], choice.get("refit")), (&Value::from("no_time"), None), "{choice}");
+    assert!(report(&out)["scored"]["exported"].as_str().expect("words").contains("not enough time"));
+}
+
+/// A line of a journal whose candidate ended after 1000 seconds.
+fn slow(line: &str) -> String {
+    let mut record: Value = serde_json::from_str(line).expect("JSON");
+    record["timing"]["started"] = Value::from(1000.0);
+    record.to_string() + "\n"
+}
+
+/// What inherited goes on from the execution that was chosen, not from another.
+#[test]
+fn of_several_executions_the_one_that_is_chosen_is_trained_on_all_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(&out, &["--refit", "--executions", "2"]));
+    let choice = records(&out, "choice").swap_remove(0);
+    assert!(choice["refit"].is_string(), "{choice}");
+    assert_eq!(metadata(&out, "evolve.metrics"), choice["scores"]);
 }
 
 #[test]

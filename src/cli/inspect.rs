@@ -5,11 +5,11 @@ mod ancestor;
 use self::ancestor::ImageExtent;
 use super::{Failure, Output, Status, layers, objectives, predict, run::ancestor_names};
 use crate::{
-    export::{CROSS_VALIDATION, FrontFile, SCHEMA},
+    export::{CROSS_VALIDATION, FrontFile, SCHEMA, TRAINING},
     genome,
     onnx::{self, Summary, ValueInfo},
     report::{self, Contribution, GeneImportance, Layer, Scored, Step, bytes, grouped, number},
-    study::{Candidate, Choice, FrontMember, Journal, Objectives, Outcome, Record, Settings},
+    study::{Candidate, Choice, FrontMember, Journal, Objectives, Outcome, Record, Settings, TrainingLength},
     train::Scores,
 };
 use serde::Serialize;
@@ -188,10 +188,15 @@ fn port(value: &ValueInfo) -> Port {
     Port { name: value.name.clone(), dtype: value.dtype.to_string(), shape: layers::shape_words(&value.shape) }
 }
 
+/// What its metrics are of a net that was trained on all rows.
+const REFIT: &str = "trained on all rows; the metrics are those of the net that it follows, on rows which that had not seen";
+
 /// What the model's metadata tells its users.
 fn notes(summary: &Summary) -> Vec<String> {
     let schema = summary.metadata(SCHEMA).and_then(|text| serde_json::from_str::<crate::data::Schema>(text).ok());
-    schema.map(|schema| schema.notes).unwrap_or_default()
+    let length = summary.metadata(TRAINING).and_then(|text| serde_json::from_str::<TrainingLength>(text).ok());
+    let refit = length.filter(|length| length.all_rows).map(|_| REFIT.to_owned());
+    schema.map(|schema| schema.notes).unwrap_or_default().into_iter().chain(refit).collect()
 }
 
 fn study(folder: &Path) -> Result<StudyPart, Failure> {

@@ -8,9 +8,7 @@ use crate::{
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{
-        Clock, FileSettings, Finished, Resources, Study, TrainingLength, TrainingSettings, standard_error, write_whole,
-    },
+    study::{Clock, FileSettings, Finished, NotRefit, Resources, Study, TrainingLength, standard_error, write_whole},
     train::{ClassWeights, Evaluator, Scores, Setting, Weights, baseline, metric::Metric, metric::Predictions},
 };
 use serde::Serialize;
@@ -273,9 +271,15 @@ impl Session<'_> {
     fn scored(&self, study: &Study, finished: &Finished) -> report::Scored {
         let cut = study.settings().data.cross_validation;
         let values = finished.trainings.iter().filter_map(|t| t.scores.get(self.metric.name)).copied().collect();
-        let TrainingSettings { executions, refit, .. } = study.settings().training;
-        let not_refit =
-            if finished.stopped { "the study was stopped" } else { "trained on all rows it did not become as good" };
+        let executions = study.settings().training.executions;
+        let why = finished.choice.not_refit.map(|reason| match reason {
+            NotRefit::Stopped => "the study was stopped",
+            NotRefit::NoTime => "there was not enough time left for it",
+            NotRefit::Failed => "that training failed",
+            NotRefit::Worse => "trained on all rows it did not become as good",
+        });
+        // A study that is stopped in its finals chooses before.
+        let not_refit = why.unwrap_or("the study was stopped");
         report::Scored {
             cross_validation: cut.map(|cut| cut.to_string()),
             values,
@@ -289,7 +293,9 @@ impl Session<'_> {
                 (None, true) => Some(
                     "best.onnx was trained once more on all rows, those included that the net was scored on before".into(),
                 ),
-                (None, false) if refit => Some(format!("best.onnx was not trained on the validation part: {not_refit}")),
+                (None, false) if study.refits() => {
+                    Some(format!("best.onnx was not trained on the validation part: {not_refit}"))
+                }
                 (None, _) if executions > 1 => Some(format!("best.onnx is the best of {executions} executions")),
                 (None, _) => None,
             },

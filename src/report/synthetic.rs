@@ -241,6 +241,7 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         front: vec![],
         training: 0,
         refit: None,
+        not_refit: None,
         interrupted: false,
     }));
     records

@@ -11,6 +11,7 @@ use crate::genome::{Loss, Optimizer, Training};
 use crate::search::Search;
 use crate::train::metric::Metric;
 use crate::train::scoring;
+use std::collections::BTreeSet;
 
 /// Stream from which the training of finalists is seeded.
 const FINAL_STREAM: u64 = 1 << 33;
@@ -65,10 +66,10 @@ impl Study {
             }
         };
         watch(Event::Finals(&finals));
-        self.train_finalists(&finals, evaluator, watch)?;
+        self.train_finalists(&finals, evaluator, resources, clock, watch)?;
         let interrupted = stopped(resources.stop);
         let choice = match self.refits() && !interrupted {
-            true => self.decide_and_refit(&finals, evaluator, resources, watch)?,
+            true => self.decide_and_refit(&finals, evaluator, resources, clock, watch)?,
             false => self.decide(&finals, interrupted, resources, watch)?,
         };
         if !choice.interrupted {
@@ -127,7 +128,7 @@ impl Study {
             .search
             .budget
             .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64)
-            .map(|left| left * refit::share_of_finals(turns * trainings.count(), self.refit_cost(resources.dataset)));
+            .map(|left| left * self.share_of_finals(picked.len(), resources));
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
             let share = f64::from(c.proposal.genome.training.length);
@@ -186,13 +187,25 @@ impl Study {
         picked
     }
 
+    /// Share of the time that is left which trainings of so many finalists may take.
+    fn share_of_finals(&self, finalists: usize, resources: &Resources<'_>) -> f64 {
+        let turns = finalists.div_ceil(resources.workers.max(1)).max(1);
+        refit::share_of_finals(turns * self.trainings(resources).count(), self.refit_cost(resources.dataset))
+    }
+
     fn train_finalists(
         &mut self,
         finals: &Finals,
         evaluator: &mut dyn Evaluator,
+        resources: &Resources<'_>,
+        clock: Clock,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), StudyError> {
         use rand::Rng;
+        let finalists: BTreeSet<u64> = finals.entries.iter().map(|entry| entry.candidate).collect();
+        let share = self.share_of_finals(finalists.len(), resources);
+        let until = |budget: f64| clock.now() + share * (budget * lengths::TRAINING_LIMIT - clock.now()).max(0.0);
+        let deadline = self.settings.search.budget.map(until);
         for (rank, entry) in (0..).zip(&finals.entries) {
             let done = self.finalists.iter().any(|f| f.after == finals.after && f.rank == rank);
             let Some(c) = self.candidates.get(&entry.candidate).filter(|_| !done && entry.examples > 0) else {
@@ -208,7 +221,6 @@ impl Study {
                 Start { genome: genome.clone(), weights: weights.to_owned(), counts: false, rate }
             });
             let seed = crate::search::rng(self.settings.search.seed, entry.candidate, FINAL_STREAM).next_u64();
-            let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
             evaluator.submit(Job {
                 number: rank,
                 genome,

@@ -68,6 +68,7 @@ impl<'a> State<'a> {
             weights: weights.clone(),
             training: 0,
             refit: None,
+            not_refit: None,
             violation: *violation,
             front,
             interrupted: false,

@@ -38,8 +38,8 @@ pub use memory::Memory;
 pub use objective::{Assemble, Cap, Gauge, Measured, Objective, Objectives};
 pub use pool::LocalPool;
 pub use record::{
-    Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, Outcome, Record, Refit, SingleTraining, Timing,
-    TrainingLength,
+    Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, NotRefit, Outcome, Record, Refit, SingleTraining,
+    Timing, TrainingLength,
 };
 pub use settings::{DataSettings, EngineSettings, FORMAT, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;

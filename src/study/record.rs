@@ -149,6 +149,9 @@ pub struct Choice {
     /// SHA-256 in the store of the weights trained on all rows, which are exported then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refit: Option<String>,
+    /// Why none trained on all rows is exported, where one was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_refit: Option<NotRefit>,
     /// How far it violates caps on objectives: 0 unless every candidate does.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub violation: f64,
@@ -159,6 +162,20 @@ pub struct Choice {
     /// Whether the user stopped the study before its end; a resumed one chooses anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+}
+
+/// Why no net trained on all rows is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRefit {
+    /// The user stopped the study before.
+    Stopped,
+    /// The budget was used up before it was trained, or before it was half trained.
+    NoTime,
+    /// That training failed.
+    Failed,
+    /// It is worse on rows that it was trained on than the scored net on rows that it had not seen.
+    Worse,
 }
 
 /// A trained net of the front.

@@ -7,13 +7,14 @@
 //! has to look as if it had: on rows that it was trained on it must be no worse than what was scored was on rows that it had
 //! not seen.
 
-use super::evaluator::{Evaluator, Job, Start};
+use super::evaluator::{Clock, Evaluator, Job, Start};
 use super::finished::AsTrained;
 use super::trainings::median;
 use super::{
-    Choice, Event, Finals, Outcome, Record, Refit, Resources, SingleTraining, Study, StudyError, TrainingSettings, lengths,
+    Choice, Event, Finals, NotRefit, Record, Refit, Resources, SingleTraining, Study, StudyError, TrainingSettings, lengths,
 };
 use crate::data::{Dataset, Part};
+use crate::train::metric;
 use std::borrow::Cow;
 
 /// Stream from which this training is seeded.
@@ -79,22 +80,30 @@ impl Study {
         finals: &Finals,
         evaluator: &mut dyn Evaluator,
         resources: &Resources<'_>,
+        clock: Clock,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Choice, StudyError> {
         let mut choice = self.choose(finals, false, resources)?;
-        let known = self.refits.iter().position(|refit| refit.folds == choice.weights);
+        let known = self.refits.iter().find(|refit| refit.folds == choice.weights && is_whole(refit)).cloned();
         let refit = match known {
-            Some(known) => Some(self.refits[known].clone()),
+            Some(known) => Some(known),
+            None if self.settings.search.budget.is_some_and(|budget| clock.now() >= budget * lengths::TRAINING_LIMIT) => {
+                choice.not_refit = Some(NotRefit::NoTime);
+                return self.settle(choice, watch);
+            }
             None => self.refit(&choice, evaluator, resources, watch)?,
         };
         match refit {
-            None => choice.interrupted = true,
+            None => (choice.interrupted, choice.not_refit) = (true, Some(NotRefit::Stopped)),
             Some(refit) => {
-                if known.is_none() {
+                if !self.refits.contains(&refit) {
                     self.append(Record::Refit(refit.clone()))?;
                 }
                 watch(Event::Refit(&refit));
-                choice.refit = self.accepted(&refit, resources)?.map(str::to_owned);
+                match self.accepted(&choice, &refit, resources)? {
+                    Ok(weights) => choice.refit = Some(weights.to_owned()),
+                    Err(reason) => choice.not_refit = Some(reason),
+                }
             }
         }
         self.settle(choice, watch)
@@ -102,7 +111,7 @@ impl Study {
 
     /// Trains the choice on all rows; `None` where the user stops it.
     fn refit(
-        &self,
+        &mut self,
         choice: &Choice,
         evaluator: &mut dyn Evaluator,
         resources: &Resources<'_>,
@@ -112,13 +121,22 @@ impl Study {
         let lost = || StudyError::Diverges { number: choice.candidate };
         let AsTrained { genome, outcome, length } = self.as_trained(choice.candidate, &choice.weights).ok_or_else(lost)?;
         let passes = passes(outcome.trainings(), length.examples, resources.dataset).ok_or_else(lost)?;
-        let examples = (passes * self.rows(resources.dataset) as f64).round().max(1.0) as u64;
-        let start = length.inherited.then(|| {
-            let share = f64::from(genome.training.length);
-            let full = self.settings.training.candidate_examples(outcome.costs(), share);
-            let rate = TrainingSettings::warm_rate(examples as f64 / full as f64);
-            Start { genome: genome.clone(), weights: choice.weights.clone(), counts: false, rate }
-        });
+        let rows = self.rows(resources.dataset) as f64;
+        // Weights of a fold are behind the preprocessing of that fold.
+        let goes_on = length.inherited && resources.dataset.folds.is_empty();
+        // What inherits may have seen a part of the rows alone; here it is to see those that it has never seen.
+        let examples = (passes.max(if goes_on { 1.0 } else { 0.0 }) * rows).round().max(1.0) as u64;
+        let share = f64::from(genome.training.length);
+        let full = self.settings.training.candidate_examples(outcome.costs(), share);
+        let start = match goes_on {
+            true => Some(Start {
+                genome: genome.clone(),
+                weights: self.weights_of(choice, resources)?,
+                counts: false,
+                rate: TrainingSettings::warm_rate(examples as f64 / full as f64),
+            }),
+            false => None,
+        };
         let seed = crate::search::rng(self.settings.search.seed, choice.candidate, REFIT_STREAM).next_u64();
         let deadline = self.settings.search.budget.map(|budget| budget * lengths::TRAINING_LIMIT);
         evaluator.submit(Job {
@@ -144,18 +162,40 @@ impl Study {
         }))
     }
 
-    /// The weights of a net trained on all rows, where it became what the folds promise.
-    fn accepted<'r>(&self, refit: &'r Refit, resources: &Resources<'_>) -> Result<Option<&'r str>, StudyError> {
-        let metric = self.metric(resources)?;
-        let outcomes = self.finalists.iter().map(|f| &f.outcome).chain(self.candidates.values().map(|c| &c.outcome));
-        let mut followed = outcomes.filter(|outcome: &&Outcome| outcome.weights() == Some(&refit.folds));
-        let Some(folds) = followed.next() else { return Ok(None) };
-        let (Some(promised), Some(score)) = (folds.score(), refit.outcome.score()) else { return Ok(None) };
-        let least = promised - MARGIN * self.standard_error(metric, promised, folds, resources);
-        let wanted = LEAST_SHARE * refit.examples as f64;
-        let is_whole = refit.outcome.costs().examples as f64 >= wanted;
-        Ok(refit.outcome.weights().filter(|_| score >= least && is_whole))
+    /// SHA-256 in the store of the weights that were scored, of several executions those of the chosen one alone.
+    fn weights_of(&mut self, choice: &Choice, resources: &Resources<'_>) -> Result<String, StudyError> {
+        let stored = self.store.get(&choice.weights)?;
+        let own = self.trainings(resources).weights(&stored, choice.training);
+        let hash = self.store.put(&own.ok_or(StudyError::Diverges { number: choice.candidate })?)?;
+        self.stored.insert(hash.clone());
+        Ok(hash)
     }
+
+    /// The weights of a net trained on all rows, where it became what the choice promises, or why not.
+    fn accepted<'r>(
+        &self,
+        choice: &Choice,
+        refit: &'r Refit,
+        resources: &Resources<'_>,
+    ) -> Result<Result<&'r str, NotRefit>, StudyError> {
+        let metric = self.metric(resources)?;
+        let (Some(weights), Some(score)) = (refit.outcome.weights(), refit.outcome.score()) else {
+            return Ok(Err(NotRefit::Failed));
+        };
+        if !is_whole(refit) {
+            return Ok(Err(NotRefit::NoTime));
+        }
+        let followed = self.as_trained(choice.candidate, &choice.weights);
+        let followed = followed.ok_or(StudyError::Diverges { number: choice.candidate })?.outcome;
+        let promised = choice.scores.get(metric.name).map(|&value| metric::score(metric, value));
+        let least = promised.map(|promised| promised - MARGIN * self.standard_error(metric, promised, followed, resources));
+        Ok(if least.is_some_and(|least| score >= least) { Ok(weights) } else { Err(NotRefit::Worse) })
+    }
+}
+
+/// Whether a training was not cut off before it had a good part of what it was to have.
+fn is_whole(refit: &Refit) -> bool {
+    refit.outcome.costs().examples as f64 >= LEAST_SHARE * refit.examples as f64
 }
 
 #[cfg(test)]

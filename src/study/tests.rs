@@ -132,6 +132,7 @@ fn finished(root: &std::path::Path, space: &SearchSpace) -> Study {
         weights,
         training: 0,
         refit: None,
+        not_refit: None,
         violation: 0.0,
         front: vec![],
         interrupted: false,

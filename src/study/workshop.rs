@@ -257,7 +257,7 @@ fn inherited(
     start: &Start,
     training: usize,
 ) -> Result<Result<Option<Weights>, GraphError>, StudyError> {
-    let trainings = workshop.trainings();
+    let trainings = if job.whole { Trainings::new(0, 1) } else { workshop.trainings() };
     let Some(weights) = trainings.weights(&workshop.store.get(&start.weights)?, training) else { return Ok(Ok(None)) };
     if start.genome.net == job.genome.net {
         return Ok(Ok(Some(weights)));
