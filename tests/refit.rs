@@ -115,14 +115,18 @@ fn slow(line: &str) -> String {
     record.to_string() + "\n"
 }
 
-/// What inherited goes on from the execution that was chosen, not from another.
+/// Which execution a training goes on from does not show here; its result does, and whose metrics are told.
 #[test]
-fn of_several_executions_the_one_that_is_chosen_is_trained_on_all_rows() {
+fn of_several_executions_one_is_trained_on_all_rows_and_the_metrics_are_those_of_the_chosen_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");
     run(study(&out, &["--refit", "--executions", "2"]));
     let choice = records(&out, "choice").swap_remove(0);
     assert!(choice["refit"].is_string(), "{choice}");
+    let trained = [records(&out, "finalist"), records(&out, "candidate")].concat();
+    let followed = trained.iter().find(|t| t["outcome"]["weights"] == choice["weights"]).expect("the scored net");
+    let execution = choice.get("training").map_or(0, |training| training.as_u64().expect("a number")) as usize;
+    assert_eq!(choice["scores"], followed["outcome"]["trainings"][execution]["scores"], "{choice}");
     assert_eq!(metadata(&out, "evolve.metrics"), choice["scores"]);
 }
 
