@@ -4,6 +4,7 @@ use super::*;
 use crate::data::{self, CrossValidation, Dataset, Validation};
 use crate::engine::{self, Engine, EngineError, FeedMut, HostTensor, Model, Plan, Resident, Session};
 use crate::genome::{Genome, SearchSpace};
+use crate::graph::Tensor;
 use crate::study::{Event, Folder, Record, Resources, Settings, Study, tests as studies};
 use crate::train::{ClassWeights, Rung, metric};
 use std::path::Path;
@@ -139,22 +140,25 @@ fn setting<'a>(dataset: &'a Dataset, device: &'a Device, metric: &'static metric
     Setting { task, train, resident: None, validation, engine: device, target, metric, class_weights, stop: &GO }
 }
 
-/// What becomes of jobs that come together.
-fn ended(dataset: &Dataset, device: &Device, store: &Store, jobs: &[Job]) -> Vec<Ended> {
+fn workshop<'a>(dataset: &'a Dataset, device: &'a Device, store: &'a Store, executions: usize) -> Workshop<'a> {
     let metric = metric::find("accuracy", dataset.task.kind).unwrap();
     let setting = |data| setting(data, device, metric);
-    let workshop = Workshop {
+    Workshop {
         setting: setting(dataset),
         folds: dataset.folds.iter().map(setting).collect(),
         whole: setting(dataset),
         last: !dataset.folds.is_empty(),
-        executions: 1,
+        executions,
         store,
         gauge: None,
         memory: Memory::new(1 << 30),
         clock: Clock::new(0.0),
-    };
-    evaluate(&workshop, jobs).unwrap()
+    }
+}
+
+/// What becomes of jobs that come together.
+fn ended(dataset: &Dataset, device: &Device, store: &Store, jobs: &[Job]) -> Vec<Ended> {
+    evaluate(&workshop(dataset, device, store, 1), jobs).unwrap()
 }
 
 /// The same of one, in a store of its own.
@@ -377,4 +381,24 @@ fn the_search_goes_on_and_is_replayed() {
     study.extend(Some(14), None, None).unwrap();
     let (_, longer) = run(&mut study);
     assert_eq!((study.candidates(), &longer[..records.len()]), (14, &records[..]));
+}
+
+#[test]
+fn executions_go_on_from_their_own_weights_and_a_training_on_all_rows_from_those_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, store) = (iris(Validation::Share(0.2)), Store::open(folder.path()).unwrap());
+    let device = Device::new(|_, _| true);
+    let workshop = workshop(&dataset, &device, &store, 2);
+    let of = |names: &[(&str, f32)]| -> Weights {
+        names.iter().map(|&(name, value)| (name.to_owned(), Tensor::f32(&[1], vec![value]))).collect()
+    };
+    let from = |weights: &Weights, whole: bool, training: usize| {
+        let job = Job { whole, ..job(&dataset, 0, BATCH) };
+        let start = Start { genome: job.genome.clone(), weights: store.put(weights).unwrap(), counts: false, rate: 1.0 };
+        inherited(&workshop, &job, &start, training).unwrap().unwrap()
+    };
+    let both = of(&[("0/w", 1.0), ("1/w", 2.0)]);
+    assert_eq!(from(&both, false, 0), Some(of(&[("w", 1.0)])));
+    assert_eq!(from(&both, false, 1), Some(of(&[("w", 2.0)])));
+    assert_eq!(from(&of(&[("w", 2.0)]), true, 0), Some(of(&[("w", 2.0)])));
 }
