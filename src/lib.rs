@@ -103,6 +103,11 @@
 //! trained with. After a cross-validation the choice is trained once more on all rows, after a validation part where the user
 //! asks for it ([`study::Refit`]): it is a record of its own, and what is reported stays what was scored.
 //!
+//! What is exported may be several nets whose mean answer is better than that of any alone ([`study::Ensemble`]). They are
+//! chosen from those that have weights when the finals end, by what each says of the validation part; the mean is scored and
+//! exported as a single net is, behind the same preprocessing. A study chooses them, since it alone has weights and knows what
+//! they were scored on; [`train::ensemble`] asks, and [`export`] puts them into one graph.
+//!
 //! A training for which the device runs out of memory ([`engine::EngineError::OutOfMemory`]) is made once more with no other
 //! beside it, so that their number decides nothing, then with half the batch, and fails where that does not fit either. The batch that it had stands with the clock in the journal
 //! ([`study::Timing`]), since it depends on the machine; a checkpoint holds it, so that what was paused goes on with it.

@@ -76,7 +76,7 @@ fn candidates_are_trained_with_shortcuts_and_finalists_are_not_nor_is_anything_m
     let engine = Noting { engine: library::engine(), is_exact: false, loaded: Arc::default() };
     let assembled = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
         let metrics = Metrics { scores, cross_validation: None };
-        assemble(&Net { genome, length, weights, metrics }, &dataset, Lookup::LabelEncoder)
+        assemble(&Net::alone(genome, length, weights, metrics), &dataset, Lookup::LabelEncoder)
     };
     static STOP: AtomicBool = AtomicBool::new(false);
     let resources =

@@ -2,7 +2,10 @@
 
 mod binary;
 
-use binary::{evolve, fixture, journal, killed_and_resumed, model, run, with_options};
+use binary::{
+    back_before_the_finals_and_out_of_time, evolve, fixture, journal, killed_and_resumed, metadata, model, records, report,
+    run, with_options,
+};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -17,20 +20,6 @@ fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("iris.csv");
     let command = evolve(&["run", data.to_str().expect("a path"), "--target", "species", "--quiet", "--seed", "3"]);
     with_options(command, &[["--candidates", "6"], ["--examples", "1500"]], options, out)
-}
-
-/// The records of a kind.
-fn records(out: &Path, event: &str) -> Vec<Value> {
-    journal(out).into_iter().filter(|record| record["event"] == event).collect()
-}
-
-fn metadata(out: &Path, key: &str) -> Value {
-    let model = evolve::onnx::read(&model(out)).expect("a model");
-    serde_json::from_str(model.metadata(key).expect("an entry")).expect("JSON")
-}
-
-fn report(out: &Path) -> Value {
-    serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report")).expect("JSON")
 }
 
 #[test]
@@ -98,21 +87,11 @@ fn without_time_for_it_the_scored_net_is_exported_and_the_reason_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("study");
     run(study(&out, &["--refit"]));
-    // As if all of it had been measured on a slow machine, and the finals were still to come.
-    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
-    let searched: String = text.lines().filter(|line| line.contains("\"event\":\"candidate\"")).map(slow).collect();
-    fs::write(out.join("journal.jsonl"), searched).expect("a journal");
+    back_before_the_finals_and_out_of_time(&out);
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--budget", "100s"]));
     let choice = records(&out, "choice").swap_remove(0);
     assert_eq!((&choice["not_refit"], choice.get("refit")), (&Value::from("no_time"), None), "{choice}");
     assert!(report(&out)["scored"]["exported"].as_str().expect("words").contains("not enough time"));
-}
-
-/// A line of a journal whose candidate ended after 1000 seconds.
-fn slow(line: &str) -> String {
-    let mut record: Value = serde_json::from_str(line).expect("JSON");
-    record["timing"]["started"] = Value::from(1000.0);
-    record.to_string() + "\n"
 }
 
 /// Which execution a training goes on from does not show here; its result does, and whose metrics are told.

@@ -38,7 +38,7 @@ fn exported(genome: &Genome, dataset: &Dataset) -> BTreeSet<String> {
     let drawn = |param| initialise(param, genome.training.initialisation, &mut rng);
     let weights: Weights = params.iter().map(|param| param.name.clone()).zip(params.iter().map(drawn)).collect();
     let metrics = Metrics { scores: &Scores::new(), cross_validation: None };
-    let net = Net { genome, length: TrainingLength::default(), weights: &weights, metrics };
+    let net = Net::alone(genome, TrainingLength::default(), &weights, metrics);
     let bytes = assemble(&net, dataset, Lookup::LabelEncoder).expect("a model");
     onnx::read(&bytes).expect("a model").nodes.into_iter().map(|node| node.op_type).collect()
 }

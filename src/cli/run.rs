@@ -185,6 +185,7 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     training.executions = settings.executions;
     training.class_weights = settings.class_weights.clone();
     training.refit = settings.refit;
+    training.ensemble = settings.ensemble(space)?;
     let affordable = settings.total_examples.and_then(|total| affordable(total, settings, &training, session, space));
     let expected_candidates = [expected, settings.candidates, affordable].into_iter().flatten().min();
     let own = search::Settings { expected_candidates, fidelity: settings.fidelity, ..search::Settings::default() };

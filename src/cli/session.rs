@@ -1,5 +1,7 @@
 //! One session of a study, from loaded data to the exported model: what `run` and `resume` have in common.
 
+mod scored;
+
 use super::{Failure, Output, OutputMode, Status, layers, objectives, progress::Note, progress::Progress, quantity};
 use crate::{
     data::{Dataset, InputSpec, OutputSpec, Targets},
@@ -8,8 +10,12 @@ use crate::{
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, NotRefit, Resources, Study, TrainingLength, standard_error, write_whole},
-    train::{ClassWeights, Evaluator, Scores, Setting, Weights, baseline, metric::Metric, metric::Predictions},
+    study::{Clock, FileSettings, Finished, Resources, Study, TrainedNet, TrainingLength, write_whole},
+    train::{
+        ClassWeights, Scores, Setting, Weights, baseline,
+        ensemble::{self, Member},
+        metric::{Metric, Predictions},
+    },
 };
 use serde::Serialize;
 use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
@@ -36,6 +42,8 @@ struct Ending<'a> {
     value: Option<f64>,
     scored: &'a report::Scored,
     candidate: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ensemble: Vec<report::Share>,
     parameters: u64,
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +75,7 @@ impl Session<'_> {
         let lookup = export::lookup(self.engine, &Tract);
         let assemble = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
             let metrics = Metrics { scores, cross_validation: None };
-            export::assemble(&Net { genome, length, weights, metrics }, self.dataset, lookup)
+            export::assemble(&Net::alone(genome, length, weights, metrics), self.dataset, lookup)
         };
         let resources = Resources {
             dataset: self.dataset,
@@ -82,7 +90,7 @@ impl Session<'_> {
         progress.phase("exporting");
         let path = study.folder().model();
         let cross_validation = study.settings().data.cross_validation;
-        let net = Net::of(&finished.net, Metrics { scores: &finished.choice.scores, cross_validation });
+        let net = Net::of(&finished.net, &finished.others, Metrics { scores: &finished.choice.scores, cross_validation });
         // The weights come with the preprocessing that they were trained with.
         let exported = export::export(&net, finished.data(self.dataset), exact.as_ref(), &Tract, &path)?;
         for agreement in &exported.agreements {
@@ -101,6 +109,7 @@ impl Session<'_> {
         let page = study.folder().root().join("report.html");
         let digest = report::Digest::of(&input);
         write_whole(&page, report::html(&input, &digest).as_bytes()).map_err(Failure::of_session)?;
+        let parameters = digest.parameters;
         let numbers = serde_json::to_vec_pretty(&report::numbers(&input, digest)).map_err(Failure::failed)?;
         write_whole(&study.folder().root().join("report.json"), &numbers).map_err(Failure::of_session)?;
         drop(progress);
@@ -112,7 +121,8 @@ impl Session<'_> {
             value: finished.choice.scores.get(self.metric.name).copied(),
             scored: &input.scored,
             candidate: finished.candidate.number,
-            parameters: finished.candidate.outcome.costs().parameters,
+            ensemble: report::Share::all_of(&finished.choice),
+            parameters,
             bytes: exported.bytes,
             front: input.front.as_ref(),
             stopped: finished.stopped,
@@ -199,12 +209,11 @@ impl Session<'_> {
         bytes: usize,
         front: Option<report::Front>,
     ) -> Result<report::Input, Failure> {
-        let genome = &finished.net.genome;
         let rows = self.dataset.train.targets.len();
         let parts = if self.dataset.folds.is_empty() { std::slice::from_ref(self.dataset) } else { &self.dataset.folds };
         // Those of one repetition are all rows.
         let once = study.settings().data.cross_validation.map_or(1, |cut| cut.folds);
-        let (predictions, targets) = self.said(genome, parts.iter().zip(&finished.scored).take(once))?;
+        let (predictions, targets) = self.said(finished, parts.iter().zip(&finished.scored).take(once))?;
         let model = fs::read(study.folder().model())
             .map_err(|error| Failure::failed(format!("cannot read {}: {error}", study.folder().model().display())))?;
         Ok(report::Input {
@@ -220,27 +229,23 @@ impl Session<'_> {
             bytes: bytes as u64,
             front,
             stopped: finished.stopped,
-            scored: self.scored(study, finished),
+            scored: scored::of(study, finished, self.metric),
         })
     }
 
-    /// What a net says about the validation part of a dataset.
-    fn predictions(&self, genome: &Genome, weights: &Weights, data: &Dataset) -> Result<Predictions, Failure> {
-        let (engine, rows) = (self.engine.exact(), data.train.targets.len());
-        let mut evaluator = Evaluator::new(genome, &data.task, rows, engine.as_ref(), Target::Portable)?;
-        evaluator.set_weights(weights)?;
-        Ok(evaluator.predict(&data.validation)?)
-    }
-
-    /// What nets say about the validation parts beside them, and what is true.
+    /// What a trained net says about the validation parts beside its weights, alone or together with others, and what is true.
     fn said<'d>(
         &self,
-        genome: &Genome,
+        finished: &Finished,
         scored: impl Iterator<Item = (&'d Dataset, &'d Weights)>,
     ) -> Result<(Predictions, Targets), Failure> {
+        let engine = self.engine.exact();
+        let others = || finished.others.iter().map(TrainedNet::member);
         let mut all: Option<(Predictions, Targets)> = None;
         for (data, weights) in scored {
-            let (said, truth) = (self.predictions(genome, weights, data)?, &data.validation.targets);
+            let nets = std::iter::once(Member { weights, ..finished.net.member() }).chain(others());
+            let said = ensemble::predict(nets, &data.task, &data.validation, engine.as_ref(), Target::Portable)?;
+            let truth = &data.validation.targets;
             match &mut all {
                 Some((predictions, targets)) => {
                     predictions.append(said);
@@ -265,41 +270,6 @@ impl Session<'_> {
             }
         }
         all
-    }
-
-    /// How the exported net's genome was scored.
-    fn scored(&self, study: &Study, finished: &Finished) -> report::Scored {
-        let cut = study.settings().data.cross_validation;
-        let values = finished.trainings.iter().filter_map(|t| t.scores.get(self.metric.name)).copied().collect();
-        let executions = study.settings().training.executions;
-        let why = finished.choice.not_refit.map(|reason| match reason {
-            NotRefit::Stopped => "the study was stopped",
-            NotRefit::NoTime => "there was not enough time left for it",
-            NotRefit::Failed => "that training failed",
-            NotRefit::Worse => "trained on all rows it did not become as good",
-        });
-        // A study that is stopped in its finals chooses before.
-        let not_refit = why.unwrap_or("the study was stopped");
-        report::Scored {
-            cross_validation: cut.map(|cut| cut.to_string()),
-            values,
-            standard_error: cut.map(|cut| standard_error(&finished.trainings, cut.folds)),
-            exported: match (cut, finished.refit) {
-                (Some(_), true) => Some("best.onnx is of the same genome, trained on all rows".into()),
-                (Some(_), false) => Some(format!(
-                    "best.onnx is the net scored on fold {}, which was not trained on its rows: {not_refit}",
-                    finished.fold + 1,
-                )),
-                (None, true) => Some(
-                    "best.onnx was trained once more on all rows, those included that the net was scored on before".into(),
-                ),
-                (None, false) if study.refits() => {
-                    Some(format!("best.onnx was not trained on the validation part: {not_refit}"))
-                }
-                (None, _) if executions > 1 => Some(format!("best.onnx is the best of {executions} executions")),
-                (None, _) => None,
-            },
-        }
     }
 }
 
@@ -356,6 +326,7 @@ fn settings(study: &Study, session: &Session<'_>, rows: usize) -> Vec<(String, S
             },
         ),
         ("executions", settings.training.executions.to_string()),
+        ("networks that answer together, at most", settings.training.ensemble.to_string()),
         ("trained on all rows in the end", if study.refits() { "yes" } else { "no" }.to_owned()),
         ("target", optional(settings.data.target.clone())),
         ("metric", search.metric.clone()),

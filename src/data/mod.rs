@@ -26,8 +26,8 @@ pub use folds::CrossValidation;
 pub use inputs::{FurtherRows, read_inputs, read_labelled, resolve};
 pub use load::{Dataset, Options, load, load_fitted};
 pub use preprocess::{
-    CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NumberEncoder, Preprocessing, TableEncoder,
-    TableInputs,
+    CategoryEncoder, ImageEncoder, InputEncoder, LogScale, Lookup, NetInputs, NetOutput, NumberEncoder, Preprocessing,
+    TableEncoder, TableInputs,
 };
 pub use raw::{Column, RawBatch, TextColumn};
 pub use schema::{CategoricalFeature, Field, FieldKind, InputSpec, NumericFeature, OutputSpec, Schema, Task, TaskKind};

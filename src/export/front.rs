@@ -55,7 +55,7 @@ pub fn export_front(
             bytes.len()
         } else {
             let metrics = Metrics { scores: &member.scores, cross_validation: None };
-            let net = Net::of(trained, metrics);
+            let net = Net::of(trained, &[], metrics);
             export(&net, dataset, engine, embedded, &path)?.bytes
         };
         files.push(FrontFile { path, bytes, member: member.clone() });

@@ -9,7 +9,7 @@ mod tests;
 mod verify;
 
 pub use front::{FrontFile, export_front};
-pub use model::{CROSS_VALIDATION, ROW_BYTES, SCHEMA, TRAINING, assemble, surroundings};
+pub use model::{CROSS_VALIDATION, ENSEMBLE, ROW_BYTES, SCHEMA, TRAINING, assemble, surroundings};
 pub use predictor::{PredictError, Predicted, Predictor};
 pub use verify::{Agreement, verify};
 
@@ -17,7 +17,7 @@ use crate::data::{CrossValidation, Dataset, Lookup};
 use crate::engine::Engine;
 use crate::genome::Genome;
 use crate::study::{StudyError, TrainedNet, TrainingLength, write_whole};
-use crate::train::{Scores, TrainError, Weights};
+use crate::train::{Scores, TrainError, Weights, ensemble::Member};
 use std::path::Path;
 
 /// Largest difference of a probability (or, in standard deviations of the target, of a value) between the exported file
@@ -69,23 +69,41 @@ pub enum ExportError {
     Write(#[from] StudyError),
 }
 
-/// A trained net that is to be exported.
-#[derive(Debug, Clone, Copy)]
+/// A trained net, or an ensemble of several, that is to be exported.
+#[derive(Debug, Clone)]
 pub struct Net<'a> {
-    /// Its genome, as it was trained.
-    pub genome: &'a Genome,
+    /// The net that is chosen.
+    pub chosen: Trained<'a>,
+    /// Those that answer together with it, in an ensemble.
+    pub others: Vec<Trained<'a>>,
+    /// Metrics of what they say together.
+    pub metrics: Metrics<'a>,
+}
+
+/// A trained net.
+#[derive(Debug, Clone, Copy)]
+pub struct Trained<'a> {
+    /// The net, with its genome as it was trained, and its share in what is said: 1 where it is alone.
+    pub member: Member<'a>,
     /// How long it was trained last.
     pub length: TrainingLength,
-    /// Its weights.
-    pub weights: &'a Weights,
-    /// Its metrics.
-    pub metrics: Metrics<'a>,
 }
 
 impl<'a> Net<'a> {
     /// What a study trained, with how well it does.
-    pub fn of(trained: &'a TrainedNet, metrics: Metrics<'a>) -> Self {
-        Net { genome: &trained.genome, length: trained.length, weights: &trained.weights, metrics }
+    pub fn of(trained: &'a TrainedNet, others: &'a [TrainedNet], metrics: Metrics<'a>) -> Self {
+        let net = |net: &'a TrainedNet| Trained { member: net.member(), length: net.length };
+        Net { chosen: net(trained), others: others.iter().map(net).collect(), metrics }
+    }
+
+    /// A net that stands alone.
+    pub fn alone(genome: &'a Genome, length: TrainingLength, weights: &'a Weights, metrics: Metrics<'a>) -> Self {
+        Net { chosen: Trained { member: Member { genome, weights, share: 1.0 }, length }, others: vec![], metrics }
+    }
+
+    /// All nets, the chosen one first.
+    pub fn all(&self) -> impl Iterator<Item = &Trained<'a>> {
+        std::iter::once(&self.chosen).chain(&self.others)
     }
 }
 
@@ -109,8 +127,8 @@ pub struct Metrics<'a> {
     pub cross_validation: Option<CrossValidation>,
 }
 
-/// Assembles the model of a trained net, verifies it in the study's engine and in the embedded one, and writes it.
-/// `dataset` has the preprocessing that its weights were trained with.
+/// Assembles the model of a trained net or ensemble, verifies it in the study's engine and in the embedded one, and writes
+/// it. `dataset` has the preprocessing that the weights were trained with.
 ///
 /// # Errors
 /// Where it cannot be assembled, differs from what was scored, or cannot be written; no file is written then.
@@ -121,13 +139,12 @@ pub fn export(
     embedded: &dyn Engine,
     path: &Path,
 ) -> Result<Exported, ExportError> {
-    let Net { genome, weights, .. } = *net;
     let lookup = lookup(engine, embedded);
     let bytes = assemble(net, dataset, lookup)?;
     let notes = dataset.preprocessing.notes(lookup);
-    let mut agreements = vec![verify(&bytes, genome, weights, dataset, engine, engine)?];
+    let mut agreements = vec![verify(&bytes, net.all().map(|net| net.member), dataset, engine, engine)?];
     if engine.name() != embedded.name() && notes.is_empty() {
-        agreements.push(verify(&bytes, genome, weights, dataset, engine, embedded)?);
+        agreements.push(verify(&bytes, net.all().map(|net| net.member), dataset, engine, embedded)?);
     }
     write_whole(path, &bytes)?;
     Ok(Exported { bytes: bytes.len(), agreements, notes })

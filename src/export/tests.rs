@@ -40,9 +40,13 @@ fn model(dataset: &Dataset, lookup: Lookup) -> (Vec<u8>, Genome, Weights) {
     let (genome, weights) = net(dataset);
     let metrics = Metrics { scores: &Scores::default(), cross_validation: None };
     let length = TrainingLength { examples: 640, inherited: true, all_rows: true };
-    let net = Net { genome: &genome, length, weights: &weights, metrics };
+    let net = Net::alone(&genome, length, &weights, metrics);
     let bytes = assemble(&net, dataset, lookup).unwrap();
     (bytes, genome, weights)
+}
+
+fn alone<'a>(genome: &'a Genome, weights: &'a Weights) -> Member<'a> {
+    Member { genome, weights, share: 1.0 }
 }
 
 fn classes() -> Dataset {
@@ -66,12 +70,44 @@ fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 fn what_is_exported_is_what_was_scored() {
     let dataset = classes();
     let (bytes, genome, weights) = model(&dataset, Lookup::LabelEncoder);
-    let agreement = verify(&bytes, &genome, &weights, &dataset, &Tract, &Tract).unwrap();
+    let agreement = verify(&bytes, [alone(&genome, &weights)], &dataset, &Tract, &Tract).unwrap();
     assert!(agreement.difference < TOLERANCE && agreement.rows == dataset.validation.targets.len());
     let mut others = weights.clone();
     others.values_mut().for_each(|w| *w = Tensor::f32(&w.shape, w.as_f32().unwrap().iter().map(|v| v * 1.1).collect()));
-    let error = verify(&bytes, &genome, &others, &dataset, &Tract, &Tract).unwrap_err();
+    let error = verify(&bytes, [alone(&genome, &others)], &dataset, &Tract, &Tract).unwrap_err();
     assert!(matches!(error, ExportError::Disagrees { engine: "tract", .. }), "{error}");
+}
+
+#[test]
+fn an_ensemble_says_the_mean_of_what_its_nets_say() {
+    let mut values = String::from("x,y\n");
+    (0..90).for_each(|i| writeln!(values, "{i},{}", i * 37 % 90).unwrap());
+    for dataset in [classes(), dataset(&values)] {
+        let (genome, weights) = net(&dataset);
+        let others: Vec<Weights> = [0.7, -1.3].map(|factor| scaled(&weights, factor)).into();
+        let metrics = Metrics { scores: &Scores::default(), cross_validation: None };
+        let length = TrainingLength::default();
+        let shared = |weights, share| Trained { member: Member { share, ..alone(&genome, weights) }, length };
+        let net = Net {
+            chosen: shared(&weights, 0.5),
+            others: vec![shared(&others[0], 0.375), shared(&others[1], 0.125)],
+            metrics,
+        };
+        let bytes = assemble(&net, &dataset, Lookup::LabelEncoder).unwrap();
+        let members = |net: &Net<'_>| net.all().map(|net| net.member.share).collect::<Vec<_>>();
+        assert_eq!(members(&net), [0.5, 0.375, 0.125]);
+        let agreement = verify(&bytes, net.all().map(|net| net.member), &dataset, &Tract, &Tract).unwrap();
+        assert!(agreement.difference < TOLERANCE);
+        let other = Net { others: vec![shared(&others[0], 0.125), shared(&others[1], 0.375)], ..net };
+        let error = verify(&bytes, other.all().map(|net| net.member), &dataset, &Tract, &Tract).unwrap_err();
+        assert!(matches!(error, ExportError::Disagrees { engine: "tract", .. }), "{error}");
+    }
+}
+
+/// Weights that say something else.
+fn scaled(weights: &Weights, factor: f32) -> Weights {
+    let scale = |w: &Tensor| Tensor::f32(&w.shape, w.as_f32().unwrap().iter().map(|v| v * factor).collect());
+    weights.iter().map(|(name, w)| (name.clone(), scale(w))).collect()
 }
 
 #[test]
@@ -79,7 +115,7 @@ fn labels_that_are_not_the_most_probable_class_are_noticed() {
     let dataset = classes();
     let (bytes, genome, weights) = model(&dataset, Lookup::LabelEncoder);
     let swapped = replaced(&bytes, r#"["one","six","two"]"#, r#"["six","two","one"]"#);
-    let error = verify(&swapped, &genome, &weights, &dataset, &Tract, &Tract).unwrap_err();
+    let error = verify(&swapped, [alone(&genome, &weights)], &dataset, &Tract, &Tract).unwrap_err();
     assert!(matches!(error, ExportError::Label { engine: "tract", .. }), "{error}");
 }
 
@@ -90,12 +126,12 @@ fn values_may_differ_by_what_float32_cannot_hold() {
         (0..400).for_each(|i| writeln!(csv, "{i},{}", mean + step * f64::from(i * 37 % 400)).unwrap());
         let dataset = dataset(&csv);
         let (bytes, genome, weights) = model(&dataset, Lookup::LabelEncoder);
-        let agreement = verify(&bytes, &genome, &weights, &dataset, &Tract, &Tract);
+        let agreement = verify(&bytes, [alone(&genome, &weights)], &dataset, &Tract, &Tract);
         assert!(agreement.is_ok(), "{mean}: {agreement:?}");
         let (last, w) = weights.iter().next_back().unwrap();
         let off = w.as_f32().unwrap().iter().map(|v| v + 0.5).collect();
         let others = Weights::from_iter(weights.clone().into_iter().chain([(last.clone(), Tensor::f32(&w.shape, off))]));
-        let error = verify(&bytes, &genome, &others, &dataset, &Tract, &Tract).unwrap_err();
+        let error = verify(&bytes, [alone(&genome, &others)], &dataset, &Tract, &Tract).unwrap_err();
         assert!(matches!(error, ExportError::Disagrees { .. }), "{mean}: {error}");
     }
 }
@@ -122,10 +158,10 @@ fn a_model_for_the_embedded_engine_looks_up_many_categories_there() {
     let dataset = dataset(&csv);
     let lookup = lookup(&Tract, &Tract);
     let (bytes, genome, weights) = model(&dataset, lookup);
-    assert!(verify(&bytes, &genome, &weights, &dataset, &Tract, &Tract).is_ok());
+    assert!(verify(&bytes, [alone(&genome, &weights)], &dataset, &Tract, &Tract).is_ok());
     assert!(dataset.preprocessing.notes(lookup).is_empty());
     let (encoded, ..) = model(&dataset, Lookup::LabelEncoder);
-    let error = verify(&encoded, &genome, &weights, &dataset, &Tract, &Tract).unwrap_err();
+    let error = verify(&encoded, [alone(&genome, &weights)], &dataset, &Tract, &Tract).unwrap_err();
     assert!(error.to_string().contains("LabelEncoder"), "{error}");
     assert!(dataset.preprocessing.notes(Lookup::LabelEncoder)[0].contains(r#""city""#));
 }

@@ -3,10 +3,9 @@
 use super::{ExportError, Predicted, Predictor, TOLERANCE};
 use crate::data::{Dataset, OutputSpec, Part};
 use crate::engine::Engine;
-use crate::genome::Genome;
 use crate::graph::Target;
+use crate::train::ensemble::{self, Member};
 use crate::train::metric::Predictions;
-use crate::train::{Evaluator, Weights};
 
 /// Rows of the validation part that are compared, at most.
 const ROWS: usize = 512;
@@ -25,16 +24,15 @@ pub struct Agreement {
     pub difference: f32,
 }
 
-/// Runs the exported model in `under_test` on raw rows of the validation part and compares it with the inference graph
-/// in `reference`, which scored the candidate. Labels are compared with the model's own probabilities.
+/// Runs the exported model in `under_test` on raw rows of the validation part and compares it with the inference graphs
+/// of its nets in `reference`, which scored the candidates. Labels are compared with the model's own probabilities.
 ///
 /// # Errors
 /// Where an engine fails, a label is not the most probable class, or the difference exceeds [`TOLERANCE`] and what
 /// rounding to float32 explains.
-pub fn verify(
+pub fn verify<'a>(
     model: &[u8],
-    genome: &Genome,
-    weights: &Weights,
+    nets: impl IntoIterator<Item = Member<'a>>,
     dataset: &Dataset,
     reference: &dyn Engine,
     under_test: &dyn Engine,
@@ -42,9 +40,7 @@ pub fn verify(
     let engine = under_test.name();
     let rows: Vec<usize> = (0..dataset.validation.targets.len().min(ROWS)).collect();
     let part: Part = dataset.validation.take(&rows);
-    let mut evaluator = Evaluator::new(genome, &dataset.task, rows.len(), reference, Target::Portable)?;
-    evaluator.set_weights(weights)?;
-    let scored = evaluator.predict(&part)?;
+    let scored = ensemble::predict(nets, &dataset.task, &part, reference, Target::Portable)?;
     let raw = dataset.raw_validation.slice(0..rows.len());
     let exported = Predictor::new(model, under_test)
         .and_then(|mut predictor| predictor.predict(&raw))

@@ -1,6 +1,7 @@
 //! Expressing a genome: its net as a graph, the training step around it, and the inference graph.
 
 mod ancestor;
+mod ensemble;
 mod image;
 mod inherit;
 mod initialise;
@@ -12,6 +13,7 @@ mod step;
 mod table;
 mod untrained;
 
+pub use ensemble::mean_output;
 pub use inherit::inherit;
 pub use initialise::initialise;
 pub use net::{Axes, FeatureInputs, Init, Mask, Param, Source};

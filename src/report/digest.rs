@@ -79,9 +79,11 @@ impl Digest {
         }
         if let Some(choice) = &digest.choice {
             digest.value = choice.scores.get(input.metric.name).copied();
+            for costs in choice.candidates().iter().filter_map(|number| Some(candidates.get(number)?.outcome.costs())) {
+                digest.parameters += costs.parameters;
+                digest.macs += costs.macs;
+            }
             if let Some(candidate) = candidates.get(&choice.candidate) {
-                let costs = candidate.outcome.costs();
-                (digest.parameters, digest.macs) = (costs.parameters, costs.macs);
                 digest.lineage = lineage(candidate, &candidates, |candidate| value(candidate, input));
             }
         }

@@ -28,7 +28,7 @@ pub use page::html;
 
 use crate::{
     data::{Targets, Task},
-    study::Record,
+    study::{Choice, Record},
     train::metric::{Metric, Predictions},
 };
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,23 @@ impl Scored {
     /// Where a value was measured, to be put behind it: `on the validation part`, `in 5-fold cross-validation`.
     pub fn place(&self) -> String {
         self.cross_validation.as_ref().map_or_else(|| "on the validation part".to_owned(), |name| format!("in {name}"))
+    }
+}
+
+/// A network of an exported ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Share {
+    /// Candidate that it is.
+    pub candidate: u64,
+    /// Its share in what the ensemble says.
+    pub share: f64,
+}
+
+impl Share {
+    /// Those of a choice, the largest first; none where a single network is exported.
+    pub fn all_of(choice: &Choice) -> Vec<Share> {
+        let members = choice.ensemble.iter().flat_map(|ensemble| &ensemble.members);
+        members.map(|member| Share { candidate: member.candidate, share: member.share }).collect()
     }
 }
 

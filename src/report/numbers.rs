@@ -1,6 +1,6 @@
 //! `report.json`.
 
-use super::{Baseline, Contribution, Digest, Front, Hypervolume, Input, Layer, Scored};
+use super::{Baseline, Contribution, Digest, Front, Hypervolume, Input, Layer, Scored, Share};
 use crate::{data::TaskKind, search::model::Importance, study::Failure, train::Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -24,9 +24,12 @@ pub struct Numbers {
     pub scores: Scores,
     /// What any search has to beat.
     pub baselines: Vec<Baseline>,
-    /// The exported candidate.
+    /// The exported candidate; of an ensemble that with the largest share.
     pub candidate: Option<u64>,
-    /// Its parameters.
+    /// The networks of an ensemble, where one is exported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ensemble: Vec<Share>,
+    /// Parameters of what is exported.
     pub parameters: u64,
     /// Its multiply-accumulates for a row.
     pub macs: u64,
@@ -145,6 +148,7 @@ pub fn numbers(input: &Input, digest: Digest) -> Numbers {
         scores: digest.choice.as_ref().map(|choice| choice.scores.clone()).unwrap_or_default(),
         baselines: input.baselines.clone(),
         candidate: digest.choice.as_ref().map(|choice| choice.candidate),
+        ensemble: digest.choice.as_ref().map(Share::all_of).unwrap_or_default(),
         parameters: digest.parameters,
         macs: digest.macs,
         bytes: input.bytes,

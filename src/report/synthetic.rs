@@ -242,6 +242,8 @@ fn records(task: &Task, metric: &metric::Metric, value: impl Fn(f64) -> f64) -> 
         training: 0,
         refit: None,
         not_refit: None,
+        ensemble: None,
+        not_combined: None,
         interrupted: false,
     }));
     records

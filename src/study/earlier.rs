@@ -4,7 +4,9 @@
 //! scales and the order of categories that they were trained with; refitted to new data they would be of no use wherever
 //! a category has changed its place. What the new data has beyond is unknown or cut off, and the user is told how much.
 
-use super::{FileSettings, Outcome, Record, Settings, Start, Store, StudyError, TrainingSettings, folder, journal::Journal};
+use super::{
+    Choice, FileSettings, Outcome, Record, Settings, Start, Store, StudyError, TrainingSettings, folder, journal::Journal,
+};
 use crate::data::{Preprocessing, sha256};
 use crate::genome::{Genome, SearchSpace};
 use crate::search::{self, Origin, Proposal};
@@ -177,16 +179,26 @@ impl Earlier {
                 Record::Finals(_) | Record::Refit(_) => {}
             }
         }
-        if let Some(choice) = chosen
-            && let Some(trained) = all.get_mut(&choice.candidate)
-        {
-            trained.best.1 = &choice.weights;
+        let exported = chosen.map(exported).unwrap_or_default();
+        for &(number, weights) in exported.iter().rev() {
+            if let Some(trained) = all.get_mut(&number) {
+                trained.best.1 = weights;
+            }
         }
-        let rank = |t: &Trained<'_>| (chosen.is_some_and(|choice| choice.candidate == t.number), t.is_finalist);
+        let place = |t: &Trained<'_>| exported.iter().position(|&(number, _)| number == t.number);
+        let rank = |t: &Trained<'_>| (place(t).map(std::cmp::Reverse), t.is_finalist);
         let score = |t: &Trained<'_>| if t.is_finalist { t.best.0 } else { t.searched };
         let mut all: Vec<Trained<'_>> = all.into_values().collect();
         all.sort_by(|a, b| rank(b).cmp(&rank(a)).then(score(b).total_cmp(&score(a))).then(a.number.cmp(&b.number)));
         all
+    }
+}
+
+/// The nets that were exported, that with the largest share first.
+fn exported(choice: &Choice) -> Vec<(u64, &str)> {
+    match &choice.ensemble {
+        Some(ensemble) => ensemble.members.iter().map(|member| (member.candidate, &member.weights[..])).collect(),
+        None => vec![(choice.candidate, &choice.weights)],
     }
 }
 

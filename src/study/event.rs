@@ -36,6 +36,11 @@ pub enum Event<'a> {
     Finals(&'a Finals),
     /// A finalist was trained and journaled.
     Finalist(&'a Finalist),
+    /// Nets are asked for what they would say together.
+    Asking {
+        /// How many.
+        nets: usize,
+    },
     /// The choice was trained on all rows and journaled.
     Refit(&'a Refit),
     /// The model to be exported was chosen.

@@ -70,6 +70,11 @@ impl Study {
         let interrupted = stopped(resources.stop);
         let choice = match self.refits() && !interrupted {
             true => self.decide_and_refit(&finals, evaluator, resources, clock, watch)?,
+            false if self.settings.training.ensemble > 1 && !interrupted => {
+                let choice = self.choose(&finals, false, resources)?;
+                let choice = self.combined(choice, search, &finals, resources, clock, watch)?;
+                self.settle(choice, watch)?
+            }
             false => self.decide(&finals, interrupted, resources, watch)?,
         };
         if !choice.interrupted {
@@ -127,7 +132,7 @@ impl Study {
             .settings
             .search
             .budget
-            .map(|budget| (budget * lengths::TRAINING_SHARE - clock.now()).max(0.0) / turns as f64)
+            .map(|budget| (budget * self.end_of_finals(lengths::TRAINING_SHARE) - clock.now()).max(0.0) / turns as f64)
             .map(|left| left * self.share_of_finals(picked.len(), resources));
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
@@ -193,6 +198,11 @@ impl Study {
         refit::share_of_finals(turns * self.trainings(resources).count(), self.refit_cost(resources.dataset))
     }
 
+    /// Share of a budget at which the finals end: `share`, less what choosing an ensemble takes.
+    fn end_of_finals(&self, share: f64) -> f64 {
+        if self.settings.training.ensemble > 1 { share - lengths::ENSEMBLE_SHARE } else { share }
+    }
+
     fn train_finalists(
         &mut self,
         finals: &Finals,
@@ -204,7 +214,9 @@ impl Study {
         use rand::Rng;
         let finalists: BTreeSet<u64> = finals.entries.iter().map(|entry| entry.candidate).collect();
         let share = self.share_of_finals(finalists.len(), resources);
-        let until = |budget: f64| clock.now() + share * (budget * lengths::TRAINING_LIMIT - clock.now()).max(0.0);
+        let until = |budget: f64| {
+            clock.now() + share * (budget * self.end_of_finals(lengths::TRAINING_LIMIT) - clock.now()).max(0.0)
+        };
         let deadline = self.settings.search.budget.map(until);
         for (rank, entry) in (0..).zip(&finals.entries) {
             let done = self.finalists.iter().any(|f| f.after == finals.after && f.rank == rank);

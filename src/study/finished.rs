@@ -1,12 +1,12 @@
 //! What a finished study hands over to be exported.
 
 use super::{
-    Candidate, Choice, FrontMember, Outcome, Refit, Resources, SingleTraining, Study, StudyError, TrainingLength,
-    evaluator::stopped,
+    Candidate, Choice, EnsembleMember, FrontMember, Outcome, Refit, Resources, SingleTraining, Study, StudyError,
+    TrainingLength, evaluator::stopped,
 };
 use crate::data::Dataset;
 use crate::genome::Genome;
-use crate::train::Weights;
+use crate::train::{Weights, ensemble::Member};
 
 /// The result of a study.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Finished {
     pub candidate: Candidate,
     /// What was trained.
     pub net: TrainedNet,
+    /// Those that answer together with it, in the order of [`super::Ensemble::members`].
+    pub others: Vec<TrainedNet>,
     /// The same of the front, in the order of [`Choice::front`].
     pub front: Vec<TrainedNet>,
     /// Whether it was trained on all rows; if not, of a cross-validation on those outside of [`Finished::fold`], else on those
@@ -42,6 +44,15 @@ pub struct TrainedNet {
     pub length: TrainingLength,
     /// Its weights.
     pub weights: Weights,
+    /// Its share in what an ensemble says; 1 where it stands alone.
+    pub share: f64,
+}
+
+impl TrainedNet {
+    /// It as a part of what is said.
+    pub fn member(&self) -> Member<'_> {
+        Member { genome: &self.genome, weights: &self.weights, share: self.share }
+    }
 }
 
 impl Finished {
@@ -66,10 +77,13 @@ impl Study {
     pub(super) fn finished(&self, choice: Choice, resources: &Resources<'_>) -> Result<Finished, StudyError> {
         let candidate = |number: u64| self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number });
         let trained = |number: u64, weights: &str| self.as_trained(number, weights).ok_or(StudyError::Diverges { number });
-        let member = |m: &FrontMember| {
-            let AsTrained { genome, length, .. } = trained(m.candidate, &m.weights)?;
-            Ok(TrainedNet { genome, length, weights: self.store.get(&m.weights)? })
+        let net = |candidate: u64, weights: &str, share: f64| {
+            let AsTrained { genome, length, .. } = trained(candidate, weights)?;
+            Ok(TrainedNet { genome, length, weights: self.store.get(weights)?, share })
         };
+        let member = |m: &FrontMember| net(m.candidate, &m.weights, 1.0);
+        let other = |m: &EnsembleMember| net(m.candidate, &m.weights, m.share);
+        let members = choice.ensemble.as_ref().map_or(&[][..], |ensemble| &ensemble.members);
         let trainings = self.trainings(resources);
         let stored = self.store.get(&choice.weights)?;
         let lost = |training: usize| {
@@ -91,7 +105,8 @@ impl Study {
             None => of(choice.training)?,
         };
         Ok(Finished {
-            net: TrainedNet { genome, length, weights },
+            net: TrainedNet { genome, length, weights, share: members.first().map_or(1.0, |member| member.share) },
+            others: members.iter().skip(1).map(other).collect::<Result<_, StudyError>>()?,
             refit: choice.refit.is_some(),
             fold: trainings.fold(choice.training),
             scored: match resources.dataset.folds.len() {

@@ -1,6 +1,6 @@
 //! What could be exported, and of it the best or the front.
 
-use super::{Candidate, Choice, Finalist, Finals, FrontMember, Objective, Outcome, Study};
+use super::{Candidate, Choice, EnsembleMember, Finalist, Finals, FrontMember, Objective, Outcome, Study};
 use crate::search::{Front, dominance::Point, hypervolume};
 use crate::train::metric::LOG_LOSS;
 use std::collections::BTreeMap;
@@ -18,6 +18,22 @@ pub(super) struct State<'a> {
 }
 
 impl<'a> State<'a> {
+    /// One as the search left it.
+    pub(super) fn searched(candidate: &'a Candidate) -> Self {
+        State { candidate: candidate.number, finalist: None, outcome: &candidate.outcome }
+    }
+
+    /// Its part in an ensemble; `None` where it has no weights.
+    pub(super) fn in_ensemble(&self, share: f64) -> Option<EnsembleMember> {
+        let State { candidate, finalist, .. } = *self;
+        Some(EnsembleMember { candidate, finalist, weights: self.outcome.weights()?.to_owned(), share })
+    }
+
+    /// Its candidate.
+    pub(super) fn candidate(&self) -> u64 {
+        self.candidate
+    }
+
     /// What became of its training.
     pub(super) fn outcome(&self) -> &'a Outcome {
         self.outcome
@@ -69,6 +85,8 @@ impl<'a> State<'a> {
             training: 0,
             refit: None,
             not_refit: None,
+            ensemble: None,
+            not_combined: None,
             violation: *violation,
             front,
             interrupted: false,
@@ -104,7 +122,7 @@ impl Study {
         let trained =
             trained.into_iter().map(|f| State { candidate: f.candidate, finalist: Some(f.rank), outcome: &f.outcome });
         let searched = finals.entries.iter().filter_map(|entry| self.candidates.get(&entry.candidate));
-        trained.chain(searched.map(|c| State { candidate: c.number, finalist: None, outcome: &c.outcome }))
+        trained.chain(searched.map(State::searched))
     }
 
     /// Whether a state is that of a search that went on from inherited weights.

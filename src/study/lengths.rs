@@ -11,6 +11,8 @@ const SEARCH_SHARE: f64 = 0.62;
 pub const TRAINING_SHARE: f64 = 0.95;
 /// Share of a budget at which a retraining that takes longer than foreseen is broken off.
 pub const TRAINING_LIMIT: f64 = 0.98;
+/// Share of a budget that is left to choose an ensemble, where one is wanted.
+pub const ENSEMBLE_SHARE: f64 = 0.02;
 /// Passes over the training part that a candidate is worth at least, and at most.
 const LEAST_EPOCHS: f64 = 20.0;
 const MOST_EPOCHS: f64 = 150.0;
@@ -60,6 +62,7 @@ pub fn from_data(space: &SearchSpace, finalists: usize) -> TrainingSettings {
         executions: 1,
         class_weights: ClassWeights::Auto,
         refit: false,
+        ensemble: 1,
     }
 }
 

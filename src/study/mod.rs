@@ -3,7 +3,9 @@
 //! The journal is the state: everything else (population, streams of random numbers, which weights are still wanted) is
 //! rebuilt by asking and telling the search again in the order of candidate numbers.
 
+mod choice;
 mod earlier;
+mod ensemble;
 mod error;
 mod evaluator;
 mod event;
@@ -25,6 +27,7 @@ mod store;
 mod trainings;
 mod workshop;
 
+pub use choice::{Choice, Ensemble, EnsembleMember, FrontMember, NotCombined, NotRefit};
 pub use earlier::{Earlier, FromSettings, Heir, Inheritance};
 pub use error::StudyError;
 pub use evaluator::{Clock, Done, Evaluator, Job, Start};
@@ -38,8 +41,7 @@ pub use memory::Memory;
 pub use objective::{Assemble, Cap, Gauge, Measured, Objective, Objectives};
 pub use pool::LocalPool;
 pub use record::{
-    Candidate, Choice, Failure, FinalEntry, Finalist, Finals, FrontMember, NotRefit, Outcome, Record, Refit, SingleTraining,
-    Timing, TrainingLength,
+    Candidate, Failure, FinalEntry, Finalist, Finals, Outcome, Record, Refit, SingleTraining, Timing, TrainingLength,
 };
 pub use settings::{DataSettings, EngineSettings, FORMAT, FileSettings, SearchSettings, Settings, TrainingSettings};
 pub use store::Store;
@@ -358,6 +360,13 @@ impl Study {
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
             .chain(self.refits.iter().filter_map(|r| r.outcome.weights()))
             .chain(self.choice.iter().map(|c| c.weights.as_str()))
+            .chain(
+                self.choice
+                    .iter()
+                    .filter_map(|c| c.ensemble.as_ref())
+                    .flat_map(|e| &e.members)
+                    .map(|member| member.weights.as_str()),
+            )
             .chain(self.choice.iter().flat_map(|c| &c.front).map(|member| member.weights.as_str()))
             .collect();
         for hash in self.stored.iter().filter(|hash| !kept.contains(hash.as_str())) {

@@ -1,6 +1,6 @@
 //! Lines of the journal.
 
-use super::Objectives;
+use super::{Choice, Objectives};
 use crate::{
     genome::Training,
     search::Proposal,
@@ -128,73 +128,6 @@ pub struct Refit {
     pub outcome: Outcome,
     /// Clock and machine.
     pub timing: Timing,
-}
-
-/// Which trained net is exported.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
-    /// Number of candidates evaluated before.
-    pub after: u64,
-    /// Candidate it is.
-    pub candidate: u64,
-    /// Which training of its finals gave the weights; `None` where the search did.
-    pub finalist: Option<u64>,
-    /// Its metrics on the validation part; of a cross-validation their means over the folds.
-    pub scores: Scores,
-    /// SHA-256 in the store of the weights that were scored.
-    pub weights: String,
-    /// Which of several trainings is exported, where none on all rows is.
-    #[serde(default, skip_serializing_if = "is_first")]
-    pub training: usize,
-    /// SHA-256 in the store of the weights trained on all rows, which are exported then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refit: Option<String>,
-    /// Why none trained on all rows is exported, where one was wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_refit: Option<NotRefit>,
-    /// How far it violates caps on objectives: 0 unless every candidate does.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub violation: f64,
-    /// The front of the metric and the objectives, the best by metric first, which is the one that was chosen; empty where
-    /// only the metric counts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub front: Vec<FrontMember>,
-    /// Whether the user stopped the study before its end; a resumed one chooses anew.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub interrupted: bool,
-}
-
-/// Why no net trained on all rows is exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NotRefit {
-    /// The user stopped the study before.
-    Stopped,
-    /// The budget was used up before it was trained, or before it was half trained.
-    NoTime,
-    /// That training failed.
-    Failed,
-    /// It is worse on rows that it was trained on than the scored net on rows that it had not seen.
-    Worse,
-}
-
-/// A trained net of the front.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FrontMember {
-    /// Candidate it is.
-    pub candidate: u64,
-    /// Which training of its finals gave the weights; `None` where the search did.
-    pub finalist: Option<u64>,
-    /// Its metrics on the validation part.
-    pub scores: Scores,
-    /// Its objectives.
-    pub objectives: Objectives,
-    /// SHA-256 of its weights in the store.
-    pub weights: String,
-}
-
-fn is_first(training: &usize) -> bool {
-    *training == 0
 }
 
 /// What became of a training, or of several that are scored by their mean.

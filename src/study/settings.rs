@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Version of the form of `study.toml` and `journal.jsonl` that this program writes, and the newest that it reads. It rises
 /// where older programs would misread what is written; a key that may be left out is no such change.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// All settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,6 +141,9 @@ pub struct TrainingSettings {
     /// cross-validation it is anyway.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
+    /// Most nets of an ensemble to be exported; 1 where a single net is.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub ensemble: usize,
 }
 
 fn first() -> u32 {

@@ -133,6 +133,8 @@ fn finished(root: &std::path::Path, space: &SearchSpace) -> Study {
         training: 0,
         refit: None,
         not_refit: None,
+        ensemble: None,
+        not_combined: None,
         violation: 0.0,
         front: vec![],
         interrupted: false,

@@ -185,12 +185,7 @@ impl<'a> Member<'a> {
         }
         let score = metric::score(setting.metric, value);
         if self.request.last || self.best.as_ref().is_none_or(|b| score > b.score) {
-            let scores = metric::ALL
-                .iter()
-                .filter(|m| m.tasks.contains(&setting.task.kind))
-                .map(|m| (m.name.to_owned(), (m.compute)(predictions, truth)))
-                .filter(|(_, v)| v.is_finite())
-                .collect();
+            let scores = metric::scores(setting.task.kind, predictions, truth);
             self.best = Some(Best { weights, scores, score });
             self.since_best = 0;
         } else {

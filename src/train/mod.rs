@@ -4,6 +4,7 @@ pub mod baseline;
 mod batches;
 mod checkpoint;
 mod class_weights;
+pub mod ensemble;
 mod evaluate;
 mod member;
 pub mod metric;

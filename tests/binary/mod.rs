@@ -67,3 +67,31 @@ fn strip(value: Value) -> Value {
 pub fn model(out: &Path) -> Vec<u8> {
     fs::read(out.join("best.onnx")).expect("a model")
 }
+
+/// Records of a kind in the journal.
+pub fn records(out: &Path, event: &str) -> Vec<Value> {
+    journal(out).into_iter().filter(|record| record["event"] == event).collect()
+}
+
+/// An entry of the exported model's metadata.
+pub fn metadata(out: &Path, key: &str) -> Value {
+    let model = evolve::onnx::read(&model(out)).expect("a model");
+    serde_json::from_str(model.metadata(key).expect("an entry")).expect("JSON")
+}
+
+/// The numbers of the report.
+pub fn report(out: &Path) -> Value {
+    serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report")).expect("JSON")
+}
+
+/// Takes a study back to the end of its search, as if that had taken a slow machine 1000 seconds.
+pub fn back_before_the_finals_and_out_of_time(out: &Path) {
+    let slow = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).expect("JSON");
+        record["timing"]["started"] = Value::from(1000.0);
+        record.to_string() + "\n"
+    };
+    let text = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
+    let searched: String = text.lines().filter(|line| line.contains("\"event\":\"candidate\"")).map(slow).collect();
+    fs::write(out.join("journal.jsonl"), searched).expect("a journal");
+}

@@ -39,6 +39,9 @@ enum Line<'a> {
     Finalist(&'a Finalist),
     Refit(&'a Refit),
     Choice(&'a Choice),
+    Asking {
+        nets: usize,
+    },
     Phase {
         name: &'a str,
     },
@@ -79,6 +82,7 @@ impl Watcher for Json {
             Event::Candidate { candidate, best } => Line::Candidate { best, candidate },
             Event::Finals(finals) => Line::Finals(finals),
             Event::Finalist(finalist) => Line::Finalist(finalist),
+            Event::Asking { nets } => Line::Asking { nets },
             Event::Refit(refit) => Line::Refit(refit),
             Event::Choice(choice) => Line::Choice(choice),
         });

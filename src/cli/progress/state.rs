@@ -73,6 +73,7 @@ impl State {
                     *done += 1;
                 }
             }
+            Event::Asking { nets } => self.set_phase(&format!("asking {nets} networks")),
             Event::Refit(_) => self.set_phase("trained on all rows"),
             Event::Choice(_) => self.set_phase("exporting"),
         }

@@ -91,6 +91,11 @@ pub struct Args {
     /// what is reported is how well the network did before; --cv does so anyway
     #[arg(long, help_heading = "Search")]
     pub refit: bool,
+    /// Most networks that answer together, all in one file: of those that were trained the ones whose mean is the best where
+    /// they are scored. With 1 the model is smaller and faster, and mostly a little worse [default: 3; 1 with --cv,
+    /// --executions, --refit, --minimize, --constraint and a space that caps costs, which it does not go with]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=16), help_heading = "Search")]
+    pub ensemble: Option<u32>,
     /// Strategy of the search [default: auto, or nsga2 with --minimize]
     #[arg(long, value_name = "NAME", value_parser = strategy_names(), help_heading = "Search")]
     pub strategy: Option<String>,
@@ -211,6 +216,7 @@ impl Args {
             class_weights: self.class_weights.unwrap_or_default(),
             executions: self.executions as usize,
             refit: self.refit,
+            ensemble: self.ensemble.map(|most| most as usize),
             budget,
             candidates: self.candidates,
             total_examples: self.total_examples,

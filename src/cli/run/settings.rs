@@ -10,6 +10,9 @@ use crate::{
 };
 use std::{path::PathBuf, time::Duration};
 
+/// Most networks that answer together, where nothing else is said and nothing stands against it.
+const DEFAULT_ENSEMBLE: usize = 3;
+
 /// Everything that a run needs, with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunSettings {
@@ -32,6 +35,8 @@ pub struct RunSettings {
     pub executions: usize,
     /// Whether what is chosen is trained once more on all rows.
     pub refit: bool,
+    /// Most networks that answer together, 1 for a single one; `None` for as many as go well with the other settings.
+    pub ensemble: Option<usize>,
     /// Time for search, retraining and export; `None` where only the number of candidates ends the search.
     pub budget: Option<Duration>,
     /// Most candidates.
@@ -94,6 +99,7 @@ impl RunSettings {
                 "weights of an earlier study can start one training of a candidate, of which --executions makes several";
             return Err(Failure::bad_input(why).hint("leave out --from or --executions"));
         }
+        self.check_ensemble()?;
         let several = matches!(self.validation, Validation::Folds(_)) || self.executions > 1;
         let measured = !(self.minimize.is_empty() && self.caps.is_empty());
         if several && measured {
@@ -114,4 +120,62 @@ impl RunSettings {
         }
         Ok(())
     }
+
+    /// Most networks that may answer together, of this space.
+    ///
+    /// # Errors
+    /// Where several are asked for and the space does not go with that.
+    pub(super) fn ensemble(&self, space: &SearchSpace) -> Result<usize, Failure> {
+        match (self.ensemble, self.stands_against_ensemble().or_else(|| restriction(space))) {
+            (Some(most @ 2..), Some((why, hint))) => Err(against(most, why, hint)),
+            (Some(most), _) => Ok(most),
+            (None, Some(_)) => Ok(1),
+            (None, None) => Ok(DEFAULT_ENSEMBLE),
+        }
+    }
+
+    fn check_ensemble(&self) -> Result<(), Failure> {
+        match (self.ensemble, self.stands_against_ensemble()) {
+            (Some(most @ 2..), Some((why, hint))) => Err(against(most, why, hint)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why networks cannot answer together, and what to leave out so that they can.
+    fn stands_against_ensemble(&self) -> Option<(&'static str, &'static str)> {
+        if !(self.minimize.is_empty() && self.caps.is_empty() && self.constraints.is_empty()) {
+            let why =
+                "objectives beside the metric and bounds are those of one network, not of several that answer together";
+            return Some((why, "leave out --ensemble, or --minimize and --constraint"));
+        }
+        if matches!(self.validation, Validation::Folds(_)) {
+            let why = "which networks go together is chosen on a validation part, which --cv has none of";
+            return Some((why, "leave out --ensemble or --cv"));
+        }
+        if self.refit {
+            let why = "the shares of networks are chosen for these as they were scored: --refit would change them";
+            return Some((why, "leave out --ensemble or --refit"));
+        }
+        if self.executions > 1 {
+            let why = "of each candidate one network can answer, of which --executions trains several";
+            return Some((why, "leave out --ensemble or --executions"));
+        }
+        None
+    }
+}
+
+fn against(most: usize, why: &str, hint: &str) -> Failure {
+    Failure::bad_input(format!("--ensemble {most}: {why}")).hint(hint)
+}
+
+/// What a file of a space says of a network that several together would not keep to.
+fn restriction(space: &SearchSpace) -> Option<(&'static str, &'static str)> {
+    let preset = SearchSpace::preset(&space.domain);
+    let is_capped = space.max_parameters < preset.max_parameters || space.max_macs < preset.max_macs;
+    let hint = "leave out --ensemble, or these keys of the space's file";
+    if is_capped {
+        return Some(("max_parameters and max_macs are those of one network", hint));
+    }
+    let why = "the mean of several networks has operators of its own, which forbidden operators may be among";
+    (!space.forbidden.is_empty()).then_some((why, hint))
 }

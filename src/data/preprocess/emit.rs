@@ -21,6 +21,15 @@ pub struct NetInputs {
     pub image: Option<Value>,
 }
 
+/// What the nets inside an exported model say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetOutput {
+    /// Of one net: float32 `[N, classes]` logits, or `[N, 1]` standardised values.
+    Raw(Value),
+    /// Of several together: `[N, classes]` probabilities, or `[N, 1]` standardised values.
+    Mean(Value),
+}
+
 /// How an exported model finds the slot of a value of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
@@ -66,17 +75,20 @@ impl Preprocessing {
         }
     }
 
-    /// Declares the outputs of the exported model: `label` and `probabilities`, or `prediction`. `net_output` is
-    /// `[N, classes]` logits or `[N, 1]` standardised values.
+    /// Declares the outputs of the exported model: `label` and `probabilities`, or `prediction`.
     ///
     /// # Errors
-    /// Where `net_output` has another shape.
-    pub fn emit_outputs(&self, graph: &mut Graph, net_output: Value) -> Result<(), GraphError> {
+    /// Where `output` has another shape.
+    pub fn emit_outputs(&self, graph: &mut Graph, output: NetOutput) -> Result<(), GraphError> {
+        let (NetOutput::Raw(net_output) | NetOutput::Mean(net_output)) = output;
         let outputs = graph.scoped("outputs", |graph| match &self.output {
             OutputSpec::Classes { names, integers, .. } => {
                 let decode = DecodeLabel { names: names.clone(), integers: *integers };
                 let label = graph.apply(decode, &[net_output])?;
-                let probabilities = graph.apply(Softmax, &[net_output])?;
+                let probabilities = match output {
+                    NetOutput::Raw(logits) => graph.apply(Softmax, &[logits])?,
+                    NetOutput::Mean(probabilities) => probabilities,
+                };
                 Ok(vec![("label", label), ("probabilities", probabilities)])
             }
             OutputSpec::Value { mean, std } => {

@@ -9,7 +9,7 @@ mod number;
 mod tests;
 
 pub use category::CategoryEncoder;
-pub use emit::{Lookup, NetInputs};
+pub use emit::{Lookup, NetInputs, NetOutput};
 pub use image::ImageEncoder;
 pub use number::{LogScale, NumberEncoder};
 

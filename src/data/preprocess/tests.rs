@@ -197,7 +197,7 @@ fn with_linear_net(preprocessing: &Preprocessing, outputs: usize) -> Graph {
     let weights = graph.constant(Tensor::f32(&[inputs, outputs], weights));
     let bias = graph.constant(Tensor::f32(&[outputs], vec![0.1; outputs]));
     let net = graph.apply(Linear, &[features, weights, bias]).unwrap();
-    preprocessing.emit_outputs(&mut graph, net).unwrap();
+    preprocessing.emit_outputs(&mut graph, NetOutput::Raw(net)).unwrap();
     graph
 }
 
@@ -237,7 +237,7 @@ fn whole_numbers_are_int64_labels() {
     let mut graph = Graph::new();
     let logits =
         graph.input("skip", crate::graph::TensorType::new(crate::graph::DType::F32, crate::graph::Shape::fixed(&[2, 10])));
-    dataset.preprocessing.emit_outputs(&mut graph, logits).unwrap();
+    dataset.preprocessing.emit_outputs(&mut graph, NetOutput::Raw(logits)).unwrap();
     assert_eq!(graph.ty(graph.outputs()[0].1).dtype, crate::graph::DType::I64);
 }
 

@@ -14,7 +14,13 @@ fn draw(input: &Input, digest: &Digest) -> Option<String> {
     let rows: Vec<String> = digest.lineage.iter().map(|step| row(input, step)).collect();
     let exported = digest.value.map(|value| {
         let gain = difference(input, last.value.map(|searched| value - searched));
-        format!("<li class=\"end\"><b>{}</b>{gain} <small>exported, after its final training</small></li>\n", number(value))
+        let others = digest.choice.as_ref().map_or(0, |choice| choice.candidates().len() - 1);
+        let how = match others {
+            0 => "after its final training".to_owned(),
+            1 => "the mean of it and another network".to_owned(),
+            others => format!("the mean of it and {others} other networks"),
+        };
+        format!("<li class=\"end\"><b>{}</b>{gain} <small>exported, {how}</small></li>\n", number(value))
     });
     Some(format!("<ol class=\"lineage\">\n{}{}</ol>\n", rows.concat(), exported.unwrap_or_default()))
 }

@@ -55,7 +55,7 @@ fn all_are_measured_on_what_would_be_exported() {
     let (genome, weights, costs) = net(&dataset);
     let assemble = |genome: &Genome, length: TrainingLength, weights: &Weights, scores: &Scores| {
         let metrics = export::Metrics { scores, cross_validation: None };
-        export::assemble(&export::Net { genome, length, weights, metrics }, &dataset, Lookup::Comparisons)
+        export::assemble(&export::Net::alone(genome, length, weights, metrics), &dataset, Lookup::Comparisons)
     };
     let all: Vec<Objective> = Objective::all().collect();
     let caps = ["size<1k".parse::<Cap>().unwrap(), "params<100M".parse().unwrap()];

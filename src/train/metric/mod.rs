@@ -16,6 +16,7 @@ mod tests;
 
 pub use log_loss::LOG_LOSS;
 
+use super::Scores;
 use crate::data::{Targets, TaskKind};
 use crate::genome::near;
 
@@ -57,6 +58,13 @@ impl Predictions {
     /// True where there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All probabilities, row by row, or all values.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            Predictions::Probabilities { values, .. } | Predictions::Values(values) => values,
+        }
     }
 
     /// Adds what was said about further rows, of the same kind.
@@ -173,6 +181,12 @@ pub fn default_for(task: TaskKind) -> &'static Metric {
 /// A metric's value turned so that higher is better. NaN stays NaN; whoever ranks must put it last.
 pub fn score(metric: &Metric, value: f64) -> f64 {
     if metric.higher_is_better { value } else { -value }
+}
+
+/// All metrics of a task that are defined for these rows, by name.
+pub fn scores(task: TaskKind, predictions: &Predictions, targets: &Targets) -> Scores {
+    let each = all_for(task).map(|metric| (metric.name.to_owned(), (metric.compute)(predictions, targets)));
+    each.filter(|(_, value)| value.is_finite()).collect()
 }
 
 fn names(task: TaskKind) -> Vec<&'static str> {

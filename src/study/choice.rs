@@ -1,0 +1,130 @@
+//! What is exported, as the journal has it.
+
+use super::Objectives;
+use crate::train::Scores;
+use serde::{Deserialize, Serialize};
+
+/// Which trained net is exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Number of candidates evaluated before.
+    pub after: u64,
+    /// Candidate it is.
+    pub candidate: u64,
+    /// Which training of its finals gave the weights; `None` where the search did.
+    pub finalist: Option<u64>,
+    /// Its metrics on the validation part; of a cross-validation their means over the folds.
+    pub scores: Scores,
+    /// SHA-256 in the store of the weights that were scored.
+    pub weights: String,
+    /// Which of several trainings is exported, where none on all rows is.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub training: usize,
+    /// SHA-256 in the store of the weights trained on all rows, which are exported then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<String>,
+    /// Why none trained on all rows is exported, where one was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_refit: Option<NotRefit>,
+    /// The nets that answer together, where an ensemble is exported; the metrics are its own then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Ensemble>,
+    /// Why a single net is exported, where an ensemble was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_combined: Option<NotCombined>,
+    /// How far it violates caps on objectives: 0 unless every candidate does.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub violation: f64,
+    /// The front of the metric and the objectives, the best by metric first, which is the one that was chosen; empty where
+    /// only the metric counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub front: Vec<FrontMember>,
+    /// Whether the user stopped the study before its end; a resumed one chooses anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}
+
+/// Why no net trained on all rows is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRefit {
+    /// The user stopped the study before.
+    Stopped,
+    /// The budget was used up before it was trained, or before it was half trained.
+    NoTime,
+    /// That training failed.
+    Failed,
+    /// It is worse on rows that it was trained on than the scored net on rows that it had not seen.
+    Worse,
+}
+
+/// Nets whose mean answer is exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ensemble {
+    /// The nets, that with the largest share first, which is the one that the choice names.
+    pub members: Vec<EnsembleMember>,
+    /// Metrics of the single net that would be exported otherwise.
+    pub alone: Scores,
+}
+
+/// A net of an ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnsembleMember {
+    /// Candidate it is.
+    pub candidate: u64,
+    /// Which training of its finals gave the weights; `None` where the search did.
+    pub finalist: Option<u64>,
+    /// SHA-256 of its weights in the store.
+    pub weights: String,
+    /// Its share in the mean; those of all sum to one.
+    pub share: f64,
+}
+
+impl Choice {
+    /// Candidates whose nets are in what is exported, one of which may have several there.
+    pub fn candidates(&self) -> Vec<u64> {
+        match &self.ensemble {
+            Some(ensemble) => ensemble.members.iter().map(|member| member.candidate).collect(),
+            None => vec![self.candidate],
+        }
+    }
+}
+
+/// Why no ensemble is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotCombined {
+    /// The user stopped the study before.
+    Stopped,
+    /// The budget was used up before other nets could be asked.
+    NoTime,
+    /// There is no other net that can be asked.
+    NoOther,
+    /// The nets can be asked one by one, but not together.
+    Failed,
+    /// No mean is better than the choice where it was scored, or not by much.
+    NoBetter,
+}
+
+/// A trained net of the front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontMember {
+    /// Candidate it is.
+    pub candidate: u64,
+    /// Which training of its finals gave the weights; `None` where the search did.
+    pub finalist: Option<u64>,
+    /// Its metrics on the validation part.
+    pub scores: Scores,
+    /// Its objectives.
+    pub objectives: Objectives,
+    /// SHA-256 of its weights in the store.
+    pub weights: String,
+}
+
+fn is_first(training: &usize) -> bool {
+    *training == 0
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
