@@ -181,6 +181,10 @@ pub struct Evaluated<G = Genome> {
     /// models learn from it.
     #[serde(skip)]
     pub expected: Option<f64>,
+    /// What tells candidates of equal scores apart, such as the log loss of classifiers that are right as often; lower is
+    /// better, and finite. 0 where nothing does.
+    #[serde(default)]
+    pub doubt: f64,
     /// Trainable parameters.
     pub parameters: u64,
     /// Training examples consumed.
@@ -206,6 +210,7 @@ impl<G> Evaluated<G> {
             rungs: Vec::new(),
             paused: false,
             expected: None,
+            doubt: 0.0,
             parameters: 0,
             examples: 0,
             costs: Vec::new(),

@@ -23,6 +23,8 @@ pub struct Member<G = Genome> {
     pub score: f64,
     /// What the training that its inherited weights had before is expected to be worth, in units of the score.
     pub head_start: f64,
+    /// What tells it apart from others of equal value, as in [`Evaluated::doubt`].
+    pub doubt: f64,
     /// Trainable parameters.
     pub parameters: u64,
     /// What is minimised beside the score, as in [`Evaluated::costs`].
@@ -40,6 +42,7 @@ impl<G: Clone> Member<G> {
             genome: evaluated.proposal.genome.clone(),
             score: evaluated.score?,
             head_start: 0.0,
+            doubt: evaluated.doubt,
             parameters: evaluated.parameters,
             costs: evaluated.costs.clone(),
             violation: evaluated.violation,
@@ -57,8 +60,8 @@ impl<G> Member<G> {
     /// The same without its genome.
     #[must_use]
     pub fn bare(&self) -> Member<()> {
-        let Member { number, score, head_start, parameters, violation, .. } = *self;
-        Member { number, genome: (), score, head_start, parameters, costs: self.costs.clone(), violation }
+        let Member { number, score, head_start, doubt, parameters, violation, .. } = *self;
+        Member { number, genome: (), score, head_start, doubt, parameters, costs: self.costs.clone(), violation }
     }
 
     /// The score that its genome is expected to have after one full training from scratch. Selection compares these,
@@ -81,11 +84,13 @@ impl<G> Member<G> {
         Point { costs, violation: self.violation }
     }
 
-    /// Best first: by constraints, less violation before more (Deb, 2000), by value, then fewer parameters, then the older.
+    /// Best first: by constraints, less violation before more (Deb, 2000), by value, then less doubt, then fewer parameters, then
+    /// the older.
     pub(super) fn rank(&self, other: &Member<G>) -> Ordering {
         self.violation
             .total_cmp(&other.violation)
             .then(other.value().total_cmp(&self.value()))
+            .then(self.doubt.total_cmp(&other.doubt))
             .then(self.parameters.cmp(&other.parameters))
             .then(self.number.cmp(&other.number))
     }

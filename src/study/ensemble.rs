@@ -31,7 +31,7 @@ const ROUNDS: usize = 2;
 const ASKED: usize = 4;
 const OF_ONE: usize = 2;
 /// Least share by which a mean has to lower the error of the best net alone.
-const LEAST_GAIN: f64 = 0.01;
+const LEAST_GAIN: f64 = 0.005;
 /// Most bytes of weights in one file: one of ONNX has to stay below 2 GiB.
 const MOST_BYTES: u64 = 1 << 30;
 /// Bytes for each probability or value while nets are asked: what one says, and the sum of it.

@@ -2,7 +2,6 @@
 
 use super::{Candidate, Choice, EnsembleMember, Finalist, Finals, FrontMember, Objective, Outcome, Study};
 use crate::search::{Front, dominance::Point, hypervolume};
-use crate::train::metric::LOG_LOSS;
 use std::collections::BTreeMap;
 
 /// The standard error of a score, given what became of the training.
@@ -57,8 +56,7 @@ impl<'a> State<'a> {
 
     /// What tells classifiers apart that are right as often.
     fn log_loss(&self) -> f64 {
-        let Outcome::Scored { scores, .. } = self.outcome else { return f64::INFINITY };
-        scores.get(LOG_LOSS.name).copied().unwrap_or(f64::INFINITY)
+        self.outcome.log_loss().unwrap_or(f64::INFINITY)
     }
 
     /// The best of several.

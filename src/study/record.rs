@@ -4,7 +4,7 @@ use super::{Choice, Objectives};
 use crate::{
     genome::Training,
     search::Proposal,
-    train::{Costs, CurvePoint, RungScore, Scores},
+    train::{Costs, CurvePoint, RungScore, Scores, metric::LOG_LOSS},
 };
 use serde::{Deserialize, Serialize};
 
@@ -234,6 +234,14 @@ impl Outcome {
         match self {
             Outcome::Scored { violation, .. } => *violation,
             Outcome::Paused { .. } | Outcome::Failed { .. } => 0.0,
+        }
+    }
+
+    /// The log loss, where it was scored and is a classifier.
+    pub fn log_loss(&self) -> Option<f64> {
+        match self {
+            Outcome::Scored { scores, .. } => scores.get(LOG_LOSS.name).copied(),
+            Outcome::Paused { .. } | Outcome::Failed { .. } => None,
         }
     }
 

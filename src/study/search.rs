@@ -234,6 +234,7 @@ impl Study {
                     .collect(),
                 paused: c.outcome.checkpoint().is_some(),
                 expected: None,
+                doubt: c.outcome.log_loss().unwrap_or(0.0),
                 parameters: c.outcome.costs().parameters,
                 examples: c.outcome.costs().examples,
                 costs: minimize.iter().filter_map(|objective| c.outcome.objective(objective.entry().name)).collect(),

@@ -14,7 +14,16 @@ fn state(members: u64) -> State {
     for number in 0..members {
         let genome = space.birth(&mut rng(3, number, 0));
         let score = synthetic::quality(&genome);
-        population.insert(Member { number, genome, score, head_start: 0.0, parameters: 1, costs: vec![], violation: 0.0 });
+        population.insert(Member {
+            number,
+            genome,
+            score,
+            head_start: 0.0,
+            doubt: 0.0,
+            parameters: 1,
+            costs: vec![],
+            violation: 0.0,
+        });
     }
     let kinds = space.edits().len();
     State { space, settings, population, fresh: EditCredit::new(kinds), inherited: EditCredit::new(kinds) }
@@ -84,7 +93,8 @@ fn a_ring_grows_when_it_is_exhausted_and_starts_anew_where_the_centre_moves() {
     assert_eq!(edits(&state, ring), 1, "after the widest ring the first is tried again");
     assert_eq!(edits(&state, 0), 2);
     let genome = state.space.birth(&mut rng(77, 0, 0));
-    let best = Member { number: 99, genome, score: 2.0, head_start: 0.0, parameters: 1, costs: vec![], violation: 0.0 };
+    let best =
+        Member { number: 99, genome, score: 2.0, head_start: 0.0, doubt: 0.0, parameters: 1, costs: vec![], violation: 0.0 };
     state.population.insert(best);
     assert_eq!(edits(&state, 0), 1);
 }

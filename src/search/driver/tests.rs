@@ -62,6 +62,17 @@ fn a_lag_of_zero_and_settings_out_of_range_are_refused() {
 }
 
 #[test]
+fn of_equal_scores_the_less_doubtful_is_the_first_finalist() {
+    let mut search = search(40);
+    let proposals: Vec<Proposal> = (0..3).map(|number| search.ask(number).unwrap()).collect();
+    for ((number, proposal), doubt) in (0..).zip(proposals).zip([0.3, 0.1, 0.2]) {
+        let parameters = 10 + number;
+        search.tell(Evaluated { parameters, doubt, examples: 1, ..Evaluated::new(number, proposal, Some(1.0)) }).unwrap();
+    }
+    assert_eq!(search.finalists(1), [1]);
+}
+
+#[test]
 fn finalists_are_best_first_distinct_and_prefer_fewer_parameters_at_equal_scores() {
     let mut search = search(40);
     assert!(search.finalists(2).is_empty());

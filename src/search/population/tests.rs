@@ -2,7 +2,7 @@ use super::*;
 use crate::search::synthetic::table;
 
 fn member(number: u64, genome: Genome, score: f64) -> Member {
-    Member { number, genome, score, head_start: 0.0, parameters: 10, costs: vec![], violation: 0.0 }
+    Member { number, genome, score, head_start: 0.0, doubt: 0.0, parameters: 10, costs: vec![], violation: 0.0 }
 }
 
 fn births(count: u64) -> Vec<Genome> {
