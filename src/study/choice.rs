@@ -81,6 +81,13 @@ pub struct EnsembleMember {
 }
 
 impl Choice {
+    /// SHA-256 in the store of all weights that were scored and are exported.
+    pub(super) fn weights(&self) -> impl Iterator<Item = &str> {
+        let others = self.ensemble.iter().flat_map(|ensemble| &ensemble.members).map(|member| &member.weights[..]);
+        let front = self.front.iter().map(|member| &member.weights[..]);
+        std::iter::once(&self.weights[..]).chain(others).chain(front)
+    }
+
     /// Candidates whose nets are in what is exported, one of which may have several there.
     pub fn candidates(&self) -> Vec<u64> {
         match &self.ensemble {

@@ -4,6 +4,7 @@
 //! rebuilt by asking and telling the search again in the order of candidate numbers.
 
 mod choice;
+mod choose;
 mod earlier;
 mod ensemble;
 mod error;
@@ -350,8 +351,8 @@ impl Study {
         }
     }
 
-    /// Removes weights that neither the search, nor an heir still to be trained, nor an export can reach any more. Only weights that the journal names are
-    /// removed: a worker may have stored others that are about to be journaled.
+    /// Removes weights that neither the search, nor an heir still to be trained, nor an export can reach any more. Only weights
+    /// that the journal names are removed: a worker may have stored others that are about to be journaled.
     fn sweep(&mut self, wanted: impl IntoIterator<Item = u64>) -> Result<(), StudyError> {
         let kept: BTreeSet<&str> = wanted
             .into_iter()
@@ -359,15 +360,7 @@ impl Study {
             .chain(self.awaited().map(|start| &start.weights[..]))
             .chain(self.finalists.iter().filter_map(|f| f.outcome.weights()))
             .chain(self.refits.iter().filter_map(|r| r.outcome.weights()))
-            .chain(self.choice.iter().map(|c| c.weights.as_str()))
-            .chain(
-                self.choice
-                    .iter()
-                    .filter_map(|c| c.ensemble.as_ref())
-                    .flat_map(|e| &e.members)
-                    .map(|member| member.weights.as_str()),
-            )
-            .chain(self.choice.iter().flat_map(|c| &c.front).map(|member| member.weights.as_str()))
+            .chain(self.choice.iter().flat_map(Choice::weights))
             .collect();
         for hash in self.stored.iter().filter(|hash| !kept.contains(hash.as_str())) {
             self.store.remove(hash)?;
