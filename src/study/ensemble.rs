@@ -83,16 +83,7 @@ impl Study {
             return Ok(Choice { interrupted: true, not_combined: Some(NotCombined::Stopped), ..choice });
         }
         let is_late = answers.iter().any(|answer| matches!(answer, Answer::TooLate));
-        let mut asked = vec![];
-        for (state, answer) in states.iter().zip(answers) {
-            match answer {
-                Answer::Given(answer) => asked.push((*state, answer)),
-                Answer::Failed(why) => {
-                    watch(Event::Warning(&format!("candidate {} cannot be asked: {why}", state.candidate())));
-                }
-                Answer::TooLate => {}
-            }
-        }
+        let asked = given(&states, answers, watch);
         if asked.len() < 2 {
             return single(if is_late { NotCombined::NoTime } else { NotCombined::Failed });
         }
@@ -219,6 +210,21 @@ impl Study {
             false => Target::Portable,
         }
     }
+}
+
+/// The nets that answered, with what they said; of those that could not the user is told.
+fn given<'a>(states: &[State<'a>], answers: Vec<Answer>, watch: &mut dyn FnMut(Event<'_>)) -> Vec<(State<'a>, Vec<f32>)> {
+    let mut given = vec![];
+    for (state, answer) in states.iter().zip(answers) {
+        match answer {
+            Answer::Given(answer) => given.push((*state, answer)),
+            Answer::Failed(why) => {
+                watch(Event::Warning(&format!("candidate {} cannot be asked: {why}", state.candidate())));
+            }
+            Answer::TooLate => {}
+        }
+    }
+    given
 }
 
 /// Whether the study's metric on so many rows is as good as another, but for a standard error of that.
