@@ -101,7 +101,8 @@
 //! Its score is their mean, its weights are stored together under one hash, and what inherits them does so training by
 //! training. A fold is a [`data::Dataset`] with preprocessing of its own, so whatever is exported comes with the one it was
 //! trained with. After a cross-validation the choice is trained once more on all rows, after a validation part where the user
-//! asks for it ([`study::Refit`]): it is a record of its own, and what is reported stays what was scored.
+//! asks for it, of several nets that answer together each ([`study::Refit`]): it is a record of its own, and what is reported
+//! stays what was scored.
 //!
 //! What is exported may be several nets whose mean answer is better than that of any alone ([`study::Ensemble`]). They are
 //! chosen from those that have weights when the finals end, by what each says of the validation part; the mean is scored and

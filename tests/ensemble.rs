@@ -96,6 +96,51 @@ fn any_number_of_workers_and_any_kill_gives_the_same() {
     assert!(shares(&records(&whole, "choice")[0]).len() > 1);
 }
 
+/// The shares stay as they were chosen for the nets as they were scored.
+#[test]
+fn each_net_is_trained_on_all_rows_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let began = Instant::now();
+    run(study(CONCRETE, &whole, &["--refit", "--workers", "1"]));
+    let choice = records(&whole, "choice").swap_remove(0);
+    let members = choice["ensemble"]["members"].as_array().expect("an ensemble");
+    let again = records(&whole, "refit");
+    assert_eq!(again.len(), members.len());
+    for member in members {
+        let its = again.iter().find(|refit| refit["folds"] == member["weights"]).expect("a training on all rows");
+        assert_eq!((&member["refit"], &member["candidate"]), (&its["outcome"]["weights"], &its["candidate"]), "{member}");
+    }
+    assert_eq!(choice["refit"], members[0]["refit"]);
+
+    assert_eq!(metadata(&whole, "evolve.metrics"), choice["scores"], "as they were scored before");
+    let stated = metadata(&whole, "evolve.ensemble");
+    let on_all_rows = |net: &Value| net["training"]["all_rows"] == true;
+    assert!(stated.as_array().expect("nets").iter().all(on_all_rows), "{stated}");
+    let told = report(&whole)["scored"]["exported"].to_string();
+    assert!(told.contains("mean answer of") && told.contains("each of the networks was trained once more"), "{told}");
+    let shown = run(evolve(&["inspect", whole.to_str().expect("a path")])).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("note: all networks trained on all rows"));
+
+    let begin = || study(CONCRETE, &broken, &["--refit", "--workers", "3"]);
+    killed_and_resumed(begin, &broken, began.elapsed() / 4, 3);
+    assert_eq!(journal(&whole), journal(&broken));
+    assert!(model(&whole) == model(&broken), "the models differ");
+
+    // Cut off while the others were trained on all rows.
+    let path = broken.join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).expect("a journal");
+    let is_refit = |line: &&str| line.contains("\"event\":\"refit\"");
+    let end = text.lines().position(|line| is_refit(&line)).expect("a training on all rows");
+    let before: Vec<&str> = text.lines().take(end + 1).collect();
+    std::fs::write(&path, before.join("\n") + "\n").expect("a journal");
+    run(evolve(&["resume", "--quiet", broken.to_str().expect("a path")]));
+    let resumed = std::fs::read_to_string(&path).expect("a journal");
+    assert!(resumed.starts_with(&before.join("\n")) && resumed.lines().filter(is_refit).count() == members.len());
+    assert_eq!(journal(&whole), journal(&broken));
+    assert!(model(&whole) == model(&broken), "the models differ");
+}
+
 /// A study that is over is exported anew as it was chosen, without asking any net again.
 #[test]
 fn a_finished_study_keeps_its_ensemble() {
@@ -139,7 +184,7 @@ fn by_default_there_are_up_to_three_where_nothing_stands_against_it() {
         (&["--fidelity", "halving"], 3),
         (&["--constraint", "params<100k"], 1),
         (&["--cv", "2"], 1),
-        (&["--refit"], 1),
+        (&["--refit"], 3),
         (&["--space", space], 1),
     ];
     for (number, (options, expected)) in cases.into_iter().enumerate() {
@@ -183,8 +228,8 @@ fn a_later_study_begins_with_its_networks() {
 #[test]
 fn what_it_does_not_go_with_is_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cases: [&[&str]; 5] =
-        [&["--minimize", "size"], &["--constraint", "params<100k"], &["--cv", "3"], &["--refit"], &["--executions", "2"]];
+    let cases: [&[&str]; 4] =
+        [&["--minimize", "size"], &["--constraint", "params<100k"], &["--cv", "3"], &["--executions", "2"]];
     for options in cases {
         let out = folder.path().join("out");
         let output = study(CONCRETE, &out, options).output().expect("the binary runs");
@@ -193,4 +238,38 @@ fn what_it_does_not_go_with_is_refused_before_anything_is_made() {
         assert!(message.contains("leave out --ensemble") && message.contains(options[0]), "{message}");
         assert!(!out.exists());
     }
+}
+
+/// Takes the choice out of a study's journal, as if it had been killed before.
+fn before_the_choice(out: &Path) {
+    let path = out.join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).expect("a journal");
+    let before: String =
+        text.lines().filter(|line| !line.contains("\"event\":\"choice\"")).map(|l| format!("{l}\n")).collect();
+    std::fs::write(&path, before).expect("a journal");
+}
+
+#[test]
+fn a_net_that_cannot_be_asked_is_left_out_and_the_user_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    run(study(CONCRETE, &out, &[]));
+    let choice = records(&out, "choice").swap_remove(0);
+    let trained = [records(&out, "finalist"), records(&out, "candidate")].concat();
+    let is_alone = |member: &&Value| {
+        let its = trained.iter().find(|t| t["outcome"]["weights"] == member["weights"]).expect("a training");
+        its["outcome"]["scores"] == choice["ensemble"]["alone"]
+    };
+    let members = choice["ensemble"]["members"].as_array().expect("nets");
+    let lost = members.iter().find(|member| !is_alone(member)).expect("another net");
+    let hash = lost["weights"].as_str().expect("a hash");
+    std::fs::remove_file(out.join("weights").join(format!("{hash}.safetensors"))).expect("weights");
+
+    before_the_choice(&out);
+    let told = run(evolve(&["resume", out.to_str().expect("a path")]));
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.contains(&format!("candidate {} cannot be asked", lost["candidate"])), "{told}");
+    let again = records(&out, "choice").swap_remove(0);
+    assert!(again["scores"].is_object() && !again.to_string().contains(hash), "{again}");
+    assert_ne!(again, choice);
 }

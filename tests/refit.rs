@@ -19,7 +19,7 @@ const ROWS: (u64, u64) = (120, 24);
 fn study(out: &Path, options: &[&str]) -> Command {
     let data = fixture("iris.csv");
     let command = evolve(&["run", data.to_str().expect("a path"), "--target", "species", "--quiet", "--seed", "3"]);
-    with_options(command, &[["--candidates", "6"], ["--examples", "1500"]], options, out)
+    with_options(command, &[["--candidates", "6"], ["--examples", "1500"], ["--ensemble", "1"]], options, out)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn without_time_for_it_the_scored_net_is_exported_and_the_reason_told() {
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--budget", "100s"]));
     let choice = records(&out, "choice").swap_remove(0);
     assert_eq!((&choice["not_refit"], choice.get("refit")), (&Value::from("no_time"), None), "{choice}");
-    assert!(report(&out)["scored"]["exported"].as_str().expect("words").contains("not enough time"));
+    assert!(report(&out)["scored"]["exported"].as_str().expect("words").contains("not enough time left for it"));
 }
 
 /// Which execution a training goes on from does not show here; its result does, and whose metrics are told.

@@ -428,10 +428,10 @@ fn resuming_tells_of_another_version_and_of_limits_that_add_nothing_and_refuses_
     run(study(&out, &["--candidates", "2", "--memory-limit", "1GiB"]));
     let path = out.join("study.toml");
     let settings = fs::read_to_string(&path).expect("settings");
-    assert!(settings.contains("\nformat = 2\n") && settings.contains("memory = 1073741824\n"), "{settings}");
+    assert!(settings.contains("\nformat = 3\n") && settings.contains("memory = 1073741824\n"), "{settings}");
     // Folders of before say nothing of their form.
     let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
-    fs::write(&path, settings.replace("format = 2\n", "").replace(&version, "version = \"0.0.1\"")).expect("a file");
+    fs::write(&path, settings.replace("format = 3\n", "").replace(&version, "version = \"0.0.1\"")).expect("a file");
     let (code, said) = resumed(&out, &["--candidates", "2"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(said.matches("the study began with evolve 0.0.1 and goes on with").count(), 1, "{said}");
@@ -446,7 +446,7 @@ fn resuming_tells_of_another_version_and_of_limits_that_add_nothing_and_refuses_
         "{said}"
     );
     // Of a newer form nothing else is looked at.
-    fs::write(&path, settings.replace("format = 2\n", "format = 3\n").replace("[data]", "[dataset]")).expect("a file");
+    fs::write(&path, settings.replace("format = 3\n", "format = 4\n").replace("[data]", "[dataset]")).expect("a file");
     let before = fs::read(out.join("journal.jsonl")).expect("a journal");
     let (code, said) = resumed(&out, &[]);
     assert_eq!(code, Some(2), "{said}");

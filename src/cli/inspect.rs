@@ -145,26 +145,39 @@ fn port(value: &ValueInfo) -> Port {
 /// What its metrics are of a net that was trained on all rows.
 const REFIT: &str = "trained on all rows; the metrics are those of the net that it follows, on rows which that had not seen";
 
+/// The same of an ensemble, where any of its networks was.
+fn refit_together(members: &[MemberEntry]) -> Option<String> {
+    let trained = members.iter().filter(|member| member.training.all_rows).count();
+    let which = match trained {
+        0 => return None,
+        _ if trained == members.len() => "all networks".to_owned(),
+        _ => format!("{trained} of {} networks", members.len()),
+    };
+    Some(format!("{which} trained on all rows; {REFIT_TOGETHER}"))
+}
+
+const REFIT_TOGETHER: &str = "the metrics are those of the ensemble before, on rows which none of its networks had seen";
+
 /// What is shown of a network in an ensemble.
 #[derive(Deserialize)]
-struct MemberShare {
+struct MemberEntry {
     share: f64,
+    training: TrainingLength,
 }
 
 /// What the model's metadata tells its users.
 fn notes(summary: &Summary) -> Vec<String> {
     let schema = summary.metadata(SCHEMA).and_then(|text| serde_json::from_str::<crate::data::Schema>(text).ok());
     let length = summary.metadata(TRAINING).and_then(|text| serde_json::from_str::<TrainingLength>(text).ok());
-    let refit = length.filter(|length| length.all_rows).map(|_| REFIT.to_owned());
-    let members = summary.metadata(ENSEMBLE).and_then(|text| serde_json::from_str::<Vec<MemberShare>>(text).ok());
-    let shares = |members: Vec<MemberShare>| members.iter().map(|m| format!("{:.0} %", m.share * 100.0)).collect::<Vec<_>>();
-    let ensemble = members.map(shares).map(|shares| {
-        format!(
-            "an ensemble of {} networks, net_1 to net_{}, with shares of {}",
-            shares.len(),
-            shares.len(),
-            shares.join(", ")
-        )
+    let members = summary.metadata(ENSEMBLE).and_then(|text| serde_json::from_str::<Vec<MemberEntry>>(text).ok());
+    let refit = match &members {
+        Some(members) => refit_together(members),
+        None => length.filter(|length| length.all_rows).map(|_| REFIT.to_owned()),
+    };
+    let ensemble = members.map(|members| {
+        let shares: Vec<String> = members.iter().map(|member| format!("{:.0} %", member.share * 100.0)).collect();
+        let (count, shares) = (members.len(), shares.join(", "));
+        format!("an ensemble of {count} networks, net_1 to net_{count}, with shares of {shares}")
     });
     schema.map(|schema| schema.notes).unwrap_or_default().into_iter().chain(refit).chain(ensemble).collect()
 }

@@ -168,24 +168,26 @@ fn resolved(settings: &RunSettings, session: &Session<'_>, space: &SearchSpace) 
     let dataset = session.dataset;
     let kernels = settings.kernels && session.engine.has_kernels();
     let finalists = if settings.minimize.is_empty() { lengths::FINALISTS } else { lengths::FRONT };
+    let training = TrainingSettings {
+        executions: settings.executions,
+        class_weights: settings.class_weights.clone(),
+        refit: settings.refit,
+        ensemble: settings.ensemble(space)?,
+        ..lengths::from_data(space, finalists)
+    };
     let (mut training, expected) = match (settings.budget, space.seeds().first()) {
         (Some(budget), Some(probe)) => {
-            let (seconds, trainings) = (budget.as_secs_f64(), Trainings::new(dataset.folds.len(), settings.executions));
             let resident = ResidentPart::new(&dataset.task, &dataset.train);
             let setting = Setting { resident: Some(&resident), ..session.setting(kernels) };
-            let (lengths, expected) =
-                lengths::from_budget(space, probe, &setting, seconds, session.workers, finalists, trainings.count())?;
+            let (seconds, workers) = (budget.as_secs_f64(), session.workers);
+            let (lengths, expected) = lengths::from_budget(training, space, probe, dataset, &setting, seconds, workers)?;
             (lengths, Some(expected))
         }
-        _ => (lengths::from_data(space, finalists), None),
+        _ => (training, None),
     };
     if let Some(examples) = settings.examples {
         training.limit_examples(examples);
     }
-    training.executions = settings.executions;
-    training.class_weights = settings.class_weights.clone();
-    training.refit = settings.refit;
-    training.ensemble = settings.ensemble(space)?;
     let affordable = settings.total_examples.and_then(|total| affordable(total, settings, &training, session, space));
     let expected_candidates = [expected, settings.candidates, affordable].into_iter().flatten().min();
     let own = search::Settings { expected_candidates, fidelity: settings.fidelity, ..search::Settings::default() };

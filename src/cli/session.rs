@@ -10,7 +10,7 @@ use crate::{
     genome::Genome,
     graph::Target,
     onnx, report,
-    study::{Clock, FileSettings, Finished, Resources, Study, TrainedNet, TrainingLength, write_whole},
+    study::{Clock, FileSettings, Finished, Resources, Study, TrainingLength, write_whole},
     train::{
         ClassWeights, Scores, Setting, Weights, baseline,
         ensemble::{self, Member},
@@ -233,17 +233,16 @@ impl Session<'_> {
         })
     }
 
-    /// What a trained net says about the validation parts beside its weights, alone or together with others, and what is true.
+    /// What the nets say together about the validation parts with the weights that were scored there, and what is true.
     fn said<'d>(
         &self,
         finished: &Finished,
-        scored: impl Iterator<Item = (&'d Dataset, &'d Weights)>,
+        scored: impl Iterator<Item = (&'d Dataset, &'d Vec<Weights>)>,
     ) -> Result<(Predictions, Targets), Failure> {
         let engine = self.engine.exact();
-        let others = || finished.others.iter().map(TrainedNet::member);
         let mut all: Option<(Predictions, Targets)> = None;
         for (data, weights) in scored {
-            let nets = std::iter::once(Member { weights, ..finished.net.member() }).chain(others());
+            let nets = finished.nets().zip(weights).map(|(net, weights)| Member { weights, ..net.member() });
             let said = ensemble::predict(nets, &data.task, &data.validation, engine.as_ref(), Target::Portable)?;
             let truth = &data.validation.targets;
             match &mut all {

@@ -20,10 +20,10 @@ pub struct Choice {
     /// Which of several trainings is exported, where none on all rows is.
     #[serde(default, skip_serializing_if = "is_first")]
     pub training: usize,
-    /// SHA-256 in the store of the weights trained on all rows, which are exported then.
+    /// SHA-256 in the store of the weights trained on all rows, which are exported then; of an ensemble, of its first net.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refit: Option<String>,
-    /// Why none trained on all rows is exported, where one was wanted.
+    /// Why none trained on all rows is exported, where one was wanted; of an ensemble, its first net.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_refit: Option<NotRefit>,
     /// The nets that answer together, where an ensemble is exported; the metrics are its own then.
@@ -74,8 +74,14 @@ pub struct EnsembleMember {
     pub candidate: u64,
     /// Which training of its finals gave the weights; `None` where the search did.
     pub finalist: Option<u64>,
-    /// SHA-256 of its weights in the store.
+    /// SHA-256 in the store of the weights that were scored.
     pub weights: String,
+    /// As of [`Choice::refit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<String>,
+    /// As of [`Choice::not_refit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_refit: Option<NotRefit>,
     /// Its share in the mean; those of all sum to one.
     pub share: f64,
 }
@@ -88,11 +94,29 @@ impl Choice {
         std::iter::once(&self.weights[..]).chain(others).chain(front)
     }
 
+    /// The nets of what is exported, the choice first: the candidate, which may have several, and the SHA-256 of the weights
+    /// that were scored.
+    pub(super) fn nets(&self) -> Vec<(u64, &str)> {
+        match &self.ensemble {
+            Some(ensemble) => ensemble.members.iter().map(|member| (member.candidate, &member.weights[..])).collect(),
+            None => vec![(self.candidate, &self.weights)],
+        }
+    }
+
     /// Candidates whose nets are in what is exported, one of which may have several there.
     pub fn candidates(&self) -> Vec<u64> {
-        match &self.ensemble {
-            Some(ensemble) => ensemble.members.iter().map(|member| member.candidate).collect(),
-            None => vec![self.candidate],
+        self.nets().into_iter().map(|(candidate, _)| candidate).collect()
+    }
+
+    /// Takes down for one of [`Choice::nets`] the weights trained on all rows, or why there are none.
+    pub(super) fn set_refit(&mut self, net: usize, trained: Result<String, NotRefit>) {
+        let not_refit = trained.as_ref().err().copied();
+        let refit = trained.ok();
+        if let Some(member) = self.ensemble.as_mut().and_then(|ensemble| ensemble.members.get_mut(net)) {
+            (member.refit, member.not_refit) = (refit.clone(), not_refit);
+        }
+        if net == 0 {
+            (self.refit, self.not_refit) = (refit, not_refit);
         }
     }
 }
@@ -134,4 +158,34 @@ fn is_first(training: &usize) -> bool {
 
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nets_of_one_candidate_are_trained_on_all_rows_each_for_itself() {
+        let member = |candidate: u64, weights: &str| EnsembleMember {
+            candidate,
+            finalist: Some(0),
+            weights: weights.into(),
+            refit: None,
+            not_refit: None,
+            share: 1.0 / 3.0,
+        };
+        let members = vec![member(4, "a"), member(4, "b"), member(7, "c")];
+        let single = r#"{"after": 9, "candidate": 4, "finalist": 0, "scores": {}, "weights": "a"}"#;
+        let mut choice: Choice = serde_json::from_str(single).unwrap();
+        assert_eq!(choice.nets(), [(4, "a")]);
+        choice.ensemble = Some(Ensemble { members, alone: Scores::new() });
+        assert_eq!(choice.nets(), [(4, "a"), (4, "b"), (7, "c")]);
+        for (net, trained) in [Ok("A".to_owned()), Err(NotRefit::Failed), Ok("C".to_owned())].into_iter().enumerate() {
+            choice.set_refit(net, trained);
+        }
+        assert_eq!((choice.refit.as_deref(), choice.not_refit), (Some("A"), None), "as the first net");
+        let members = choice.ensemble.unwrap().members;
+        let refit: Vec<_> = members.iter().map(|member| (member.refit.as_deref(), member.not_refit)).collect();
+        assert_eq!(refit, [(Some("A"), None), (None, Some(NotRefit::Failed)), (Some("C"), None)]);
+    }
 }

@@ -179,7 +179,7 @@ impl Earlier {
                 Record::Finals(_) | Record::Refit(_) => {}
             }
         }
-        let exported = chosen.map(exported).unwrap_or_default();
+        let exported = chosen.map(Choice::nets).unwrap_or_default();
         for &(number, weights) in exported.iter().rev() {
             if let Some(trained) = all.get_mut(&number) {
                 trained.best.1 = weights;
@@ -191,14 +191,6 @@ impl Earlier {
         let mut all: Vec<Trained<'_>> = all.into_values().collect();
         all.sort_by(|a, b| rank(b).cmp(&rank(a)).then(score(b).total_cmp(&score(a))).then(a.number.cmp(&b.number)));
         all
-    }
-}
-
-/// The nets that were exported, that with the largest share first.
-fn exported(choice: &Choice) -> Vec<(u64, &str)> {
-    match &choice.ensemble {
-        Some(ensemble) => ensemble.members.iter().map(|member| (member.candidate, &member.weights[..])).collect(),
-        None => vec![(choice.candidate, &choice.weights)],
     }
 }
 

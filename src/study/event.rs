@@ -41,7 +41,12 @@ pub enum Event<'a> {
         /// How many.
         nets: usize,
     },
-    /// The choice was trained on all rows and journaled.
+    /// What was chosen is trained on all rows.
+    Refitting {
+        /// How many nets.
+        nets: usize,
+    },
+    /// A net of the choice was trained on all rows and journaled.
     Refit(&'a Refit),
     /// The model to be exported was chosen.
     Choice(&'a Choice),

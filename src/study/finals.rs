@@ -53,7 +53,8 @@ impl Study {
             let entry = |candidate| FinalEntry { candidate, examples: 0, warm: false, training: None };
             let picked = self.best_of(search, self.settings.training.finalists);
             let entries = picked.into_iter().chain(untold).map(entry).collect();
-            return self.decide(&Finals { after, entries }, true, resources, watch);
+            let choice = Choice { interrupted: true, ..self.choose(&Finals { after, entries }, true, resources)? };
+            return self.settle(choice, watch);
         }
         let finals = match self.finals.iter().rev().find(|f| f.after == after) {
             Some(finals) => finals.clone(),
@@ -66,15 +67,14 @@ impl Study {
         watch(Event::Finals(&finals));
         self.train_finalists(&finals, evaluator, resources, clock, watch)?;
         let interrupted = stopped(resources.stop);
-        let choice = match self.refits() && !interrupted {
-            true => self.decide_and_refit(&finals, evaluator, resources, clock, watch)?,
-            false if self.settings.training.ensemble > 1 && !interrupted => {
-                let choice = self.choose(&finals, false, resources)?;
-                let choice = self.combined(choice, search, &finals, resources, clock, watch)?;
-                self.settle(choice, watch)?
-            }
-            false => self.decide(&finals, interrupted, resources, watch)?,
-        };
+        let mut choice = Choice { interrupted, ..self.choose(&finals, interrupted, resources)? };
+        if self.settings.training.ensemble > 1 && !choice.interrupted {
+            choice = self.combined(choice, search, &finals, resources, clock, watch)?;
+        }
+        if self.refits() && !choice.interrupted {
+            choice = self.refit(choice, evaluator, resources, clock, watch)?;
+        }
+        let choice = self.settle(choice, watch)?;
         if !choice.interrupted {
             let untold = self.candidates.range(told..).map(|(&number, _)| number);
             let wanted: Vec<u64> = search.reachable().into_iter().chain(untold).collect();
@@ -83,20 +83,8 @@ impl Study {
         Ok(choice)
     }
 
-    /// Chooses what is exported and journals it.
-    fn decide(
-        &mut self,
-        finals: &Finals,
-        interrupted: bool,
-        resources: &Resources<'_>,
-        watch: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Choice, StudyError> {
-        let choice = Choice { interrupted, ..self.choose(finals, interrupted, resources)? };
-        self.settle(choice, watch)
-    }
-
     /// Journals what is exported.
-    pub(super) fn settle(&mut self, choice: Choice, watch: &mut dyn FnMut(Event<'_>)) -> Result<Choice, StudyError> {
+    fn settle(&mut self, choice: Choice, watch: &mut dyn FnMut(Event<'_>)) -> Result<Choice, StudyError> {
         self.append(Record::Choice(choice.clone()))?;
         watch(Event::Choice(&choice));
         Ok(choice)
@@ -130,7 +118,7 @@ impl Study {
             .settings
             .search
             .budget
-            .map(|budget| (budget * self.end_of_finals(lengths::TRAINING_SHARE) - clock.now()).max(0.0) / turns as f64)
+            .map(|budget| (budget * lengths.end_of_finals(lengths::TRAINING_SHARE) - clock.now()).max(0.0) / turns as f64)
             .map(|left| left * self.share_of_finals(picked.len(), resources));
         let entries = |c: &&Candidate| {
             let costs = c.outcome.costs();
@@ -192,13 +180,9 @@ impl Study {
 
     /// Share of the time that is left which trainings of so many finalists may take.
     fn share_of_finals(&self, finalists: usize, resources: &Resources<'_>) -> f64 {
-        let turns = finalists.div_ceil(resources.workers.max(1)).max(1);
-        refit::share_of_finals(turns * self.trainings(resources).count(), self.refit_cost(resources.dataset))
-    }
-
-    /// Share of a budget at which the finals end: `share`, less what choosing an ensemble takes.
-    fn end_of_finals(&self, share: f64) -> f64 {
-        if self.settings.training.ensemble > 1 { share - lengths::ENSEMBLE_SHARE } else { share }
+        let (training, trainings) = (&self.settings.training, self.trainings(resources).count());
+        let refit = refit::cost(training, resources.dataset);
+        training.share_of_finals(finalists, resources.workers, trainings, refit)
     }
 
     fn train_finalists(
@@ -212,9 +196,8 @@ impl Study {
         use rand::Rng;
         let finalists: BTreeSet<u64> = finals.entries.iter().map(|entry| entry.candidate).collect();
         let share = self.share_of_finals(finalists.len(), resources);
-        let until = |budget: f64| {
-            clock.now() + share * (budget * self.end_of_finals(lengths::TRAINING_LIMIT) - clock.now()).max(0.0)
-        };
+        let end_of_finals = self.settings.training.end_of_finals(lengths::TRAINING_LIMIT);
+        let until = |budget: f64| clock.now() + share * (budget * end_of_finals - clock.now()).max(0.0);
         let deadline = self.settings.search.budget.map(until);
         for (rank, entry) in (0..).zip(&finals.entries) {
             let done = self.finalists.iter().any(|f| f.after == finals.after && f.rank == rank);

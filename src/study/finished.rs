@@ -1,8 +1,8 @@
 //! What a finished study hands over to be exported.
 
 use super::{
-    Candidate, Choice, EnsembleMember, FrontMember, Outcome, Refit, Resources, SingleTraining, Study, StudyError,
-    TrainingLength, evaluator::stopped,
+    Candidate, Choice, EnsembleMember, FrontMember, Outcome, Resources, SingleTraining, Study, StudyError, TrainingLength,
+    evaluator::stopped,
 };
 use crate::data::Dataset;
 use crate::genome::Genome;
@@ -21,21 +21,21 @@ pub struct Finished {
     pub others: Vec<TrainedNet>,
     /// The same of the front, in the order of [`Choice::front`].
     pub front: Vec<TrainedNet>,
-    /// Whether it was trained on all rows; if not, of a cross-validation on those outside of [`Finished::fold`], else on those
+    /// Whether the choice was trained on all rows; if not, of a cross-validation on those outside of [`Finished::fold`], else on those
     /// outside of the validation part.
     pub refit: bool,
     /// Fold of a cross-validation whose net is exported where none was trained on all rows.
     pub fold: usize,
-    /// The weights that were scored: trained outside of each fold of a cross-validation, in the order of [`Dataset::folds`], or
-    /// outside of the validation part.
-    pub scored: Vec<Weights>,
+    /// The weights that were scored, of [`Finished::nets`]: trained outside of each fold of a cross-validation, in the order of
+    /// [`Dataset::folds`], or outside of the validation part.
+    pub scored: Vec<Vec<Weights>>,
     /// The trainings that it was chosen by, where they are several.
     pub trainings: Vec<SingleTraining>,
     /// Whether the user stopped the study before its end.
     pub stopped: bool,
 }
 
-/// A net as it was trained last: by the search, in the finals, or on all rows of a cross-validation.
+/// A net as it was trained last: by the search, in the finals, or on all rows.
 #[derive(Debug, Clone)]
 pub struct TrainedNet {
     /// The candidate's genome; how it is trained is as in that training.
@@ -56,6 +56,11 @@ impl TrainedNet {
 }
 
 impl Finished {
+    /// The nets that are exported, the choice first.
+    pub fn nets(&self) -> impl Iterator<Item = &TrainedNet> {
+        std::iter::once(&self.net).chain(&self.others)
+    }
+
     /// The data with the preprocessing that the weights were trained with: all of it, or that of their fold.
     pub fn data<'a>(&self, dataset: &'a Dataset) -> &'a Dataset {
         if self.refit { dataset } else { dataset.folds.get(self.fold).unwrap_or(dataset) }
@@ -77,12 +82,13 @@ impl Study {
     pub(super) fn finished(&self, choice: Choice, resources: &Resources<'_>) -> Result<Finished, StudyError> {
         let candidate = |number: u64| self.candidates.get(&number).cloned().ok_or(StudyError::Diverges { number });
         let trained = |number: u64, weights: &str| self.as_trained(number, weights).ok_or(StudyError::Diverges { number });
-        let net = |candidate: u64, weights: &str, share: f64| {
+        let net = |candidate: u64, weights: &str, refit: Option<&str>, share: f64| {
             let AsTrained { genome, length, .. } = trained(candidate, weights)?;
-            Ok(TrainedNet { genome, length, weights: self.store.get(weights)?, share })
+            let length = self.refit_length(refit, length);
+            Ok(TrainedNet { genome, length, weights: self.store.get(refit.unwrap_or(weights))?, share })
         };
-        let member = |m: &FrontMember| net(m.candidate, &m.weights, 1.0);
-        let other = |m: &EnsembleMember| net(m.candidate, &m.weights, m.share);
+        let member = |m: &FrontMember| net(m.candidate, &m.weights, None, 1.0);
+        let other = |m: &EnsembleMember| net(m.candidate, &m.weights, m.refit.as_deref(), m.share);
         let members = choice.ensemble.as_ref().map_or(&[][..], |ensemble| &ensemble.members);
         let trainings = self.trainings(resources);
         let stored = self.store.get(&choice.weights)?;
@@ -92,14 +98,12 @@ impl Study {
         };
         let of = |training| trainings.weights(&stored, training).ok_or_else(|| lost(training));
         let AsTrained { genome, outcome, length } = trained(choice.candidate, &choice.weights)?;
-        let is_refit = |refit: &&Refit| choice.refit.is_some() && refit.outcome.weights() == choice.refit.as_deref();
-        let refit = self.refits.iter().find(is_refit);
         let source = trainings.source(&stored, choice.training).ok_or_else(|| lost(choice.training))?;
-        let length = match (refit, outcome.trainings().get(source)) {
-            (Some(refit), _) => TrainingLength { examples: refit.outcome.costs().examples, all_rows: true, ..length },
-            (None, Some(single)) => TrainingLength { examples: single.examples, ..length },
-            (None, None) => length,
+        let length = match outcome.trainings().get(source) {
+            Some(single) => TrainingLength { examples: single.examples, ..length },
+            None => length,
         };
+        let length = self.refit_length(choice.refit.as_deref(), length);
         let weights = match &choice.refit {
             Some(refit) => self.store.get(refit)?,
             None => of(choice.training)?,
@@ -110,8 +114,11 @@ impl Study {
             refit: choice.refit.is_some(),
             fold: trainings.fold(choice.training),
             scored: match resources.dataset.folds.len() {
-                0 => vec![of(choice.training)?],
-                folds => (0..folds).map(of).collect::<Result<_, _>>()?,
+                0 => {
+                    let others = members.iter().skip(1).map(|member| self.store.get(&member.weights));
+                    vec![std::iter::once(of(choice.training)).chain(others).collect::<Result<_, _>>()?]
+                }
+                folds => (0..folds).map(|fold| Ok(vec![of(fold)?])).collect::<Result<_, StudyError>>()?,
             },
             trainings: outcome.trainings().to_vec(),
             candidate: candidate(choice.candidate)?,
@@ -119,6 +126,14 @@ impl Study {
             choice,
             stopped: stopped(resources.stop),
         })
+    }
+
+    /// How long a net was trained that was scored after `length`, and then on all rows, where it was.
+    fn refit_length(&self, refit: Option<&str>, length: TrainingLength) -> TrainingLength {
+        match refit.and_then(|weights| self.refits.iter().find(|refit| refit.outcome.weights() == Some(weights))) {
+            Some(refit) => TrainingLength { examples: refit.outcome.costs().examples, all_rows: true, ..length },
+            None => length,
+        }
     }
 
     /// A candidate as it was trained to these weights, in the search or in the finals.

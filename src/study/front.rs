@@ -25,7 +25,8 @@ impl<'a> State<'a> {
     /// Its part in an ensemble; `None` where it has no weights.
     pub(super) fn in_ensemble(&self, share: f64) -> Option<EnsembleMember> {
         let State { candidate, finalist, .. } = *self;
-        Some(EnsembleMember { candidate, finalist, weights: self.outcome.weights()?.to_owned(), share })
+        let weights = self.outcome.weights()?.to_owned();
+        Some(EnsembleMember { candidate, finalist, weights, refit: None, not_refit: None, share })
     }
 
     /// Its candidate.

@@ -1,6 +1,7 @@
 //! How long candidates and finalists train: resolved once, at the start of a study.
 
-use super::{StudyError, TrainingSettings};
+use super::{StudyError, TrainingSettings, Trainings, refit};
+use crate::data::Dataset;
 use crate::genome::{Genome, InputDomain, SearchSpace};
 use crate::train::{self, ClassWeights, Costs, Request, Setting, TrainError};
 use std::time::{Duration, Instant};
@@ -66,21 +67,37 @@ pub fn from_data(space: &SearchSpace, finalists: usize) -> TrainingSettings {
     }
 }
 
-/// Lengths that let a search of `seconds` on `workers` threads, with so many `trainings` of each candidate, see enough
-/// candidates before so many `finalists` are trained. Also returns how many candidates to expect.
+impl TrainingSettings {
+    /// Share of a budget at which finals end that else could go on to `share`: less what choosing an ensemble takes.
+    pub(super) fn end_of_finals(&self, share: f64) -> f64 {
+        if self.ensemble > 1 { share - ENSEMBLE_SHARE } else { share }
+    }
+
+    /// Share of the time that is left which finals of so many nets take on `workers` threads, with so many `trainings` of
+    /// each. The rest is for those on all rows, of which one takes as long as `refit` trainings. Nets of an ensemble that are
+    /// no finalists were trained for so short a while that all rows take them little time, too.
+    pub(super) fn share_of_finals(&self, finalists: usize, workers: usize, trainings: usize, refit: f64) -> f64 {
+        let turns = |nets: usize| nets.div_ceil(workers.max(1)).max(1) as f64;
+        let (once, again) = (turns(finalists) * trainings as f64, turns(finalists.min(self.ensemble)) * refit);
+        once / (once + again)
+    }
+}
+
+/// These lengths such that a search of `seconds` on `workers` threads sees enough candidates before the finalists are
+/// trained. Also returns how many candidates to expect.
 ///
 /// # Errors
 /// Where the probe fails.
 pub fn from_budget(
+    mut lengths: TrainingSettings,
     space: &SearchSpace,
     probe: &Genome,
+    dataset: &Dataset,
     setting: &Setting<'_>,
     seconds: f64,
     workers: usize,
-    finalists: usize,
-    trainings: usize,
 ) -> Result<(TrainingSettings, u64), StudyError> {
-    let mut lengths = from_data(space, finalists);
+    let trainings = Trainings::new(dataset.folds.len(), lengths.executions).count();
     let (rows, scored) = (setting.train.targets.len(), setting.validation.targets.len());
     let costs = train::costs(probe, setting.task, rows, scored).map_err(StudyError::Probe)?;
     let cost = costs.work as f64;
@@ -88,7 +105,9 @@ pub fn from_budget(
     let speed = cost * examples_per_second(probe, setting, seconds)? / trainings as f64;
     let final_seconds = lengths.final_examples as f64 * cost / speed;
     let rounds = lengths.finalists.div_ceil(workers.max(1)) as f64;
-    lengths.search_share = SEARCH_SHARE.max(TRAINING_SHARE - 1.5 * rounds * final_seconds / seconds);
+    let share = lengths.share_of_finals(lengths.finalists, workers, trainings, refit::cost(&lengths, dataset));
+    let retraining = 1.5 * rounds * final_seconds / share / seconds;
+    lengths.search_share = SEARCH_SHARE.max(lengths.end_of_finals(TRAINING_SHARE) - retraining);
     let total = speed * seconds * lengths.search_share * workers as f64;
     let least = lengths.examples as f64;
     let most = (space.domain.rows as f64 * MOST_EPOCHS).max(2.0 * LEAST_EXAMPLES);
@@ -171,7 +190,7 @@ fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{FORESIGHT_EFFORT, FORESIGHT_ROWS, FORESIGHT_SHARE, around, foresight, from_data, ladder};
+    use super::{FORESIGHT_EFFORT, FORESIGHT_ROWS, FORESIGHT_SHARE, TrainingSettings, around, foresight, from_data, ladder};
     use crate::genome::{Domain, InputDomain, SearchSpace};
     use crate::train::Costs;
 
@@ -181,6 +200,21 @@ mod tests {
         assert_eq!(around(100, 150), [100, 50]);
         assert_eq!(around(100, 40), [40]);
         assert_eq!(around(100, 0), [0], "the finalist stays, as the search left it");
+    }
+
+    #[test]
+    fn time_is_left_for_choosing_an_ensemble_and_for_training_on_all_rows() {
+        let input = InputDomain::Table { knots: vec![32; 4], slots: vec![] };
+        let space = SearchSpace::preset(&Domain { input, outputs: 3, classification: true, rows: 2_000 });
+        let single = from_data(&space, 2);
+        let several = TrainingSettings { ensemble: 3, ..single.clone() };
+        assert_eq!((single.end_of_finals(0.95), several.end_of_finals(0.95)), (0.95, 0.93));
+        let near = |share: f64, expected: f64| assert!((share - expected).abs() < 1e-12, "{share}");
+        near(single.share_of_finals(2, 1, 5, 0.0), 1.0);
+        near(single.share_of_finals(2, 1, 5, 2.0), 10.0 / 12.0);
+        near(single.share_of_finals(2, 2, 1, 1.25), 1.0 / 2.25);
+        near(several.share_of_finals(2, 2, 1, 1.25), 1.0 / 2.25);
+        near(several.share_of_finals(2, 1, 1, 1.25), 2.0 / 4.5);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Record {
     Finals(Finals),
     /// A finalist was trained at full length.
     Finalist(Finalist),
-    /// The best of a cross-validation was trained on all rows.
+    /// A net of the choice was trained on all rows.
     Refit(Refit),
     /// The model to be exported was chosen.
     Choice(Choice),
@@ -115,7 +115,7 @@ pub struct Finalist {
     pub timing: Timing,
 }
 
-/// A net trained on all rows as the choice was on the rows that it was not scored on.
+/// A net trained on all rows as it was on the rows that it was not scored on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refit {
     /// SHA-256 of the weights that it follows, of a cross-validation those of all folds.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Version of the form of `study.toml` and `journal.jsonl` that this program writes, and the newest that it reads. It rises
 /// where older programs would misread what is written; a key that may be left out is no such change.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// All settings of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -37,6 +37,9 @@ enum Line<'a> {
     },
     Finals(&'a Finals),
     Finalist(&'a Finalist),
+    Refitting {
+        nets: usize,
+    },
     Refit(&'a Refit),
     Choice(&'a Choice),
     Asking {
@@ -83,6 +86,7 @@ impl Watcher for Json {
             Event::Finals(finals) => Line::Finals(finals),
             Event::Finalist(finalist) => Line::Finalist(finalist),
             Event::Asking { nets } => Line::Asking { nets },
+            Event::Refitting { nets } => Line::Refitting { nets },
             Event::Refit(refit) => Line::Refit(refit),
             Event::Choice(choice) => Line::Choice(choice),
         });

@@ -74,7 +74,9 @@ impl State {
                 }
             }
             Event::Asking { nets } => self.set_phase(&format!("asking {nets} networks")),
-            Event::Refit(_) => self.set_phase("trained on all rows"),
+            Event::Refitting { nets: 1 } => self.set_phase("training on all rows"),
+            Event::Refitting { nets } => self.set_phase(&format!("training {nets} networks on all rows")),
+            Event::Refit(_) => {}
             Event::Choice(_) => self.set_phase("exporting"),
         }
     }

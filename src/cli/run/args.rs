@@ -88,12 +88,12 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100), default_value_t = 1, help_heading = "Search")]
     pub executions: u32,
     /// Train what is chosen once more on all rows, those of the validation part included, where it then cannot be scored:
-    /// what is reported is how well the network did before; --cv does so anyway
+    /// what is reported is how well it did before; --cv does so anyway
     #[arg(long, help_heading = "Search")]
     pub refit: bool,
     /// Most networks that answer together, all in one file: of those that were trained the ones whose mean is the best where
     /// they are scored. With 1 the model is smaller and faster, and mostly a little worse [default: 3; 1 with --cv,
-    /// --executions, --refit, --minimize, --constraint and a space that caps costs, which it does not go with]
+    /// --executions, --minimize, --constraint and a space that caps costs, which it does not go with]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=16), help_heading = "Search")]
     pub ensemble: Option<u32>,
     /// Strategy of the search [default: auto, or nsga2 with --minimize]

@@ -152,10 +152,6 @@ impl RunSettings {
             let why = "which networks go together is chosen on a validation part, which --cv has none of";
             return Some((why, "leave out --ensemble or --cv"));
         }
-        if self.refit {
-            let why = "the shares of networks are chosen for these as they were scored: --refit would change them";
-            return Some((why, "leave out --ensemble or --refit"));
-        }
         if self.executions > 1 {
             let why = "of each candidate one network can answer, of which --executions trains several";
             return Some((why, "leave out --ensemble or --executions"));
