@@ -450,6 +450,6 @@ fn resuming_tells_of_another_version_and_of_limits_that_add_nothing_and_refuses_
     let before = fs::read(out.join("journal.jsonl")).expect("a journal");
     let (code, said) = resumed(&out, &[]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("in form 3 of a study's files") && said.contains("go on with the newer one"), "{said}");
+    assert!(said.contains("in form 4 of a study's files") && said.contains("go on with the newer one"), "{said}");
     assert!(fs::read(out.join("journal.jsonl")).expect("a journal") == before && model(&out).len() > 100);
 }
