@@ -145,7 +145,10 @@ fn port(value: &ValueInfo) -> Port {
 /// What its metrics are of a net that was trained on all rows.
 const REFIT: &str = "trained on all rows; the metrics are those of the net that it follows, on rows which that had not seen";
 
-/// The same of an ensemble, where any of its networks was.
+/// The same of an ensemble.
+const REFIT_TOGETHER: &str = "the metrics are those of the ensemble before, on rows which none of its networks had seen";
+
+/// What is to be known of an ensemble where any of its networks was trained on all rows.
 fn refit_together(members: &[MemberEntry]) -> Option<String> {
     let trained = members.iter().filter(|member| member.training.all_rows).count();
     let which = match trained {
@@ -155,8 +158,6 @@ fn refit_together(members: &[MemberEntry]) -> Option<String> {
     };
     Some(format!("{which} trained on all rows; {REFIT_TOGETHER}"))
 }
-
-const REFIT_TOGETHER: &str = "the metrics are those of the ensemble before, on rows which none of its networks had seen";
 
 /// What is shown of a network in an ensemble.
 #[derive(Deserialize)]
