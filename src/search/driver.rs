@@ -279,9 +279,8 @@ impl<S: Space> Search<S> {
     }
 
     /// The best candidates by score for the final training, best first: of each niche the best, then, where there are
-    /// not so many niches, the others. Of equal scores the one with less doubt goes first, then the one with
-    /// fewer parameters. At most as many as the
-    /// setting `finalists`; fewer than `n` where fewer were scored.
+    /// not so many niches, the others. Of equal scores the one with less doubt goes first, then the one with fewer
+    /// parameters. At most as many as the setting `finalists`; fewer than `n` where fewer were scored.
     #[must_use]
     pub fn finalists(&self, n: usize) -> Vec<u64> {
         self.best.ranked().into_iter().take(n).map(|member| member.number).collect()

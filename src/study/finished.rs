@@ -21,8 +21,8 @@ pub struct Finished {
     pub others: Vec<TrainedNet>,
     /// The same of the front, in the order of [`Choice::front`].
     pub front: Vec<TrainedNet>,
-    /// Whether the choice was trained on all rows; if not, of a cross-validation on those outside of [`Finished::fold`], else on those
-    /// outside of the validation part.
+    /// Whether the choice was trained on all rows; if not, of a cross-validation on those outside of [`Finished::fold`], else
+    /// on those outside of the validation part.
     pub refit: bool,
     /// Fold of a cross-validation whose net is exported where none was trained on all rows.
     pub fold: usize,
