@@ -31,13 +31,13 @@ impl<'a> Matrix<'a> {
 /// What products of one node's matrices need from call to call.
 #[derive(Debug)]
 struct Product {
-    /// Columns of the second factor in vectors: all rows of the first vector, then of the next; what fills up the last
-    /// is never stored.
+    /// Columns of the second factor in vectors, where they do not stand so in it: all rows of the first vector, then of the
+    /// next; what fills up the last is never stored.
     packed: Buffer,
     /// Bias, filled up alike.
     bias: Buffer,
-    /// Where the columns of the first factor stand.
-    steps: Vec<usize>,
+    /// Where the columns of the first factor stand, and a vector of each row of the second.
+    steps: Vec<[usize; 2]>,
 }
 
 impl Product {
@@ -47,17 +47,22 @@ impl Product {
 
     /// `a·b + bias`; every sum is made in order of the inner index.
     fn run(&mut self, a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, y: &mut [f32]) {
-        self.pack(b);
+        let whole = b.strides[1] == 1 && b.columns.is_multiple_of(WIDTH);
+        if !whole {
+            self.pack(b);
+        }
+        let (factor, row, apart) =
+            if whole { (b.data, b.columns, WIDTH) } else { (&*self.packed, WIDTH, b.rows * WIDTH) };
+        self.steps.clear();
+        self.steps.extend((0..a.columns).map(|k| [k * a.strides[1], k * row]));
         if let Some(bias) = bias {
             if self.bias.len() != b.columns.next_multiple_of(WIDTH) {
                 self.bias = Buffer::zeros(b.columns.next_multiple_of(WIDTH));
             }
             self.bias[..bias.len()].copy_from_slice(bias);
         }
-        self.steps.clear();
-        self.steps.extend((0..a.columns).map(|k| k * a.strides[1]));
         let bias = bias.map(|_| &*self.bias);
-        tiled(Tiles { a, steps: &self.steps, packed: &self.packed, bias, columns: b.columns, y });
+        tiled(Tiles { a, steps: &self.steps, factor, apart, bias, columns: b.columns, y });
     }
 
     fn pack(&mut self, b: Matrix<'_>) {
@@ -67,17 +72,16 @@ impl Product {
         }
         for (block, vectors) in self.packed.chunks_exact_mut(b.rows * WIDTH).enumerate() {
             let first = block * WIDTH;
-            let count = WIDTH.min(b.columns - first);
-            for (row, vector) in vectors.chunks_exact_mut(WIDTH).enumerate() {
-                let from = &b.data[row * b.strides[0] + first * b.strides[1]..];
-                match from.first_chunk::<WIDTH>() {
-                    // Of a size that is known it is no call.
-                    Some(whole) if b.strides[1] == 1 && count == WIDTH => vector.copy_from_slice(whole),
-                    _ => {
-                        let column = from.iter().step_by(b.strides[1]);
-                        vector[..count].iter_mut().zip(column).for_each(|(element, &b)| *element = b);
-                    }
+            let (vectors, count) = (vectors.as_chunks_mut::<WIDTH>().0, WIDTH.min(b.columns - first));
+            if b.strides[1] == 1 && count == WIDTH {
+                for (vector, row) in vectors.iter_mut().zip(b.data.chunks_exact(b.columns)) {
+                    vector.copy_from_slice(&row[first..first + WIDTH]);
                 }
+                continue;
+            }
+            for lane in 0..count {
+                let column = b.data[(first + lane) * b.strides[1]..].iter().step_by(b.strides[0]);
+                vectors.iter_mut().zip(column).for_each(|(vector, &element)| vector[lane] = element);
             }
         }
     }
@@ -85,8 +89,10 @@ impl Product {
 
 struct Tiles<'a> {
     a: Matrix<'a>,
-    steps: &'a [usize],
-    packed: &'a [f32],
+    steps: &'a [[usize; 2]],
+    /// The second factor, whose vectors of one row stand so far apart.
+    factor: &'a [f32],
+    apart: usize,
     bias: Option<&'a [f32]>,
     columns: usize,
     y: &'a mut [f32],
@@ -122,15 +128,14 @@ impl Tiles<'_> {
             let (vectors, _) = bias[first * WIDTH..].as_chunks::<WIDTH>();
             start.iter_mut().zip(vectors).for_each(|(start, values)| *start = vector(values));
         }
-        let apart = self.steps.len() * WIDTH;
-        let vectors = Vectors { first: self.packed[first * apart..].as_ptr(), apart };
+        let vectors = Vectors { first: self.factor[first * self.apart..].as_ptr(), apart: self.apart };
         let (last, stride) = (self.a.rows - 1, self.a.strides[0]);
         for row in (0..self.a.rows).step_by(ROWS) {
             let mut rows = [0; ROWS];
             for (r, at) in rows.iter_mut().enumerate() {
                 *at = (row + r).min(last) * stride;
             }
-            // SAFETY: rows and steps stay within `a`; each of `N` blocks has a vector for each step.
+            // SAFETY: rows and steps stay within `a`; each of `N` blocks has a vector for each step, where the step says.
             let sums = unsafe { tile::<V, false, ROWS, N>(self.a.data.as_ptr(), rows, self.steps, vectors, start) };
             for (r, sums) in sums.into_iter().enumerate() {
                 if row + r <= last {
