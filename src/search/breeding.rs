@@ -298,10 +298,11 @@ impl<S: Space> Breeding<S> {
     }
 
     /// Whether candidate `number` starts a population. Candidates that were given start the first as well, but leave half of
-    /// the places.
+    /// the places, and those of the seeds that are wanted.
     fn starts(&self, number: u64) -> bool {
         let initial = (self.composition.initial)(&self.state.settings);
-        number < (self.since + initial).max(self.first.unwrap_or(0) + initial / 2)
+        let wanted = self.state.space.wanted_seeds().min(self.seeds.len()) as u64;
+        number < (self.since + initial).max(self.first.unwrap_or(0) + wanted.max(initial / 2))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Halving<G> {
 /// What is known of one rung.
 #[derive(Default)]
 struct Level {
-    /// Scores of all that reached it, in ascending order.
+    /// Scores of all that reached it and did not fail later, in ascending order.
     scores: Vec<f64>,
     /// The same of those that were trained to their ends, and their scores then, each in ascending order.
     ended: (Vec<f64>, Vec<f64>),

@@ -258,7 +258,11 @@ pub trait Strategy<S: Space = SearchSpace>: Send {
 impl<G> Proposal<G> {
     /// A genome that is trained from scratch, at the full candidate length, and descends from no candidate.
     pub(crate) fn newborn(arm: &str, genome: G) -> Proposal<G> {
-        let origin = Origin { arm: arm.to_owned(), edits: Vec::new(), parents: Vec::new() };
+        Proposal::from_scratch(Origin { arm: arm.to_owned(), edits: Vec::new(), parents: Vec::new() }, genome)
+    }
+
+    /// A genome that came about in this way, trained in full from weights that are drawn.
+    pub(crate) fn from_scratch(origin: Origin, genome: G) -> Proposal<G> {
         Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None }
     }
 }

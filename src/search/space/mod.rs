@@ -29,6 +29,12 @@ pub trait Space: Clone + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How many of the seeds, from the first on, are tried in any search that starts with seeds, however short its start;
+    /// none by default.
+    fn wanted_seeds(&self) -> usize {
+        0
+    }
+
     /// The kinds of edits, always the same.
     fn edits(&self) -> Vec<EditKind>;
 

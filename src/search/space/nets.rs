@@ -20,6 +20,14 @@ impl Space for SearchSpace {
         self.seeds()
     }
 
+    /// The ancestors that were asked for, with the net of the space's own before them.
+    fn wanted_seeds(&self) -> usize {
+        match self.ancestors.len() {
+            0 => 0,
+            ancestors => ancestors + 1,
+        }
+    }
+
     fn edits(&self) -> Vec<EditKind> {
         let kind = |m: &&mutation::Mutation| {
             let elastic = match m.kind {

@@ -130,14 +130,7 @@ impl<S: Space> Beam<S> {
             };
             (node.edits, node.turns) = (node.edits + 1, node.turns + 1);
             let origin = Origin { arm: "beam".to_owned(), edits: child.words, parents: vec![node.member.number] };
-            return Some(Proposal {
-                genome: child.genome,
-                origin,
-                inherit: None,
-                length: 1.0,
-                rungs: Vec::new(),
-                continues: None,
-            });
+            return Some(Proposal::from_scratch(origin, child.genome));
         }
     }
 

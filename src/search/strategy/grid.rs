@@ -144,7 +144,7 @@ impl<S: Space> Grid<S> {
     fn draft(&self, cell: &Cell<S::Genome>, rng: &mut ChaCha8Rng) -> Proposal<S::Genome> {
         let made = |edits, genome, parents| {
             let origin = Origin { arm: "grid".to_owned(), edits, parents };
-            Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None }
+            Proposal::from_scratch(origin, genome)
         };
         if rng.random_bool(BIRTH) {
             return Proposal::newborn("birth", self.space.birth(rng));

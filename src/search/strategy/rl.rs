@@ -56,8 +56,8 @@ struct Reinforce<S: Space> {
     all: Vec<usize>,
     even: EditCredit,
     policy: Policy,
-    /// The latest values, `None` for failures.
-    values: VecDeque<Option<f64>>,
+    /// The latest candidates with their values, `None` for failures.
+    values: VecDeque<(u64, Option<f64>)>,
     /// Moving average of the rewards.
     baseline: f64,
     open: BTreeMap<u64, Episode>,
@@ -196,7 +196,7 @@ impl<S: Space> Reinforce<S> {
             Some(std::cmp::Ordering::Greater) => 0.0,
             _ => 0.5,
         };
-        self.values.iter().map(compare).sum::<f64>() / self.values.len().max(1) as f64
+        self.values.iter().map(|(_, other)| compare(other)).sum::<f64>() / self.values.len().max(1) as f64
     }
 }
 
@@ -206,16 +206,19 @@ impl<S: Space> Strategy<S> for Reinforce<S> {
         let (genome, edits, gradient) = self.episode(1.0 + again as f64, rng);
         let origin = Origin { arm: "policy".to_owned(), edits, parents: Vec::new() };
         self.open.insert(number, Episode { origin: origin.clone(), gradient, again });
-        Proposal { genome, origin, inherit: None, length: 1.0, rungs: Vec::new(), continues: None }
+        Proposal::from_scratch(origin, genome)
     }
 
     fn tell(&mut self, evaluated: &Evaluated<S::Genome>) {
+        if let Some(paused) = evaluated.proposal.continues {
+            self.values.retain(|(number, _)| *number != paused.candidate);
+        }
         if self.values.len() == WINDOW {
             self.values.pop_front();
         }
         // What violates a constraint counts as a failure.
         let value = evaluated.score.or(evaluated.expected).filter(|_| evaluated.violation == 0.0);
-        self.values.push_back(value);
+        self.values.push_back((evaluated.number, value));
         let reward = self.reward(value);
         // Where the driver found nothing new, the candidate is a birth that the policy has not chosen.
         let episode = self.open.remove(&evaluated.number).filter(|open| open.origin == evaluated.proposal.origin);
@@ -232,7 +235,7 @@ mod tests {
     use crate::{
         genome::{Act, Genome, Net, Norm, Schedule, SearchSpace},
         search::{
-            rng,
+            Continuation, rng,
             synthetic::{World, quality, table},
         },
     };
@@ -280,6 +283,17 @@ mod tests {
                 ((1, Value::Knot(3)), 0.0)
             ]
         );
+    }
+
+    #[test]
+    fn a_candidate_that_was_paused_and_went_on_counts_once() {
+        let mut search = Reinforce::new(&table());
+        let proposal = search.ask(0, &mut rng(1, 0, 0));
+        let paused = Evaluated { paused: true, expected: Some(0.3), ..Evaluated::new(0, proposal.clone(), None) };
+        search.tell(&paused);
+        let continues = Some(Continuation { candidate: 0, from: 0.25 });
+        search.tell(&Evaluated::new(1, Proposal { continues, ..proposal }, Some(0.6)));
+        assert_eq!(search.values, [(1, Some(0.6))]);
     }
 
     /// The policy after a search in the synthetic world, and the mean quality of its last 50 candidates.

@@ -3,8 +3,9 @@
 mod purpose;
 
 use super::*;
+use crate::genome::{Ancestor, Domain, InputDomain, Net};
 use crate::search::{
-    Evaluated, Fidelity, Foresight, Parameters, Proposal, Search, SearchError,
+    Evaluated, Fidelity, Foresight, Parameters, Proposal, Search, SearchError, rng,
     space::parameters::Point,
     synthetic::{World, images, quality, run, table, tiny},
 };
@@ -86,6 +87,25 @@ fn proposals_are_valid_and_new_and_their_ancestry_is_there() {
                 let known = |&parent: &u64| parent + LAG <= number;
                 assert!(proposal.origin.parents.iter().all(known) && proposal.inherit.iter().all(known));
             }
+        }
+    }
+}
+
+#[test]
+fn ancestors_that_were_asked_for_are_tried_whatever_else_starts_the_search() {
+    let input = InputDomain::Image { height: 80, width: 96, channels: 3 };
+    let domain = Domain { input, outputs: 12, classification: true, rows: 2_000 };
+    let all: Vec<Ancestor> = Ancestor::all().collect();
+    let space = SearchSpace::preset(&domain).with_ancestors(&all).unwrap();
+    let is_ancestor = |proposal: &Proposal| matches!(proposal.genome.net, Net::Ancestor(_));
+    for entry in <Entry>::ALL.iter().filter(|entry| entry.seeded) {
+        for given in [0, 20] {
+            let heirs = (0..given).map(|number| Proposal::newborn("heir", space.birth(&mut rng(3, number, 9)))).collect();
+            let mut search = search(entry, space.clone(), 5, LAG).beginning_with(heirs);
+            let flat = |number, proposal: Proposal| Evaluated { examples: 1, ..Evaluated::new(number, proposal, Some(0.5)) };
+            let proposals = run(&mut search, LAG, given + 40, flat).unwrap();
+            let tried = proposals.iter().filter(|proposal| proposal.origin.arm == "seed" && is_ancestor(proposal)).count();
+            assert_eq!(tried, all.len(), "{} with {given} heirs", entry.name);
         }
     }
 }
