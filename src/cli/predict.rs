@@ -96,18 +96,24 @@ fn table(predicted: &Predicted) -> Result<String, csv::Error> {
             let header = names.iter().map(|name| format!("p_{name}"));
             writer.write_record(std::iter::once("label".to_owned()).chain(header))?;
             for (label, row) in labels.iter().zip(probabilities.chunks_exact(names.len().max(1))) {
-                writer.write_record(std::iter::once(label.clone()).chain(row.iter().map(f32::to_string)))?;
+                writer.write_record(std::iter::once(label.clone()).chain(row.iter().map(|&value| digits(value))))?;
             }
         }
         Predicted::Values(values) => {
             writer.write_record(["prediction"])?;
-            for value in values {
-                writer.write_record([value.to_string()])?;
+            for &value in values {
+                writer.write_record([digits(value)])?;
             }
         }
     }
     let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The shortest digits that give the number back, with an exponent where most of them would be zeros.
+fn digits(value: f32) -> String {
+    let plain = value == 0.0 || (1e-5..1e9).contains(&value.abs()) || !value.is_finite();
+    if plain { value.to_string() } else { format!("{value:e}") }
 }
 
 #[cfg(test)]
@@ -127,5 +133,7 @@ mod tests {
     #[test]
     fn values_are_one_column() {
         assert_eq!(table(&Predicted::Values(vec![1.5, -2.0])).unwrap(), "prediction\n1.5\n-2\n");
+        let far = Predicted::Values(vec![0.0, -1.5e-36, 2e38]);
+        assert_eq!(table(&far).unwrap(), "prediction\n0\n-1.5e-36\n2e38\n");
     }
 }

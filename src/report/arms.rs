@@ -1,7 +1,7 @@
 //! What each arm of the strategy contributed, as a fold over the candidates of a search.
 
 use super::lineage::begun;
-use crate::study::Candidate;
+use crate::study::{Candidate, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct Contribution {
 ///
 /// Candidates are taken in the order of their numbers, so that the number of workers changes nothing. What went on after a
 /// pause is credited to the arm that made it. The first that was scored is no improvement: there was nothing to be better
-/// than.
+/// than. Nor is one above a cap, whatever its score.
 pub fn contributions<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Vec<Contribution> {
     let candidates: BTreeMap<u64, &Candidate> = candidates.into_iter().map(|c| (c.number, c)).collect();
     let mut arms: Vec<Contribution> = Vec::new();
@@ -44,8 +44,9 @@ pub fn contributions<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) ->
         let arm = &mut arms[at];
         arm.candidates += u64::from(candidate.proposal.continues.is_none());
         arm.examples += candidate.outcome.costs().examples;
-        match (candidate.outcome.score(), best) {
-            (None, _) => arm.failed += u64::from(candidate.outcome.checkpoint().is_none()),
+        arm.failed += u64::from(matches!(candidate.outcome, Outcome::Failed { .. }));
+        match (candidate.outcome.feasible_score(), best) {
+            (None, _) => {}
             (Some(score), None) => best = Some(score),
             (Some(score), Some(before)) if score > before => {
                 arm.improvements += 1;
@@ -82,7 +83,7 @@ impl Contribution {
 mod tests {
     use super::*;
     use crate::report::synthetic;
-    use crate::study::{Failure, Outcome, Record};
+    use crate::study::{Failure, Record};
 
     /// Candidates of these arms with these scores and examples; without a score they failed.
     fn candidates(made: &[(&str, Option<f64>, u64)]) -> Vec<Candidate> {
@@ -126,6 +127,17 @@ mod tests {
                 ("birth", 1, 0, 0.125, 0, 0.0, 0.0)
             ]
         );
+    }
+
+    #[test]
+    fn what_is_above_a_cap_is_no_improvement_and_makes_none_harder() {
+        let mut all = candidates(&[("seed", Some(0.5), 100), ("birth", Some(0.95), 100), ("evsm", Some(0.75), 200)]);
+        if let Outcome::Scored { violation, .. } = &mut all[1].outcome {
+            *violation = 0.1;
+        }
+        let told: Vec<_> = contributions(&all).into_iter().map(|a| (a.arm, a.failed, a.improvements, a.gain)).collect();
+        let none = |arm: &str| (arm.to_owned(), 0, 0, 0.0);
+        assert_eq!(told, [none("seed"), none("birth"), ("evsm".to_owned(), 0, 1, 0.25)]);
     }
 
     #[test]

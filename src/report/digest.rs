@@ -63,12 +63,16 @@ impl Digest {
     /// Folds the journal of a study.
     pub fn of(input: &Input) -> Digest {
         let mut digest = Digest::default();
-        let mut candidates: BTreeMap<u64, &Candidate> = BTreeMap::new();
+        let numbered = input.records.iter().filter_map(|record| match record {
+            Record::Candidate(candidate) => Some((candidate.number, &**candidate)),
+            _ => None,
+        });
+        let candidates: BTreeMap<u64, &Candidate> = numbered.collect();
+        digest.take_names(&candidates);
         let mut best: Option<f64> = None;
         for record in &input.records {
             match record {
                 Record::Candidate(candidate) => {
-                    candidates.insert(candidate.number, candidate);
                     digest.take_candidate(candidate, begun(candidate, &candidates), input, &mut best);
                 }
                 Record::Finalist(finalist) => digest.take_training(&finalist.outcome, &finalist.timing),
@@ -92,6 +96,22 @@ impl Digest {
         digest
     }
 
+    /// Takes in arms and failures in the order of the candidates' numbers: that of their ends may be another with other
+    /// workers.
+    fn take_names(&mut self, candidates: &BTreeMap<u64, &Candidate>) {
+        for &candidate in candidates.values() {
+            let arm = &begun(candidate, candidates).proposal.origin.arm;
+            if !self.arms.contains(arm) {
+                self.arms.push(arm.clone());
+            }
+            let Outcome::Failed { kind, message, .. } = &candidate.outcome else { continue };
+            match self.failures.iter_mut().find(|(k, ..)| k == kind) {
+                Some((_, count, _)) => *count += 1,
+                None => self.failures.push((*kind, 1, message.clone())),
+            }
+        }
+    }
+
     /// Takes in a candidate that began as another, where it was paused on its way.
     fn take_candidate(&mut self, candidate: &Candidate, begun: &Candidate, input: &Input, best: &mut Option<f64>) {
         self.candidates += 1;
@@ -100,15 +120,9 @@ impl Digest {
         }
         self.take_training(&candidate.outcome, &candidate.timing);
         let name = &begun.proposal.origin.arm;
-        let arm = self.arms.iter().position(|arm| arm == name).unwrap_or_else(|| {
-            self.arms.push(name.clone());
-            self.arms.len() - 1
-        });
+        let arm = self.arms.iter().position(|arm| arm == name).unwrap_or_default();
         match &candidate.outcome {
-            Outcome::Failed { kind, message, .. } => match self.failures.iter_mut().find(|(k, ..)| k == kind) {
-                Some((_, count, _)) => *count += 1,
-                None => self.failures.push((*kind, 1, message.clone())),
-            },
+            Outcome::Failed { .. } => {}
             Outcome::Paused { .. } => self.paused += 1,
             Outcome::Scored { score, costs, violation, .. } => {
                 let gain = *violation == 0.0 && best.is_none_or(|best| *score > best);

@@ -2,13 +2,16 @@
 
 use crate::study::objective::Unit;
 
-/// A metric's value: four decimals below ten, else about five digits.
+/// A metric's value: four decimals below ten, else about five digits; with an exponent where these would be zeros, or more
+/// digits than are meant.
 pub fn number(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "undefined".to_owned(),
+        v if v > 0.0 && v < 5e-5 => format!("{value:.2e}"),
         v if v < 10.0 => format!("{value:.4}"),
         v if v < 1000.0 => format!("{value:.2}"),
-        _ => format!("{value:.0}"),
+        v if v < 1e9 => format!("{value:.0}"),
+        _ => format!("{value:.4e}"),
     }
 }
 
@@ -88,6 +91,8 @@ mod tests {
             ["0.8612", "-12.35", "551.00", "12346"]
         );
         assert_eq!(number(f64::NAN), "undefined");
+        let shown = [0.0, 4e-5, -1.234e-30, 123_456_789.0, 9.498e37];
+        assert_eq!(shown.map(number), ["0.0000", "4.00e-5", "-1.23e-30", "123456789", "9.4980e37"]);
         assert_eq!([grouped(7), grouped(1234), grouped(1234567)], ["7", "1\u{202f}234", "1\u{202f}234\u{202f}567"]);
         let shown = [(Unit::Count, 1234.0), (Unit::Bytes, 2048.0), (Unit::Milliseconds, 0.0412)];
         assert_eq!(shown.map(|(unit, value)| quantity(unit, value)), ["1\u{202f}234", "2.0 KiB", "0.0412 ms"]);

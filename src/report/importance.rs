@@ -29,7 +29,7 @@ pub fn importance<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Op
         }
         let mut genes = crate::genome::genes(&proposal.genome);
         genes.push((INHERITED, Feature::Number((before + proposal.length).ln())));
-        described.push(Described { genes, value: candidate.outcome.score() });
+        described.push(Described { genes, value: candidate.outcome.feasible_score() });
     }
     Importance::of(&described)
 }

@@ -117,6 +117,17 @@ fn what_went_on_after_a_pause_has_the_colour_of_the_arm_that_made_it() {
 }
 
 #[test]
+fn names_stand_in_the_order_of_numbers_whoever_ended_first() {
+    let mut input = synthetic::study();
+    let before = Digest::of(&input);
+    let candidates = input.records.iter().filter(|record| matches!(record, Record::Candidate(_))).count();
+    input.records[..candidates].reverse();
+    let after = Digest::of(&input);
+    assert!(before.arms.len() > 2 && !before.failures.is_empty());
+    assert_eq!((after.arms, after.failures), (before.arms, before.failures));
+}
+
+#[test]
 fn the_front_is_drawn_and_listed_with_its_hypervolume() {
     let input = synthetic::several_objectives();
     let front = input.front.as_ref().unwrap();

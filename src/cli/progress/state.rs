@@ -2,6 +2,7 @@
 
 use crate::{
     cli::quantity,
+    report::number,
     study::{Candidate, Event, Outcome},
     train::metric::Metric,
 };
@@ -64,8 +65,8 @@ impl State {
                     Outcome::Failed { .. } => self.failed += 1,
                 }
             }
-            Event::Finals(finals) => {
-                self.finalists = Some((0, finals.entries.len()));
+            Event::Finals { finals, done } => {
+                self.finalists = Some((*done, finals.trainings().count()));
                 self.set_phase("retraining the best");
             }
             Event::Finalist(_) => {
@@ -108,7 +109,7 @@ impl State {
     /// The best so far and where it came from.
     pub(super) fn best(&self) -> Option<String> {
         let (best, metric) = (self.best.as_ref()?, self.metric?);
-        Some(format!("{} {} · candidate {} · {}", metric.name, four_digits(best.value), best.number, best.from))
+        Some(format!("{} {} · candidate {} · {}", metric.name, number(best.value), best.number, best.from))
     }
 
     fn best_is(&self, candidate: &Candidate) -> Option<Best> {
@@ -137,15 +138,6 @@ pub(super) fn origin_words(candidate: &Candidate) -> String {
 
 fn three_digits(value: f64) -> String {
     if value >= 99.95 { format!("{value:.0}") } else { format!("{value:.1}") }
-}
-
-/// Four decimals below ten, else five digits.
-pub(super) fn four_digits(value: f64) -> String {
-    match value.abs() {
-        v if v < 10.0 => format!("{value:.4}"),
-        v if v < 1000.0 => format!("{value:.2}"),
-        _ => format!("{value:.0}"),
-    }
 }
 
 #[cfg(test)]
