@@ -99,6 +99,15 @@ fn outputs(genome: &Genome, task: &Task, weights: &Weights, part: &Part) -> Vec<
     evaluator.outputs(part).expect("outputs")
 }
 
+#[test]
+fn weights_of_another_net_are_refused() {
+    let task = &tasks()[0];
+    let genome = SearchSpace::preset(&domain(task, ROWS)).seeds().remove(0);
+    let mut evaluator = Evaluator::new(&genome, task, 3, &Tract, Target::Portable).expect("an inference graph");
+    let error = evaluator.set_weights(&Weights::new()).expect_err("no weights").to_string();
+    assert!(error.starts_with("the weights are of another net: they lack "), "{error}");
+}
+
 /// Every mutation that claims so leaves the outputs as they were, for several nets each.
 #[test]
 fn preserving_edits_preserve() {

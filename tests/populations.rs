@@ -5,7 +5,9 @@ mod trainings;
 
 use evolve::data::Dataset;
 use evolve::express::domain;
-use evolve::genome::{Augmentation, Genome, Net, Norm, NumericEncoding, Schedule, SearchSpace, TableBlock, TableMotif};
+use evolve::genome::{
+    Augmentation, Genome, Net, Norm, NumericEncoding, Optimizer, Schedule, SearchSpace, TableBlock, TableMotif,
+};
 use evolve::graph::Target;
 use evolve::study::{Clock, Evaluator, Job, LocalPool, Memory, Outcome, Store, Workshop};
 use evolve::train::{self, Setting, Trained, train_population};
@@ -117,6 +119,8 @@ fn with_kernels_members_are_what_they_are_alone_bit_for_bit() {
     }
 }
 
+/// Products of one member and of several are rounded differently. Adam makes a step of full length even of a gradient that is
+/// little but rounding, so that there a few weights may be further apart.
 #[test]
 fn with_standard_operators_fifty_steps_of_members_are_those_of_each_alone() {
     let (engine, stop) = (engine(), AtomicBool::new(false));
@@ -125,20 +129,27 @@ fn with_standard_operators_fifty_steps_of_members_are_those_of_each_alone() {
         let mut compared = 0;
         let setting = setting(&dataset, engine.as_ref(), Target::Portable, &stop);
         let space = SearchSpace::preset(&domain(&dataset.task, ROWS));
-        let mut genome = space.seeds().swap_remove(0);
-        genome.training.batch = 16;
-        let genomes = [genome.clone(), twin(&genome, &mut rng), twin(&genome, &mut rng)];
-        for (alone, together) in both(&setting, &genomes, 50 * 16) {
-            compared += 1;
-            for (name, tensor) in &alone.weights {
-                let values = |w: &train::Weights| w[name].as_f32().expect("floats").to_vec();
-                let (wanted, given) = (values(&alone.weights), values(&together.weights));
-                let largest = wanted.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
-                let off = wanted.iter().zip(&given).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(off <= 1e-4 * largest, "{name} {:?} is off by {off}: {}", tensor.shape, genome.json());
+        let adam = space.seeds().swap_remove(0);
+        let mut plain = adam.clone();
+        plain.training.optimizer = Optimizer::Sgd { momentum: 0.9 };
+        for (mut genome, further) in [(adam, 1e-3), (plain, 0.0)] {
+            genome.training.batch = 16;
+            let genomes = [genome.clone(), twin(&genome, &mut rng), twin(&genome, &mut rng)];
+            for (alone, together) in both(&setting, &genomes, 50 * 16) {
+                compared += 1;
+                for (name, tensor) in &alone.weights {
+                    let values = |w: &train::Weights| w[name].as_f32().expect("floats").to_vec();
+                    let (wanted, given) = (values(&alone.weights), values(&together.weights));
+                    let largest = wanted.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+                    let off: Vec<f32> = wanted.iter().zip(&given).map(|(a, b)| (a - b).abs() / largest).collect();
+                    let (beyond, most) =
+                        (off.iter().filter(|off| **off > 1e-4).count(), off.iter().copied().fold(0.0, f32::max));
+                    let right = beyond as f64 <= further * off.len() as f64 && most < 1e-3;
+                    assert!(right, "{beyond} of {name} {:?} are off by up to {most}: {}", tensor.shape, genome.json());
+                }
             }
         }
-        assert!(compared > 0, "no training of {} came to its end", genome.json());
+        assert!(compared > 3, "{compared} trainings came to their ends");
     }
 }
 

@@ -203,14 +203,43 @@ impl TargetWriter {
 
 /// Draws a dropout mask of zeros and ones; `rate` is rounded to a multiple of 1/256.
 pub fn draw_mask(rate: f32, rng: &mut ChaCha8Rng, into: &mut [u8]) {
-    let threshold = (rate * 256.0).round() as u16;
+    let threshold = dropped(rate);
     rng.fill_bytes(into);
     for byte in into {
         *byte = u8::from(u16::from(*byte) >= threshold);
     }
 }
 
+/// By what the elements that a mask keeps are multiplied, so that their expectation stays.
+pub fn mask_scale(rate: f32) -> f32 {
+    256.0 / f32::from(256 - dropped(rate))
+}
+
+/// How many of 256 elements are dropped.
+fn dropped(rate: f32) -> u16 {
+    (rate * 256.0).round() as u16
+}
+
 /// Number of rows of a part's features.
 pub fn rows(part: &Part) -> usize {
     part.targets.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{draw_mask, mask_scale};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn a_mask_and_its_scale_keep_the_expectation() {
+        for rate in [0.05, 0.1, 0.35, 0.6, 0.95] {
+            let mut mask = vec![0; 1 << 22];
+            draw_mask(rate, &mut ChaCha8Rng::seed_from_u64(7), &mut mask);
+            let kept = mask.iter().filter(|&&kept| kept == 1).count() as f64;
+            let mean = kept * f64::from(mask_scale(rate)) / mask.len() as f64;
+            let deviation = (1.0 / (1.0 - f64::from(rate)) - 1.0).sqrt() / (mask.len() as f64).sqrt();
+            assert!((mean - 1.0).abs() < 4.0 * deviation, "{rate}: {mean} within {deviation}");
+        }
+    }
 }

@@ -62,12 +62,12 @@ impl Evaluator {
     /// Sets the weights.
     ///
     /// # Errors
-    /// Where the engine fails to take them.
+    /// Where some are not there, or the engine fails to take them.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), TrainError> {
         for (slot, param) in self.params.iter().enumerate() {
-            if let Some(values) = weights.get(&param.name).and_then(|t| t.as_f32()) {
-                self.session.write_state(slot, values)?;
-            }
+            let values = weights.get(&param.name).and_then(|t| t.as_f32());
+            let values = values.ok_or_else(|| TrainError::Weights { what: param.name.clone() })?;
+            self.session.write_state(slot, values)?;
         }
         Ok(())
     }

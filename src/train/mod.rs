@@ -108,6 +108,12 @@ pub enum TrainError {
         /// What the net has and the checkpoint has not, or of another shape.
         what: String,
     },
+    /// Weights of another net.
+    #[error("the weights are of another net: they lack {what}")]
+    Weights {
+        /// What the net has and they have not.
+        what: String,
+    },
     /// Trainings that are at different points were to go on as one graph.
     #[error("the trainings to be made together are at different points")]
     Places,

@@ -1,6 +1,6 @@
 //! A training under way: the steps of one net, or of several nets of one shape at once.
 
-use super::batches::{Images, draw_mask};
+use super::batches::{Images, draw_mask, mask_scale};
 use super::evaluate::{Evaluator, fill_features};
 use super::member::Member;
 use super::trainer::{load_population, load_resident, shape_of};
@@ -293,7 +293,7 @@ fn fill(
             filled.masks += 1;
         }
         (name, FeedMut::F32(v)) if name.starts_with("scale.") => {
-            v[0] = (1.0 / (1.0 - f64::from(member.rates[filled.scales]))) as f32;
+            v[0] = mask_scale(member.rates[filled.scales]);
             filled.scales += 1;
         }
         (name, view) => fill_features(name, view, part, &member.rows, None),

@@ -8,7 +8,7 @@ use crate::graph::{Attribute, DType, GraphError, Op, Population, Rule, ShapeErro
 ///
 /// The mask holds a byte 0 or 1 for each element of `x`, or for each channel where its other axes have extent 1. The
 /// host draws it: a generator inside the graph cannot be seeded alike on all engines. The scale, 1/(1 − rate) for the rate
-/// at which elements are dropped, comes from the host as well, so that nets of one shape have one graph at any rate.
+/// at which the mask drops elements, comes from the host as well, so that nets of one shape have one graph at any rate.
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout;
 
