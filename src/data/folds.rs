@@ -14,12 +14,44 @@ const MOST: usize = 100;
 /// How rows are cut for a cross-validation: each is scored once in every repetition, by a net that was trained on the
 /// other folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct CrossValidation {
     /// Folds, at least 2.
     pub folds: usize,
     /// How often the rows are cut anew.
-    #[serde(default = "once", skip_serializing_if = "is_once")]
+    #[serde(skip_serializing_if = "is_once")]
     pub repetitions: usize,
+}
+
+/// A cross-validation as a file says it.
+#[derive(Deserialize)]
+struct Written {
+    folds: usize,
+    #[serde(default = "once")]
+    repetitions: usize,
+}
+
+impl TryFrom<Written> for CrossValidation {
+    type Error = String;
+
+    fn try_from(Written { folds, repetitions }: Written) -> Result<Self, String> {
+        CrossValidation::new(folds, repetitions)
+    }
+}
+
+impl CrossValidation {
+    /// A cut into so many folds, so often.
+    ///
+    /// # Errors
+    /// Where there are fewer than two folds, no repetition, or more than [`MOST`] of either.
+    fn new(folds: usize, repetitions: usize) -> Result<Self, String> {
+        match (folds, repetitions) {
+            (0 | 1, _) => Err("there must be at least 2 folds: one to score on, the others to train on".into()),
+            (1..=MOST, 1..=MOST) => Ok(CrossValidation { folds, repetitions }),
+            (_, 0) => Err("the rows must be cut at least once".into()),
+            _ => Err(format!("at most {MOST} folds and {MOST} repetitions")),
+        }
+    }
 }
 
 fn once() -> usize {
@@ -38,14 +70,7 @@ impl FromStr for CrossValidation {
         let wrong = || "folds are written like 5, or 5x2 to cut the rows twice".to_owned();
         let (folds, repetitions) = text.trim().split_once(['x', 'X', '×']).unwrap_or((text.trim(), "1"));
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong());
-        match (number(folds)?, number(repetitions)?) {
-            (0 | 1, _) => Err("there must be at least 2 folds: one to score on, the others to train on".into()),
-            (_, 0) => Err(wrong()),
-            (folds, repetitions) if folds > MOST || repetitions > MOST => {
-                Err(format!("at most {MOST} folds and {MOST} repetitions"))
-            }
-            (folds, repetitions) => Ok(CrossValidation { folds, repetitions }),
-        }
+        CrossValidation::new(number(folds)?, number(repetitions)?)
     }
 }
 

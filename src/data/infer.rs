@@ -77,6 +77,11 @@ impl Kinds {
     }
 }
 
+/// What a column of nothing but this cell would be.
+pub fn kind(cell: &str) -> Kind {
+    Kinds(classify(cell)).resolve()
+}
+
 /// True for a word that stands for a missing value among numbers, though it is a value like any other in a column of text.
 pub fn is_absent(cell: &str) -> bool {
     let cell = cell.trim();

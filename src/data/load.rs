@@ -1,5 +1,6 @@
 //! From a path to a dataset that can be trained on.
 
+use super::doubts;
 use super::folds::{CrossValidation, Groups, folds};
 use super::inputs::resolve;
 use super::preprocess::InputEncoder;
@@ -86,7 +87,8 @@ fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Datase
     let (rows, targets) = target.rows(&column);
     if rows.len() < column.codes.len() {
         let missing = column.codes.len() - rows.len();
-        warnings.push(format!("{missing} rows have no value in the target {name:?} and are left out"));
+        let rows = if missing == 1 { "1 row has".to_owned() } else { format!("{missing} rows have") };
+        warnings.push(format!("{rows} no value in the target {name:?}; left out"));
     }
     let groups = match (group, &source.group, &options.validation) {
         (Some(name), None, _) => return Err(DataError::unnamed_group(&options.path, name)),
@@ -109,7 +111,12 @@ fn load_with(options: &Options, fitted: Option<&Preprocessing>) -> Result<Datase
         }
         Validation::Auto | Validation::Share(_) => {
             let share = if let Validation::Share(share) = options.validation { Some(share) } else { None };
-            let split = split(&targets, groups.as_ref(), share, options.seed)?;
+            let split = split(&targets, groups.as_ref(), share, options.seed).map_err(|error| match error {
+                DataError::NoValidation { .. } => {
+                    doubts::mostly_numbers(&name, &column).map_or(error, |doubt| DataError::file(&options.path, doubt))
+                }
+                error => error,
+            })?;
             if groups.is_none() {
                 warn_of_lonely_classes(&target, &targets, &mut warnings);
             }

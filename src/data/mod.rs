@@ -5,6 +5,7 @@
 //! a preprocessing that was fitted on earlier data, so that nets that were trained behind it can go on. [`read_inputs`] and
 //! [`read_labelled`] read further files for a model that exists.
 
+mod doubts;
 mod error;
 mod folds;
 mod follow;

@@ -157,7 +157,7 @@ fn points(field: &Field) -> usize {
     match field.kind {
         FieldKind::Number | FieldKind::Text => 1,
         FieldKind::Matrix { width } => width,
-        FieldKind::Image { height, width, .. } => height * width,
+        FieldKind::Image { height, width, .. } => height.saturating_mul(width),
     }
 }
 

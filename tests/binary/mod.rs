@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -32,6 +32,25 @@ pub fn run(mut command: Command) -> Output {
     let output = command.output().expect("the binary runs");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
+}
+
+/// Sends SIGINT once `ready`, and returns how the process ended.
+#[cfg(unix)]
+pub fn interrupted(command: Command, ready: impl Fn() -> bool) -> Output {
+    signalled(command, libc::SIGINT, ready)
+}
+
+/// Sends the signal once `ready`, and returns how the process ended.
+#[cfg(unix)]
+pub fn signalled(mut command: Command, signal: i32, ready: impl Fn() -> bool) -> Output {
+    let child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let patience = Instant::now();
+    while !ready() && patience.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // SAFETY: the process is a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, signal) };
+    child.wait_with_output().expect("an end")
 }
 
 /// Runs a study that is killed so many times, each after about a `pause`, and resumed until it ends.

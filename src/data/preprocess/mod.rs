@@ -143,7 +143,11 @@ fn is_identifier(text: &super::raw::TextColumn, train: &[usize]) -> bool {
 impl TableEncoder {
     fn checked(mut self, dropped: &[String]) -> Result<InputEncoder, DataError> {
         if self.numbers.is_empty() && self.categories.is_empty() {
-            let reasons = if dropped.is_empty() { "there is none beside the target".into() } else { dropped.join("; ") };
+            let reasons = if dropped.is_empty() {
+                "there is none with two different values beside the target".into()
+            } else {
+                dropped.join("; ")
+            };
             return Err(DataError::NoInputs { reasons });
         }
         self.numbers.sort_by_key(|n| n.log.is_some());
@@ -178,7 +182,7 @@ impl TableEncoder {
         for (k, (source, _)) in self.flagged().enumerate() {
             let at = self.numbers.len() + k;
             for (row, out) in numeric.iter_mut().skip(at).step_by(width).enumerate() {
-                *out = f32::from(u8::from(columns[source].get(row).is_nan()));
+                *out = f32::from(u8::from(!columns[source].get(row).is_finite()));
             }
         }
         numeric

@@ -60,11 +60,11 @@ impl LogScale {
 }
 
 impl NumberEncoder {
-    /// Fits a column; NaN is missing. `None` where all rows have the same value or none has one.
+    /// Fits a column; what is not finite is missing. `None` where all rows have the same value or none has one.
     pub fn fit(name: &str, input: usize, values: impl Iterator<Item = f32>) -> Option<Self> {
         let all: Vec<f32> = values.collect();
         let mut sorted: Vec<f32> = all.iter().copied().filter(|v| v.abs() <= LARGEST).collect();
-        let flag = all.iter().any(|v| v.is_nan());
+        let flag = all.iter().any(|v| !v.is_finite());
         sorted.sort_unstable_by(f32::total_cmp);
         let (first, last) = (*sorted.first()?, *sorted.last()?);
         if first == last {
@@ -96,7 +96,7 @@ impl NumberEncoder {
 
     /// The feature of a value, with the arithmetic of the exported graph.
     pub fn apply(&self, value: f32) -> f32 {
-        if value.is_nan() {
+        if !value.is_finite() {
             return 0.0;
         }
         let clipped = value.max(self.low).min(self.high);
@@ -176,8 +176,8 @@ mod tests {
         assert_eq!((encoder.low, encoder.high, encoder.offset), (1.0, 5.0, 3.0));
         assert!((encoder.scale - 0.5f32.sqrt()).abs() < 1e-6);
         assert_eq!(encoder.apply(3.0), 0.0);
-        assert_eq!(encoder.apply(f32::NAN), 0.0);
-        assert_eq!(encoder.apply(f32::INFINITY), encoder.apply(5.0));
+        assert_eq!([f32::NAN, f32::INFINITY, f32::NEG_INFINITY].map(|value| encoder.apply(value)), [0.0; 3]);
+        assert_eq!(encoder.apply(f32::MAX), encoder.apply(5.0));
         assert!(encoder.log.is_none() && !encoder.flag);
     }
 

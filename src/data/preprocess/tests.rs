@@ -162,6 +162,10 @@ fn missing_infinite_and_unknown_cells_are_the_same_in_graph_and_host() {
     assert_same(&preprocessing, &raw);
     let Features::Table { numeric, codes } = preprocessing.apply(&raw).unwrap() else { panic!() };
     assert!(numeric.iter().all(|v| v.is_finite()));
+    // x and gap, with whether it is missing; those of skew stand in another order.
+    let row = |row: usize| [0, 1, 3].map(|at| numeric[row * 4 + at]);
+    assert_eq!([row(1), row(2)], [row(0), row(0)], "what is infinite is missing");
+    assert_ne!(row(3), row(0));
     // green has 140 rows, red 150, blue 99; "once" is unknown
     assert_eq!(codes, [2, 3, 4, 4, 4, 3, 1, 4]);
 }

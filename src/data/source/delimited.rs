@@ -5,11 +5,11 @@
 //! with a missing value, so that answers line up with lines; a blank last line is none.
 
 use super::{FileDigest, Format, Purpose, Request, Source, bytes, missing_columns};
-use crate::data::DataError;
 use crate::data::error::{near_names, quoted};
 use crate::data::infer::{Kind, Kinds, has_decimal_comma, number};
 use crate::data::raw::{Column, RawBatch, TextBuilder, TextColumn, is_missing};
 use crate::data::schema::{Field, FieldKind};
+use crate::data::{DataError, doubts};
 use csv::{ReaderBuilder, StringRecord};
 use std::borrow::Cow;
 use std::path::Path;
@@ -57,6 +57,13 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
         Purpose::Apply(fields) => given(path, &mut header, fields, target)?,
     };
     let (inputs, [target, group]) = fill(&records, &header, plan, [target, group])?;
+    if let (Purpose::Learn(known), RawBatch::Table { columns, .. }) = (request.purpose, &inputs) {
+        let texts = columns.iter().filter_map(|(name, column)| match column {
+            Column::Text(text) if known.iter().all(|field| field.name != *name) => Some((name.as_str(), text)),
+            _ => None,
+        });
+        warnings.extend(doubts::of(texts.chain(target_name.as_deref().zip(target.as_ref()))));
+    }
     Ok(Source { inputs, target, labels: false, target_name, group, part: None, files, warnings })
 }
 

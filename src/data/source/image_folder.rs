@@ -29,10 +29,11 @@ fn is_image(path: &Path) -> bool {
     path.is_file() && matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
 }
 
-/// Entries of a folder by name; none where it cannot be listed.
+/// Entries of a folder by name but for hidden ones, such as macOS leaves beside images; none where it cannot be listed.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listed = std::fs::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<PathBuf> = listed.filter_map(|entry| entry.ok().map(|e| e.path())).collect();
+    paths.retain(|path| !file_name(path).starts_with('.'));
     paths.sort();
     paths
 }
@@ -135,17 +136,18 @@ fn stacked(
     let size_of = |image: &DynamicImage| (image.height() as usize, image.width() as usize);
     let first = files.first().map_or((0, 0), |(_, i)| size_of(i));
     let (height, width) = wanted.map_or(first, |w| (w.0, w.1));
+    if let Some((labelled, (h, w))) =
+        images.iter().zip(files).map(|(l, (_, i))| (l, size_of(i))).find(|(_, size)| *size != (height, width))
+    {
+        let other = match wanted {
+            Some(_) => "the model reads".into(),
+            None => format!("{} has", images[0].path.display()),
+        };
+        let problem = format!("has {w} × {h} pixels where {other} {width} × {height}; bring all images to one size");
+        return Err(DataError::file(&labelled.path, problem));
+    }
     let mut pixels = Vec::with_capacity(files.len() * height * width * channels);
-    for (labelled, (_, image)) in images.iter().zip(files) {
-        let (h, w) = size_of(image);
-        if (h, w) != (height, width) {
-            let other = match wanted {
-                Some(_) => "the model reads".into(),
-                None => format!("{} has", images[0].path.display()),
-            };
-            let problem = format!("has {w} × {h} pixels where {other} {width} × {height}; bring all images to one size");
-            return Err(DataError::file(&labelled.path, problem));
-        }
+    for (_, image) in files {
         if channels == 1 {
             pixels.extend_from_slice(image.to_luma8().as_raw());
         } else {

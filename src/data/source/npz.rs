@@ -35,7 +35,8 @@ fn read(request: &Request<'_>) -> Result<Source, DataError> {
     let learn = matches!(request.purpose, Purpose::Learn(_));
     let (Some(x), true) = (x, y.is_some() || !learn) else {
         let names: Vec<&str> = archive.array_names().collect();
-        return Err(DataError::file(path, format!("needs the arrays x_train and y_train; it has {}", quoted(&names))));
+        let needed = if learn { "the arrays x_train and y_train" } else { "an array x_test or x_train" };
+        return Err(DataError::file(path, format!("needs {needed}; it has {}", quoted(&names))));
     };
     let rows = x.shape.first().copied().unwrap_or(0);
     let part = Some(x.name);

@@ -61,7 +61,7 @@ fn bad_tables_are_refused_with_the_place_and_a_way_out() {
         (
             format!("y\n{}", "a\nb\n".repeat(30)).into(),
             Some("y"),
-            "no column is left to predict from: there is none beside the target",
+            "no column is left to predict from: there is none with two different values beside the target",
         ),
         (
             format!("x,y\n{}", (0..40).map(|i| format!("7,{}\n", i % 2)).collect::<String>()).into(),
@@ -161,7 +161,7 @@ fn repairs_are_stated() {
             r#"column "none" has no value in any row and is left out"#,
             r#"column "wild" has numbers that are not finite; they count as missing"#,
             r#"column "day" holds dates; each date counts as a category of its own"#,
-            r#"1 rows have no value in the target "y" and are left out"#,
+            r#"1 row has no value in the target "y"; left out"#,
             r#"class "rare" has a single row, which is trained on; no validation row has this class"#,
             r#"column "same" is constant in the training part and is left out"#,
             r#"column "id" has a value of its own in nearly every row in the training part and is left out"#,
@@ -170,6 +170,27 @@ fn repairs_are_stated() {
     assert_eq!(dataset.preprocessing.input_names(), ["few", "wild", "day"]);
     assert_eq!(dataset.files[0].name, "t.csv");
     assert_eq!(dataset.files[0].sha256.len(), 64);
+}
+
+#[test]
+fn columns_that_may_not_be_meant_as_they_are_read_are_told() {
+    let folder = folder();
+    let row = |i: usize| {
+        let typo = if i == 9 { "3x".into() } else { i.to_string() };
+        let code = ["1", "2", "3", "A"][i % 4];
+        format!("{typo},{code}, {},{},{}\n", ["u", "v"][i % 2], ["w ", "w"][i % 2], ["p", "q"][i % 2])
+    };
+    write(&folder, "t.csv", format!("age,code,left,right,y\n{}", (0..60).map(row).collect::<String>()));
+    assert_eq!(
+        try_load(&folder, "t.csv", Some("y")).unwrap().warnings,
+        [
+            r#"column "age" counts as text: 1 of its 60 values is no number, such as "3x"; mend these, or leave them empty, for it to count as numbers"#,
+            r#"values of "left", "right" have blanks around them, such as " u" in "left"; these belong to the values, and the model knows no others"#,
+            r#"column "age" has a value of its own in nearly every row in the training part and is left out"#,
+        ]
+    );
+    let told = message(&folder, try_load(&folder, "t.csv", Some("age")));
+    assert!(told.starts_with(r#"t.csv: column "age" counts as text: 1 of its 60 values is no number"#), "{told}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Op for CleanNumbers {
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
         let x = s.input(0);
         let (low, high) = (row(s, &self.low), row(s, &self.high));
-        let missing = s.node("IsNaN", &[x], vec![]);
+        let missing = not_finite(s, x);
         // Engines differ in what Max and Min make of NaN, so it goes first.
         let present = s.node("Where", &[missing, low, x], vec![]);
         let raised = s.node("Max", &[present, low], vec![]);
@@ -112,7 +112,7 @@ impl Op for CleanNumbers {
     }
 }
 
-/// 1 where a value of the given columns of `[N, n]` is NaN, 0 elsewhere.
+/// 1 where a value of the given columns of `[N, n]` is NaN or infinite, 0 elsewhere.
 #[derive(Debug, Clone)]
 pub struct MissingFlags {
     /// Positions of the columns.
@@ -130,11 +130,17 @@ impl Op for MissingFlags {
 
     fn standard(&self, s: &mut Speller<'_>) -> Result<(), GraphError> {
         let values = take(s, s.input(0), &self.columns);
-        let missing = s.node("IsNaN", &[values], vec![]);
+        let missing = not_finite(s, values);
         let y = s.node("Cast", &[missing], to(DType::F32));
         s.output(0, y);
         Ok(())
     }
+}
+
+/// Where a number is NaN or infinite: its difference from itself is NaN then, and 0 otherwise.
+fn not_finite(s: &mut Speller<'_>, x: Term) -> Term {
+    let difference = s.node("Sub", &[x, x], vec![]);
+    s.node("IsNaN", &[difference], vec![])
 }
 
 /// Attribute of `Cast`; the numbers are those of `TensorProto.DataType`.

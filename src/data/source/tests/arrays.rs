@@ -134,6 +134,8 @@ fn image_folder(grey: impl Fn(usize) -> bool) -> TempDir {
         let class = ["cat", "dog"][i % 2];
         write(&folder, &format!("d/train/{class}/{i:02}.png"), png(3, 2, i as u8, grey(i)));
         write(&folder, &format!("d/test/{class}/{i:02}.png"), png(3, 2, 200, false));
+        // As macOS leaves them beside images.
+        write(&folder, &format!("d/train/{class}/._{i:02}.png"), b"no png");
     }
     write(&folder, "d/train/cat/notes.txt", "no image");
     folder
