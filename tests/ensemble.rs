@@ -3,8 +3,8 @@
 mod binary;
 
 use binary::{
-    back_before_the_finals_and_out_of_time, evolve, fixture, journal, killed_and_resumed, metadata, model, records, report,
-    run, with_options,
+    back_before_the_finals_and_out_of_time, evolve, fixture, interrupted, journal, killed_and_resumed, metadata, model,
+    records, report, run, with_options,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -75,8 +75,8 @@ fn nets_that_make_the_choice_better_answer_with_it() {
 fn a_single_net_is_exported_where_no_mean_is_better() {
     let folder = tempfile::tempdir().expect("a folder");
     let (alone, study_of_several) = (folder.path().join("alone"), folder.path().join("several"));
-    run(study(CONCRETE, &alone, &["--seed", "3", "--ensemble", "1"]));
-    run(study(CONCRETE, &study_of_several, &["--seed", "3"]));
+    run(study(CONCRETE, &alone, &["--seed", "12", "--ensemble", "1"]));
+    run(study(CONCRETE, &study_of_several, &["--seed", "12"]));
     let choice = records(&study_of_several, "choice").swap_remove(0);
     assert_eq!((&choice["not_combined"], choice.get("ensemble")), (&Value::from("no_better"), None), "{choice}");
     assert!(report(&study_of_several)["scored"]["exported"].as_str().expect("words").contains("no mean of several"));
@@ -139,6 +139,26 @@ fn each_net_is_trained_on_all_rows_where_that_is_asked_for() {
     assert!(resumed.starts_with(&before.join("\n")) && resumed.lines().filter(is_refit).count() == members.len());
     assert_eq!(journal(&whole), journal(&broken));
     assert!(model(&whole) == model(&broken), "the models differ");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_stopped_between_trainings_on_all_rows_exports_what_there_is_and_can_be_resumed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+    run(study(CONCRETE, &whole, &["--refit"]));
+    let begun =
+        || std::fs::read_to_string(stopped.join("journal.jsonl")).unwrap_or_default().contains("\"event\":\"refit\"");
+    let ended = interrupted(study(CONCRETE, &stopped, &["--refit", "--workers", "1"]), begun);
+    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
+    let choice = records(&stopped, "choice").swap_remove(0);
+    let members = choice["ensemble"]["members"].as_array().expect("an ensemble");
+    assert!(members.iter().any(|member| member.get("refit").is_some()), "{choice}");
+    assert!(members.iter().any(|member| member.get("refit").is_none()), "{choice}");
+    assert!(!model(&stopped).is_empty());
+    run(evolve(&["resume", "--quiet", stopped.to_str().expect("a path")]));
+    assert_eq!(records(&stopped, "refit"), records(&whole, "refit"));
+    assert!(model(&whole) == model(&stopped), "the models differ");
 }
 
 /// A study that is over is exported anew as it was chosen, without asking any net again.

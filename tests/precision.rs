@@ -83,7 +83,7 @@ fn candidates_are_trained_with_shortcuts_and_finalists_are_not_nor_is_anything_m
         Resources { dataset: &dataset, engine: &engine, assemble: &assembled, workers: 1, memory: 1 << 30, stop: &STOP };
     let (loaded, mut searching) = (Arc::clone(&engine.loaded), vec![]);
     let mut watch = |event: Event<'_>| {
-        if let Event::Finals(_) = event {
+        if let Event::Finals { .. } = event {
             searching = std::mem::take(&mut *loaded.lock().expect("no panic"));
         }
     };

@@ -2,11 +2,11 @@
 
 mod binary;
 
-use binary::{evolve, fixture, killed_and_resumed, model, run, with_options};
+use binary::{evolve, fixture, interrupted, killed_and_resumed, model, report, run, signalled, with_options};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A short study of credit_g, with categories. Options that are given replace those that stand here.
@@ -244,23 +244,6 @@ fn a_full_disk_ends_the_run_and_leaves_the_journal_whole() {
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", "6"]));
 }
 
-/// Sends SIGINT once `ready`, and returns how the process ended.
-#[cfg(unix)]
-fn interrupted(mut command: Command, ready: impl Fn() -> bool) -> Output {
-    let child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
-    let patience = Instant::now();
-    while !ready() && patience.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    // SAFETY: the process is a child that has not been waited for.
-    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
-    child.wait_with_output().expect("an end")
-}
-
-fn report(out: &Path) -> Value {
-    serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report")).expect("JSON")
-}
-
 /// What the report says of the exported model.
 fn reported(out: &Path) -> f64 {
     report(out)["value"].as_f64().expect("a value")
@@ -277,6 +260,22 @@ fn an_interrupt_exports_the_best_so_far_and_can_be_resumed() {
     assert!(!model(&out).is_empty() && reported(&out) > 0.5);
     let candidates = (lines() + 2).to_string();
     run(evolve(&["resume", "--quiet", out.to_str().expect("a path"), "--candidates", &candidates]));
+}
+
+/// As `nohup` starts it.
+#[cfg(unix)]
+#[test]
+fn a_hang_up_that_was_ignored_stays_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("study");
+    let began = study(&out, &[]);
+    let words: Vec<String> =
+        std::iter::once(began.get_program()).chain(began.get_args()).map(|w| format!("'{}'", w.to_string_lossy())).collect();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("trap '' HUP; exec {}", words.join(" "))]).stdin(Stdio::null());
+    let lines = || fs::read_to_string(out.join("journal.jsonl")).map_or(0, |text| text.lines().count());
+    let ended = signalled(command, libc::SIGHUP, || lines() >= 3);
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
 #[cfg(unix)]
@@ -435,7 +434,7 @@ fn resuming_tells_of_another_version_and_of_limits_that_add_nothing_and_refuses_
     let (code, said) = resumed(&out, &["--candidates", "2"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(said.matches("the study began with evolve 0.0.1 and goes on with").count(), 1, "{said}");
-    assert!(said.contains("no candidates are added: the study has all of its 2 candidates; give more"), "{said}");
+    assert!(said.contains("no candidates are added: the study has 2 candidates, of 2 at most; give more than it has, such as --candidates 4"), "{said}");
     let (code, said) = resumed(&out, &["--candidates", "9", "--total-examples", "100"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("training examples of 100; give more than both, such as --total-examples"), "{said}");

@@ -129,6 +129,7 @@ impl From<StudyError> for Failure {
             | StudyError::NoFolder(_)
             | StudyError::Occupied(_)
             | StudyError::Missing(_)
+            | StudyError::NoJournal(_)
             | StudyError::NothingToInherit(_)
             | StudyError::Locked(_)
             | StudyError::Settings { .. }

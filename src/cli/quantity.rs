@@ -60,7 +60,11 @@ pub fn size(text: &str) -> Result<u64, String> {
         UNITS_OF_SIZE.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?.1
     };
     let bytes = (number * factor).round();
-    if (1.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err("a size must be at least one byte".to_owned()) }
+    match bytes {
+        0.0..1.0 => Err("a size must be at least one byte".to_owned()),
+        bytes if bytes <= 1e18 => Ok(bytes as u64),
+        _ => Err("a size must be less than 1EB; leave the limit out where there is to be none".to_owned()),
+    }
 }
 
 /// A duration in words short enough for a line: `42s`, `5m12s`, `1h03m`, `2d04h`.

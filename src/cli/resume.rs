@@ -23,7 +23,7 @@ use std::{path::PathBuf, time::Duration};
 /// The study goes on as if it had never stopped: same data, same settings, same result. The data must still be where it
 /// was, unchanged. Every candidate in the journal counts; what was under way when the study ended is trained again.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct Args {
     /// Folder of the study
     #[arg(value_name = "DIR")]
@@ -137,8 +137,9 @@ fn used_up(study: &Study, now: f64) -> Option<String> {
     }
     if let Some(most) = search.candidates.filter(|&most| study.candidates() >= most) {
         return Some(format!(
-            "the study has all of its {most} candidates; give more than that, such as --candidates {}",
-            most.saturating_mul(2)
+            "the study has {} candidates, of {most} at most; give more than it has, such as --candidates {}",
+            study.candidates(),
+            study.candidates().saturating_mul(2)
         ));
     }
     let total = search.total_examples.filter(|&total| study.examples() >= total)?;

@@ -64,7 +64,8 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     }
     if rows.len() < column.codes.len() {
         let left_out = column.codes.len() - rows.len();
-        super::tell(anstyle::AnsiColor::Yellow, "warning", &format!("{left_out} rows have no known answer; left out"));
+        let rows = if left_out == 1 { "1 row has".to_owned() } else { format!("{left_out} rows have") };
+        super::tell(anstyle::AnsiColor::Yellow, "warning", &format!("{rows} no known answer; left out"));
     }
     let predictions = predictions(predictor.predict(&further.inputs)?, &rows);
     print(args, &metrics, &predictions, &targets)?;

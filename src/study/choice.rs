@@ -1,6 +1,6 @@
 //! What is exported, as the journal has it.
 
-use super::Objectives;
+use super::{Objectives, record::is_zero};
 use crate::train::Scores;
 use serde::{Deserialize, Serialize};
 
@@ -154,10 +154,6 @@ pub struct FrontMember {
 
 fn is_first(training: &usize) -> bool {
     *training == 0
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
 }
 
 #[cfg(test)]

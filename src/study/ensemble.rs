@@ -15,7 +15,6 @@ use super::workshop::message;
 use super::{Choice, Ensemble, EnsembleMember, Event, Finals, Memory, NotCombined, Resources, Study, StudyError, lengths};
 use crate::data::Targets;
 use crate::genome::Genome;
-use crate::graph::Target;
 use crate::search::Search;
 use crate::train::ensemble::{self, Member};
 use crate::train::metric::{self, Metric, Predictions};
@@ -120,7 +119,13 @@ impl Study {
         let shares = members.iter().map(|member| member.share);
         let nets = nets.iter().zip(shares).map(|((genome, weights), share)| Member { genome, weights, share });
         let (data, engine) = (resources.dataset, resources.engine.exact());
-        let said = ensemble::predict(nets, &data.task, &data.validation, engine.as_ref(), self.target(resources));
+        let said = ensemble::predict(
+            nets,
+            &data.task,
+            &data.validation,
+            engine.as_ref(),
+            self.settings.engine.target(resources.engine),
+        );
         let said = said.map_err(|e| e.to_string())?;
         Ok(metric::scores(data.task.kind, &said, &data.validation.targets))
     }
@@ -178,7 +183,13 @@ impl Study {
         let (data, engine) = (resources.dataset, resources.engine.exact());
         let said = || {
             let net = Member { genome: &genome, weights: &weights, share: 1.0 };
-            ensemble::predict([net], &data.task, &data.validation, engine.as_ref(), self.target(resources))
+            ensemble::predict(
+                [net],
+                &data.task,
+                &data.validation,
+                engine.as_ref(),
+                self.settings.engine.target(resources.engine),
+            )
         };
         let bytes = data.validation.targets.len() * data.task.outputs() * ANSWER_BYTES;
         let mut taken = memory.take(state.outcome().costs().memory + bytes as u64);
@@ -201,14 +212,6 @@ impl Study {
         let AsTrained { genome, .. } =
             self.as_trained(candidate, weights).ok_or(StudyError::Diverges { number: candidate })?;
         Ok((genome, self.store.get(weights)?))
-    }
-
-    /// How nets were scored.
-    fn target(&self, resources: &Resources<'_>) -> Target {
-        match self.settings.engine.kernels && resources.engine.has_kernels() {
-            true => Target::CpuKernels,
-            false => Target::Portable,
-        }
     }
 }
 

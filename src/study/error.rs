@@ -19,6 +19,9 @@ pub enum StudyError {
     /// The folder holds no study.
     #[error("{} holds no study: it has no study.toml", .0.display())]
     Missing(PathBuf),
+    /// The folder holds a study without its journal.
+    #[error("{} is gone, and with it what the study has found; restore it, or start a new study", .0.display())]
+    NoJournal(PathBuf),
     /// The study to start from has nothing to give.
     #[error("{} has no trained candidate to start from", .0.display())]
     NothingToInherit(PathBuf),
@@ -83,7 +86,9 @@ pub enum StudyError {
         name: String,
     },
     /// Weights that the journal names are not in the store, or are damaged.
-    #[error("weights {hash} are missing or damaged: {reason}")]
+    #[error(
+        "weights/{hash}.safetensors of the study is missing or damaged: {reason}; restore it, or begin a new study with --from this one, which trains again what has no weights"
+    )]
     Weights {
         /// SHA-256 that names them.
         hash: String,

@@ -33,7 +33,12 @@ pub enum Event<'a> {
         best: bool,
     },
     /// The search ended and finalists were picked.
-    Finals(&'a Finals),
+    Finals {
+        /// These, and how long each is trained.
+        finals: &'a Finals,
+        /// How many of the trainings were made in earlier sessions.
+        done: usize,
+    },
     /// A finalist was trained and journaled.
     Finalist(&'a Finalist),
     /// Nets are asked for what they would say together.

@@ -64,7 +64,8 @@ impl Study {
                 finals
             }
         };
-        watch(Event::Finals(&finals));
+        let done = self.finalists.iter().filter(|finalist| finalist.after == after).count();
+        watch(Event::Finals { finals: &finals, done });
         self.train_finalists(&finals, evaluator, resources, clock, watch)?;
         let interrupted = stopped(resources.stop);
         let mut choice = Choice { interrupted, ..self.choose(&finals, interrupted, resources)? };
@@ -199,11 +200,9 @@ impl Study {
         let end_of_finals = self.settings.training.end_of_finals(lengths::TRAINING_LIMIT);
         let until = |budget: f64| clock.now() + share * (budget * end_of_finals - clock.now()).max(0.0);
         let deadline = self.settings.search.budget.map(until);
-        for (rank, entry) in (0..).zip(&finals.entries) {
+        for (rank, entry) in finals.trainings() {
             let done = self.finalists.iter().any(|f| f.after == finals.after && f.rank == rank);
-            let Some(c) = self.candidates.get(&entry.candidate).filter(|_| !done && entry.examples > 0) else {
-                continue;
-            };
+            let Some(c) = self.candidates.get(&entry.candidate).filter(|_| !done) else { continue };
             let mut genome = c.proposal.genome.clone();
             genome.training = entry.training.unwrap_or(genome.training);
             let start = c.outcome.weights().filter(|_| entry.warm).map(|weights| {

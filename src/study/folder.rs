@@ -20,6 +20,8 @@ pub struct Folder {
     root: PathBuf,
     /// Whether it was made for the study.
     made: bool,
+    /// Whether the file that is locked was made for this process.
+    made_lock: bool,
     _lock: File,
 }
 
@@ -40,10 +42,11 @@ impl Folder {
                 let _ = fs::remove_dir(root);
             }
         })?;
-        if folder.settings().exists() || folder.journal().exists() {
+        if folder.settings().exists() {
             return Err(StudyError::Exists(root.into()));
         }
-        let taken = ["best.onnx", "report.json", "report.html", WEIGHTS, "pareto", PREPROCESSING, INHERITED, FORESIGHT];
+        let taken =
+            [JOURNAL, "best.onnx", "report.json", "report.html", WEIGHTS, "pareto", PREPROCESSING, INHERITED, FORESIGHT];
         match taken.map(|name| root.join(name)).into_iter().find(|path| path.exists()) {
             Some(path) => {
                 folder.abandon();
@@ -68,7 +71,9 @@ impl Folder {
     /// was there before.
     pub fn abandon(&self) {
         // A folder that cannot be removed now does no harm: it holds no study.
-        let _ = fs::remove_file(self.root.join("lock"));
+        if self.made_lock {
+            let _ = fs::remove_file(self.root.join("lock"));
+        }
         if self.made {
             let _ = fs::remove_dir(&self.root);
         }
@@ -77,7 +82,7 @@ impl Folder {
     /// As [`Folder::abandon`], with what was written before the settings.
     pub(super) fn withdraw(&self) {
         // None of these was there before.
-        for path in [self.preprocessing(), self.inherited()] {
+        for path in [self.preprocessing(), self.inherited(), self.journal()] {
             let _ = fs::remove_file(path);
         }
         let _ = fs::remove_dir_all(self.weights());
@@ -86,14 +91,15 @@ impl Folder {
 
     fn lock(root: &Path, made: bool) -> Result<Self, StudyError> {
         let path = root.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|e| StudyError::io("write", &path, e))?;
+        let (file, made_lock) = match File::create_new(&path) {
+            Ok(file) => (file, true),
+            Err(_) => {
+                let there = File::options().create(true).truncate(false).write(true).open(&path);
+                (there.map_err(|e| StudyError::io("write", &path, e))?, false)
+            }
+        };
         match file.try_lock() {
-            Ok(()) => Ok(Folder { root: root.into(), made, _lock: file }),
+            Ok(()) => Ok(Folder { root: root.into(), made, made_lock, _lock: file }),
             Err(TryLockError::WouldBlock) => Err(StudyError::Locked(root.into())),
             Err(TryLockError::Error(e)) => Err(StudyError::io("lock", path, e)),
         }

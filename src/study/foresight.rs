@@ -5,7 +5,6 @@
 
 use super::{Journal, Memory, Resources, StudyError, evaluator::stopped, settings::Settings};
 use crate::genome::Genome;
-use crate::graph::Target;
 use crate::search::Foresight;
 use crate::train::{self, zero_cost};
 use serde::{Deserialize, Serialize};
@@ -80,8 +79,7 @@ impl Proxies {
     /// Where the file is damaged or cannot be written.
     pub fn new(settings: &Settings, resources: &Resources<'_>, memory: &Memory, path: &Path) -> Result<Self, StudyError> {
         let dataset = resources.dataset;
-        let kernels = settings.engine.kernels && resources.engine.has_kernels();
-        let target = if kernels { Target::CpuKernels } else { Target::Portable };
+        let target = settings.engine.target(resources.engine);
         let engine = resources.engine.shared();
         let seed = settings.search.seed;
         Ok(Proxies {

@@ -170,13 +170,14 @@ fn examples_per_second(probe: &Genome, setting: &Setting<'_>, seconds: f64) -> R
     let mut examples = probe.training.batch as u64 * 4;
     loop {
         let began = Instant::now();
-        train::train(setting, Request::new(probe, 0, examples)).map_err(|e| match e {
+        let trained = train::train(setting, Request::new(probe, 0, examples)).map_err(|e| match e {
             TrainError::Stopped => StudyError::Stopped,
             e => StudyError::Probe(e),
         })?;
         let taken = began.elapsed();
         if taken >= patience {
-            return Ok(examples as f64 / taken.as_secs_f64());
+            // A constant rate of learning ends a training that gains no more.
+            return Ok(trained.costs.examples as f64 / taken.as_secs_f64());
         }
         examples *= 2;
     }

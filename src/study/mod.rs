@@ -131,6 +131,7 @@ impl Study {
             }
             folder::write_json(&folder.inherited(), &inheritance.heirs)?;
         }
+        Journal::<Record>::open(&folder.journal())?;
         settings.write(folder)
     }
 
@@ -140,6 +141,10 @@ impl Study {
     /// Where its files are missing or damaged.
     pub fn open(folder: Folder) -> Result<Self, StudyError> {
         let settings = Settings::read(&folder)?;
+        // Beside an empty one all weights would be swept.
+        if !folder.journal().is_file() {
+            return Err(StudyError::NoJournal(folder.journal()));
+        }
         Study::load(folder, settings)
     }
 
@@ -251,7 +256,7 @@ impl Study {
         let metric = self.metric(resources)?;
         let memory = Memory::new(resources.memory);
         let mut search = self.search(resources, &memory)?;
-        let kernels = self.settings.engine.kernels && resources.engine.has_kernels();
+        let target = self.settings.engine.target(resources.engine);
         let store = self.store.clone();
         let class_weights = self.settings.training.class_weights.clone();
         let dataset = resources.dataset;
@@ -263,7 +268,7 @@ impl Study {
         // Rounding may be coarse where candidates are only compared, not in the finals and in what is measured.
         let exact = resources.engine.exact();
         let workshop = |engine, last| {
-            let of = |(data, part)| setting(data, part, engine, resources, metric, kernels, &class_weights);
+            let of = |(data, part)| setting(data, part, engine, resources, metric, target, &class_weights);
             let setting = of((dataset, &part));
             Workshop {
                 setting,
@@ -383,7 +388,7 @@ fn setting<'a>(
     engine: &'a dyn Engine,
     resources: &Resources<'a>,
     metric: &'static Metric,
-    kernels: bool,
+    target: Target,
     class_weights: &'a ClassWeights,
 ) -> Setting<'a> {
     Setting {
@@ -392,7 +397,7 @@ fn setting<'a>(
         resident: Some(resident),
         validation: &data.validation,
         engine,
-        target: if kernels { Target::CpuKernels } else { Target::Portable },
+        target,
         metric,
         class_weights,
         stop: resources.stop,

@@ -62,6 +62,14 @@ impl Candidate {
             paused.filter(|paused| *paused < candidate.number).and_then(&find)
         })
     }
+
+    /// The best that is feasible; of equals the first.
+    pub fn best_of<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Option<&'a Candidate> {
+        candidates.into_iter().fold(None, |best: Option<&Candidate>, candidate| {
+            let better = candidate.outcome.feasible_score() > best.and_then(|best| best.outcome.feasible_score());
+            if better { Some(candidate) } else { best }
+        })
+    }
 }
 
 /// How long a net was trained last.
@@ -84,6 +92,13 @@ pub struct Finals {
     pub after: u64,
     /// Their trainings, the longest first.
     pub entries: Vec<FinalEntry>,
+}
+
+impl Finals {
+    /// The trainings with their ranks. Where no time is left for one, its candidate only stands for election as it is.
+    pub fn trainings(&self) -> impl Iterator<Item = (u64, &FinalEntry)> {
+        (0..).zip(&self.entries).filter(|(_, entry)| entry.examples > 0)
+    }
 }
 
 /// A training in the finals.
@@ -326,7 +341,7 @@ pub struct Timing {
     pub batch: Option<usize>,
 }
 
-fn is_zero(value: &f64) -> bool {
+pub(super) fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 

@@ -44,7 +44,7 @@ impl Study {
             elapsed: self.elapsed(),
             examples: settings.training.examples,
             paused: self.paused(),
-            best: self.best(),
+            best: Candidate::best_of(self.candidates.values()),
         });
         let mut progress =
             Progress { asked: 0, told: 0, parents: BTreeMap::new(), planned: BTreeMap::new(), best: None, ending: false };
@@ -263,17 +263,6 @@ impl Study {
         let paused = self.candidates.values().filter(|candidate| candidate.outcome.checkpoint().is_some()).count();
         let continued = self.candidates.values().filter(|candidate| candidate.proposal.continues.is_some()).count();
         paused.saturating_sub(continued) as u64
-    }
-
-    /// The best feasible candidate so far.
-    fn best(&self) -> Option<&Candidate> {
-        let mut best: Option<&Candidate> = None;
-        for candidate in self.candidates.values() {
-            if candidate.outcome.feasible_score() > best.and_then(|best| best.outcome.feasible_score()) {
-                best = Some(candidate);
-            }
-        }
-        best
     }
 
     /// Whether so many candidates failed, and none did not, that the fault is not theirs.

@@ -2,7 +2,9 @@
 
 use super::{Cap, Folder, FromSettings, Objective, StudyError, folder::write_whole};
 use crate::data::{CrossValidation, Task};
+use crate::engine::Engine;
 use crate::genome::{Ancestor, Constraint, SpaceFile};
+use crate::graph::Target;
 use crate::train::{ClassWeights, Costs};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -216,6 +218,13 @@ struct Form {
     format: u32,
 }
 
+impl EngineSettings {
+    /// How trainings are spelled for this engine.
+    pub(super) fn target(&self, engine: &dyn Engine) -> Target {
+        if self.kernels && engine.has_kernels() { Target::CpuKernels } else { Target::Portable }
+    }
+}
+
 impl Settings {
     /// Seed by which rows are split into parts.
     pub fn split_seed(&self) -> u64 {
@@ -242,7 +251,37 @@ impl Settings {
         if format > FORMAT {
             return Err(StudyError::Newer { path: path.to_owned(), version, format });
         }
-        toml::from_str(&text).map_err(damaged)
+        let settings: Settings = toml::from_str(&text).map_err(damaged)?;
+        settings.check().map_err(|reason| StudyError::Settings { path: path.to_owned(), reason })?;
+        Ok(settings)
+    }
+
+    /// Whether all numbers that nothing else checks are in their ranges.
+    fn check(&self) -> Result<(), String> {
+        /// Most seconds of a budget: what a clock can be set forward.
+        const MOST: f64 = 1e12;
+        let (search, training) = (&self.search, &self.training);
+        let seconds = |value: Option<f64>| value.is_none_or(|value| (0.0..=MOST).contains(&value));
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        let weights = match &training.class_weights {
+            ClassWeights::Given(given) => given.values().all(|&weight| positive(weight.into())),
+            ClassWeights::Auto | ClassWeights::None | ClassWeights::Balanced => true,
+        };
+        let wrong = [
+            ("search.budget", seconds(search.budget)),
+            ("search.search_until", seconds(search.search_until)),
+            ("training.effort", positive(training.effort)),
+            ("training.search_share", (0.0..=1.0).contains(&training.search_share)),
+            ("training.finalists", training.finalists > 0),
+            ("training.final_factor", positive(training.final_factor)),
+            ("training.executions", training.executions > 0),
+            ("training.ensemble", training.ensemble > 0),
+            ("training.class_weights", weights),
+        ];
+        match wrong.into_iter().find(|(_, fits)| !fits) {
+            Some((key, _)) => Err(format!("{key} is out of its range")),
+            None => Ok(()),
+        }
     }
 
     /// Writes the settings.

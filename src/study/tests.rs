@@ -236,6 +236,63 @@ fn a_training_that_was_paused_is_as_long_as_its_parts_and_one_that_goes_on_from_
 }
 
 #[test]
+fn a_study_without_its_journal_is_not_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (study, hashes) = study(&folder.path().join("s"));
+    std::fs::remove_file(study.folder.journal()).unwrap();
+    let store = study.store.clone();
+    drop(study);
+    let refused = Study::open(Folder::open(&folder.path().join("s")).unwrap()).err().unwrap();
+    assert!(matches!(refused, StudyError::NoJournal(_)), "{refused}");
+    assert!(hashes.iter().all(|hash| store.get(hash).is_ok()));
+}
+
+#[test]
+fn settings_out_of_their_range_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (study, _) = study(&folder.path().join("s"));
+    let file = study.folder.settings();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let refused = |key: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+        let error = Settings::read_file(&file).unwrap_err().to_string();
+        assert!(error.contains(key), "{to}: {error}");
+    };
+    for value in ["-1.0", "inf", "nan", "1e300"] {
+        refused("search.budget", "lag = 8", &format!("lag = 8\nbudget = {value}"));
+        refused("search.search_until", "lag = 8", &format!("lag = 8\nsearch_until = {value}"));
+    }
+    refused("training.finalists", "finalists = 2", "finalists = 0");
+    refused("training.effort", "effort = ", "effort = -");
+    refused("training.search_share", "search_share = 0", "search_share = 1");
+    refused("training.executions", "final_factor", "executions = 0\nfinal_factor");
+    refused("training.ensemble", "final_factor", "ensemble = 0\nfinal_factor");
+    for weight in ["-1.0", "0.0", "nan"] {
+        refused(
+            "training.class_weights",
+            "final_factor",
+            &format!("class_weights = {{ given = {{ a = {weight} }} }}\nfinal_factor"),
+        );
+    }
+    refused("at least 2 folds", "files = []", "files = []\ncross_validation = { folds = 0 }");
+    std::fs::write(&file, &text).unwrap();
+    assert!(Settings::read_file(&file).is_ok());
+}
+
+#[test]
+fn a_file_that_was_there_stays_where_a_study_does_not_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("lock");
+    std::fs::write(&lock, "mine").unwrap();
+    Folder::create(folder.path()).unwrap().abandon();
+    assert_eq!(std::fs::read(&lock).unwrap(), b"mine");
+    std::fs::remove_file(&lock).unwrap();
+    Folder::create(folder.path()).unwrap().abandon();
+    assert!(!lock.exists());
+}
+
+#[test]
 fn a_sweep_leaves_what_is_wanted_and_what_a_worker_has_stored_but_not_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (mut study, [unwanted, wanted]) = study(&folder.path().join("s"));

@@ -206,7 +206,8 @@ fn outcome(
     costs: Costs,
 ) -> Result<Outcome, StudyError> {
     let (trained, trainings, measured) = match combined.and_then(|(trained, trainings)| {
-        let measured = measured(workshop, job, &trained)?;
+        // What is paused is no net to be measured yet.
+        let measured = if trained.paused.is_some() { Measured::default() } else { measured(workshop, job, &trained)? };
         Ok((trained, trainings, measured))
     }) {
         Ok(all) => all,
@@ -288,6 +289,7 @@ fn failed(error: &TrainError, refused: &[usize], costs: Costs) -> Outcome {
         | TrainError::Shapes
         | TrainError::Places
         | TrainError::Checkpoint { .. }
+        | TrainError::Weights { .. }
         | TrainError::Stopped => Failure::Engine,
     };
     let tried: Vec<String> = refused.iter().map(|batch| format!("of {batch}")).collect();

@@ -88,10 +88,7 @@ pub(super) fn inspect(folder: &Path) -> Result<StudyPart, Failure> {
     }
     let best = match &choice {
         Some(choice) => candidates.get(&choice.candidate),
-        None => candidates
-            .values()
-            .filter(|candidate| candidate.outcome.feasible_score().is_some())
-            .max_by(|a, b| a.outcome.score().unwrap_or(f64::MIN).total_cmp(&b.outcome.score().unwrap_or(f64::MIN))),
+        None => Candidate::best_of(candidates.values()),
     };
     let scores = |candidate: &Candidate| match (&choice, &candidate.outcome) {
         (Some(choice), _) => choice.scores.clone(),

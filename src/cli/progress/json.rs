@@ -83,7 +83,7 @@ impl Watcher for Json {
             },
             Event::Warning(message) => Line::Warning { message },
             Event::Candidate { candidate, best } => Line::Candidate { best, candidate },
-            Event::Finals(finals) => Line::Finals(finals),
+            Event::Finals { finals, .. } => Line::Finals(finals),
             Event::Finalist(finalist) => Line::Finalist(finalist),
             Event::Asking { nets } => Line::Asking { nets },
             Event::Refitting { nets } => Line::Refitting { nets },

@@ -34,7 +34,7 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
 /// What it finds stands in the output folder: best.onnx, report.html for people, report.json for programs, and a journal
 /// from which `evolve resume` goes on if the run is cut off. Ctrl-C ends the search and exports the best so far.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct Args {
     /// Data to learn from: a CSV or TSV file with a header, an NPZ file (x_train, y_train), a folder with IDX files
     /// (train-images-idx3-ubyte, …), or a folder of images with a folder for each class

@@ -2,6 +2,7 @@ use super::*;
 use crate::data::{self, Dataset, Validation};
 use crate::engine::Tract;
 use crate::genome::SearchSpace;
+use crate::graph::Target;
 use crate::train::TrainError;
 use crate::{express, search};
 use std::fs;
