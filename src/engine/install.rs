@@ -181,12 +181,13 @@ pub fn install_for(places: &Places, build: Build, driver: Option<u32>) -> Result
     let unpacked = staging.path().join("unpacked");
     fs::create_dir(&unpacked).map_err(at(&unpacked))?;
     unpack(&archive, &unpacked)?;
+    let library = path.file_name().map_or_else(|| unpacked.clone(), |name| unpacked.join(name));
+    let version = library_version(&library).map_err(|reason| InstallError::Unusable { reason })?;
     if home.exists() {
         // What is there does not load. It goes where the staging folder goes.
         fs::rename(&home, staging.path().join("broken")).map_err(at(&home))?;
     }
     fs::rename(&unpacked, &home).map_err(at(&home))?;
-    let version = library_version(&path).map_err(|reason| InstallError::Unusable { reason })?;
     Ok(Installed { path, version, fresh: true })
 }
 

@@ -51,8 +51,7 @@ impl Product {
         if !whole {
             self.pack(b);
         }
-        let (factor, row, apart) =
-            if whole { (b.data, b.columns, WIDTH) } else { (&*self.packed, WIDTH, b.rows * WIDTH) };
+        let (factor, row, apart) = if whole { (b.data, b.columns, WIDTH) } else { (&*self.packed, WIDTH, b.rows * WIDTH) };
         self.steps.clear();
         self.steps.extend((0..a.columns).map(|k| [k * a.strides[1], k * row]));
         if let Some(bias) = bias {
