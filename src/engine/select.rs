@@ -123,7 +123,7 @@ fn on_this_machine(request: &Request, places: &Places, cuda: bool) -> Result<Sel
 /// Installs the library, or says why there is none.
 fn obtain(request: &Request, places: &Places, located: &Located, notices: &mut Vec<String>) -> Result<Found, String> {
     let reason = if request.offline {
-        "--offline forbids installing one".into()
+        "none was found, and none is to be downloaded".into()
     } else {
         match install(places, Build::Cpu) {
             Ok(installed) => {
@@ -208,7 +208,7 @@ mod tests {
     fn without_a_library_auto_takes_the_embedded_engine_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let places = bare(folder.path());
-        for (offline, reason) in [(true, "--offline"), (false, "the index cannot be reached")] {
+        for (offline, reason) in [(true, "none is to be downloaded"), (false, "the index cannot be reached")] {
             let selected = select_in(&request(Choice::Auto, Device::Cpu, offline), &places).unwrap();
             assert_eq!(selected.engine.name(), "tract");
             assert_eq!(selected.notices.len(), 1);

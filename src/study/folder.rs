@@ -166,6 +166,8 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Stud
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
+        // Of a folder that is not there the error would name the temporary file.
+        fs::metadata(parent)?;
         let mut file = beside(path, parent)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;

@@ -78,7 +78,12 @@ fn array(path: &Path, archive: &mut Archive, name: &'static str) -> Result<Optio
     };
     let mut data = Vec::new();
     file.into_inner().read_to_end(&mut data).map_err(broken)?;
-    let expected = shape.iter().try_fold(kind.num_bytes().unwrap_or(0), |n, &d| n.checked_mul(d));
+    let unreadable = || {
+        let problem = format!("array {name} has the type {kind}; integers, float16, float32, float64 and str can be read");
+        DataError::file(path, problem)
+    };
+    let size = kind.num_bytes().ok_or_else(unreadable)?;
+    let expected = shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
     if expected != Some(data.len()) {
         let problem = format!("array {name} of shape {shape:?} holds {} bytes; is it cut off?", data.len());
         return Err(DataError::file(path, problem));
@@ -100,11 +105,7 @@ fn array(path: &Path, archive: &mut Archive, name: &'static str) -> Result<Optio
         (TypeChar::Float, Some(4)) => Values::Singles(npy().into_vec().map_err(broken)?),
         (TypeChar::Float, Some(8)) => Values::Doubles(npy().into_vec().map_err(broken)?),
         (TypeChar::UnicodeStr, _) => Values::Texts(npy().into_vec().map_err(broken)?),
-        _ => {
-            let problem =
-                format!("array {name} has the type {kind}; integers, float16, float32, float64 and str can be read");
-            return Err(DataError::file(path, problem));
-        }
+        _ => return Err(unreadable()),
     };
     Ok(Some(Array { name, shape, values }))
 }
