@@ -25,7 +25,7 @@ pub(super) fn of<'a>(columns: impl Iterator<Item = (&'a str, &'a TextColumn)>) -
     doubts
 }
 
-/// A column of numbers but for a few cells; decimal commas are told of elsewhere.
+/// A column of numbers but for a few cells; where all of these have decimal commas, that is told elsewhere.
 pub(super) fn mostly_numbers(name: &str, column: &TextColumn) -> Option<String> {
     let counts = column.counts();
     let values = || column.values.iter().zip(&counts).skip(1).filter(|(_, count)| **count > 0);
@@ -34,8 +34,8 @@ pub(super) fn mostly_numbers(name: &str, column: &TextColumn) -> Option<String> 
     let is_odd = |value: &str| matches!(kind(value), Kind::Text | Kind::Date) && !is_absent(value);
     let odd: Vec<(&String, &usize)> = values().filter(|(value, _)| is_odd(value)).collect();
     let others: usize = odd.iter().map(|(_, count)| **count).sum();
-    let (example, _) = odd.first().filter(|_| numbers as f64 >= MOSTLY * cells as f64)?;
-    (!has_decimal_comma(example)).then(|| {
+    let (example, _) = odd.iter().find(|(value, _)| !has_decimal_comma(value))?;
+    (numbers as f64 >= MOSTLY * cells as f64).then(|| {
         format!(
             "column {name:?} counts as text: {others} of its {cells} values {} no number, such as {example:?}; mend these, or \
              leave them empty, for it to count as numbers",

@@ -171,7 +171,8 @@ pub fn install_for(places: &Places, build: Build, driver: Option<u32>) -> Result
     let lock = File::create(&lock_path).map_err(at(&lock_path))?;
     lock.lock().map_err(at(&lock_path))?;
     let home = cache.join(format!("{}-{}", wheel.package, wheel.version));
-    let path = home.join(format!("libonnxruntime.so.{}", wheel.version));
+    let file = format!("libonnxruntime.so.{}", wheel.version);
+    let path = home.join(&file);
     if let Ok(version) = library_version(&path) {
         return Ok(Installed { path, version, fresh: false });
     }
@@ -181,8 +182,7 @@ pub fn install_for(places: &Places, build: Build, driver: Option<u32>) -> Result
     let unpacked = staging.path().join("unpacked");
     fs::create_dir(&unpacked).map_err(at(&unpacked))?;
     unpack(&archive, &unpacked)?;
-    let library = path.file_name().map_or_else(|| unpacked.clone(), |name| unpacked.join(name));
-    let version = library_version(&library).map_err(|reason| InstallError::Unusable { reason })?;
+    let version = library_version(&unpacked.join(&file)).map_err(|reason| InstallError::Unusable { reason })?;
     if home.exists() {
         // What is there does not load. It goes where the staging folder goes.
         fs::rename(&home, staging.path().join("broken")).map_err(at(&home))?;
